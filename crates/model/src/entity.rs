@@ -1,0 +1,346 @@
+//! The checked model: entities and their fields. Only [`crate::declare::read`] makes one, so whatever holds a
+//! [`Model`] holds one without problems: every name resolves, every default fits its type.
+
+use std::collections::BTreeMap;
+
+use crate::names::Name;
+
+/// A whole model file, checked.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Model {
+    pub(crate) name: String,
+    pub(crate) about: Option<String>,
+    pub(crate) entities: Vec<Entity>,
+    pub(crate) embedders: BTreeMap<Name, Embedder>,
+}
+
+impl Model {
+    /// What the model is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is about, in the author's words.
+    #[must_use]
+    pub fn about(&self) -> Option<&str> {
+        self.about.as_deref()
+    }
+
+    /// The entities, in the order of the file.
+    #[must_use]
+    pub fn entities(&self) -> &[Entity] {
+        &self.entities
+    }
+
+    /// The entity called `name`.
+    #[must_use]
+    pub fn entity(&self, name: &str) -> Option<&Entity> {
+        self.entities.iter().find(|entity| &*entity.name == name)
+    }
+
+    /// The declared embedders; `lexical` is always there under its own name.
+    #[must_use]
+    pub fn embedders(&self) -> &BTreeMap<Name, Embedder> {
+        &self.embedders
+    }
+}
+
+/// One kind of thing that tenants have rows of; one table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entity {
+    /// Its name, and its table's.
+    pub name: Name,
+    /// What it was called in the model that is applied now.
+    pub was: Option<Name>,
+    /// The author's words about it.
+    pub about: Option<String>,
+    /// Its fields in the order of the file, without `tenant_id` and `id`.
+    pub fields: Vec<Field>,
+    /// Unique keys, those of single fields (`unique = true`) included.
+    pub uniques: Vec<Key>,
+    /// Further indexes.
+    pub indexes: Vec<Key>,
+}
+
+impl Entity {
+    /// The field called `name`.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| &*field.name == name)
+    }
+}
+
+/// Fields that are unique together, or indexed together, in this order and always within the tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// At least one.
+    pub fields: Vec<Name>,
+}
+
+/// One field of an entity; one column, and hidden ones where its kind needs them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Its name, and its column's.
+    pub name: Name,
+    /// What it was called in the model that is applied now.
+    pub was: Option<Name>,
+    /// The author's words about it.
+    pub about: Option<String>,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether it may be null. A vector with `of` always may be, until it is filled.
+    pub optional: bool,
+    /// The value of rows that do not say one.
+    pub default: Option<DefaultValue>,
+    /// Bounds on its value.
+    pub bounds: Bounds,
+    /// Text search configuration (`english`): the text can be searched by words.
+    pub search: Option<String>,
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// One value.
+    Scalar(Scalar),
+    /// A one-dimensional array of values; elements may be null.
+    Array(Scalar),
+    /// One of these texts.
+    Enum(Vec<String>),
+    /// An embedding.
+    Vector(Vector),
+    /// The id of a row of an entity of the same tenant.
+    Ref(Ref),
+}
+
+/// The plain types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scalar {
+    /// `text`
+    Text,
+    /// `smallint`
+    SmallInt,
+    /// `integer`
+    Integer,
+    /// `bigint`
+    BigInt,
+    /// `numeric`, or `numeric(precision, scale)`
+    Numeric(Option<(u16, u16)>),
+    /// `double precision`
+    Double,
+    /// `boolean`
+    Boolean,
+    /// `uuid`
+    Uuid,
+    /// `timestamptz`
+    TimestampTz,
+    /// `date`
+    Date,
+    /// `jsonb`
+    Jsonb,
+    /// `bytea`
+    Bytea,
+}
+
+/// An embedding's shape and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vector {
+    /// pgvector's type.
+    pub form: VectorForm,
+    /// Number of dimensions (of bits, for `bit`).
+    pub dimensions: u32,
+    /// How distance is measured.
+    pub metric: Metric,
+    /// Text fields whose text is embedded when a row is written; empty if the caller brings the vector.
+    pub of: Vec<Name>,
+    /// Which embedder; `lexical` unless said. Meaningless if `of` is empty.
+    pub embedder: Name,
+    /// When it is embedded.
+    pub when: When,
+}
+
+/// pgvector's types, and PostgreSQL's `bit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum VectorForm {
+    /// `vector`: 4-byte floats
+    Vector,
+    /// `halfvec`: 2-byte floats
+    Halfvec,
+    /// `sparsevec`
+    Sparsevec,
+    /// `bit(n)`
+    Bit,
+}
+
+/// pgvector's distances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// `<=>`, 0 … 2
+    Cosine,
+    /// `<->`
+    L2,
+    /// `<#>`, the negative inner product
+    Ip,
+    /// `<+>`
+    L1,
+    /// `<~>`, bits only
+    Hamming,
+    /// `<%>`, bits only
+    Jaccard,
+}
+
+/// Whether a vector with `of` is made in the write's own transaction or may follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum When {
+    /// The write fails if the embedder does.
+    Now,
+    /// The row is stored with an empty vector if the embedder is down; a worker fills it.
+    Later,
+}
+
+/// A reference to a row of the same tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ref {
+    /// Which entity; may be the referring one.
+    pub entity: Name,
+    /// What happens to the referring row when the referred one is deleted.
+    pub on_delete: OnDelete,
+}
+
+/// What happens to a referring row when the row it refers to is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OnDelete {
+    /// The deletion is refused.
+    Restrict,
+    /// It is deleted too.
+    Cascade,
+    /// Its reference becomes null; the field is optional.
+    Unlink,
+}
+
+/// A default, as PostgreSQL will be given it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DefaultValue {
+    /// A constant in its type's text form (arrays and JSON included).
+    Constant(String),
+    /// `now()`, the time of the transaction.
+    Now,
+    /// A new UUIDv7.
+    NewUuid,
+}
+
+/// Bounds on a value, each as written and all inclusive.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Bounds {
+    /// Least value, in the type's text form.
+    pub min: Option<String>,
+    /// Greatest value, in the type's text form.
+    pub max: Option<String>,
+    /// Least length: characters of a text, bytes of a bytea, elements of an array.
+    pub min_length: Option<u32>,
+    /// Greatest length, in the same units.
+    pub max_length: Option<u32>,
+}
+
+/// Where embeddings of a name come from: which model made a vector is part of what the vector means, so changing it
+/// makes every vector anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Embedder {
+    /// Hashed word and character n-grams; built in.
+    Lexical,
+    /// An OpenAI-compatible `POST {url}/embeddings`.
+    Http {
+        /// Base URL, such as `https://api.openai.com/v1`.
+        url: String,
+        /// The model's name as the provider knows it.
+        model: String,
+        /// A file that holds the bearer key, relative to the model file.
+        key_file: Option<String>,
+        /// Whole time one call may take, in seconds.
+        timeout_s: u32,
+        /// Texts in one call.
+        batch: u32,
+    },
+    /// A folder with `config.json`, `tokenizer.json` and `model.safetensors` of a BERT-style sentence model.
+    Local {
+        /// The folder, relative to the model file.
+        path: String,
+        /// How token vectors become one.
+        pooling: Pooling,
+    },
+}
+
+/// How token vectors become one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pooling {
+    /// The mean over all tokens (MiniLM).
+    Mean,
+    /// The first token's (BGE).
+    Cls,
+}
+
+impl Scalar {
+    /// PostgreSQL's name of the type.
+    #[must_use]
+    pub fn sql_type(self) -> String {
+        match self {
+            Self::Text => "text".into(),
+            Self::SmallInt => "smallint".into(),
+            Self::Integer => "integer".into(),
+            Self::BigInt => "bigint".into(),
+            Self::Numeric(None) => "numeric".into(),
+            Self::Numeric(Some((precision, scale))) => format!("numeric({precision},{scale})"),
+            Self::Double => "double precision".into(),
+            Self::Boolean => "boolean".into(),
+            Self::Uuid => "uuid".into(),
+            Self::TimestampTz => "timestamptz".into(),
+            Self::Date => "date".into(),
+            Self::Jsonb => "jsonb".into(),
+            Self::Bytea => "bytea".into(),
+        }
+    }
+}
+
+impl Vector {
+    /// The type with its dimensions, qualified: pgvector lives in the schema `freehold_ext`.
+    #[must_use]
+    pub fn sql_type(&self) -> String {
+        let n = self.dimensions;
+        match self.form {
+            VectorForm::Vector => format!("freehold_ext.vector({n})"),
+            VectorForm::Halfvec => format!("freehold_ext.halfvec({n})"),
+            VectorForm::Sparsevec => format!("freehold_ext.sparsevec({n})"),
+            VectorForm::Bit => format!("bit({n})"),
+        }
+    }
+}
+
+impl Metric {
+    /// pgvector's operator, qualified so that no search path can change its meaning.
+    #[must_use]
+    pub fn operator(self) -> &'static str {
+        match self {
+            Self::Cosine => "operator(freehold_ext.<=>)",
+            Self::L2 => "operator(freehold_ext.<->)",
+            Self::Ip => "operator(freehold_ext.<#>)",
+            Self::L1 => "operator(freehold_ext.<+>)",
+            Self::Hamming => "operator(freehold_ext.<~>)",
+            Self::Jaccard => "operator(freehold_ext.<%>)",
+        }
+    }
+}
+
+impl Kind {
+    /// PostgreSQL's type of the column. Enums are `text` with a check.
+    #[must_use]
+    pub fn sql_type(&self) -> String {
+        match self {
+            Self::Scalar(scalar) => scalar.sql_type(),
+            Self::Array(scalar) => format!("{}[]", scalar.sql_type()),
+            Self::Enum(_) => "text".into(),
+            Self::Vector(vector) => vector.sql_type(),
+            Self::Ref(_) => "uuid".into(),
+        }
+    }
+}

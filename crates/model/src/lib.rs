@@ -1,0 +1,16 @@
+//! What is declared: a pure compiler from a model file to tables, and from query text to SQL.
+//!
+//! Invariants: no I/O, no clock, no environment, no randomness, no async. The same text always gives
+//! the same SQL. Core types are not `Serialize`; wire formats live at the edge.
+
+pub mod diagnostic;
+pub mod entity;
+pub mod names;
+pub mod refusal;
+pub mod sql;
+
+pub use diagnostic::{Diagnostic, Label};
+pub use entity::Model;
+pub use names::Name;
+pub use refusal::{Code, Refusal};
+pub use sql::Sql;

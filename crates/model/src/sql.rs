@@ -1,0 +1,61 @@
+//! SQL text as a type: only this crate can make it, so no caller's text ever becomes a statement.
+
+use std::fmt::Write as _;
+
+/// A statement and its parameters. Every parameter is sent in text format with its type left for PostgreSQL to
+/// infer, `None` is NULL.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sql {
+    text: String,
+    params: Vec<Option<String>>,
+}
+
+impl Sql {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// The statement with `$1`, `$2` … where parameters go.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The parameters in order.
+    #[must_use]
+    pub fn params(&self) -> &[Option<String>] {
+        &self.params
+    }
+
+    /// Appends text of this crate's own.
+    pub(crate) fn raw(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Appends a quoted identifier.
+    pub(crate) fn ident(&mut self, name: &str) -> &mut Self {
+        self.text.push_str(&ident(name));
+        self
+    }
+
+    /// Appends a placeholder bound to `value`.
+    pub(crate) fn param(&mut self, value: Option<String>) -> &mut Self {
+        self.params.push(value);
+        let _ = write!(self.text, "${}", self.params.len());
+        self
+    }
+}
+
+/// `name` as an SQL identifier, always quoted.
+#[must_use]
+pub(crate) fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// `text` as an SQL string constant that reads the same whatever `standard_conforming_strings` says.
+#[must_use]
+pub(crate) fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
