@@ -4,6 +4,7 @@
 //! the same SQL. Core types are not `Serialize`; wire formats live at the edge.
 
 pub mod ddl;
+pub mod declare;
 pub mod diagnostic;
 pub mod entity;
 pub mod names;
