@@ -94,6 +94,7 @@ pub enum Error {
 }
 
 const OWN_SERVER: &str = "use a PostgreSQL server of your own (15 or newer, with pgvector) with --database-url or DATABASE_URL";
+const ROOM: &str = "make room on the disk: 110 MB for the programs, 60 MB for an empty data folder";
 
 impl Error {
     /// What to do about it, in one or several lines.
@@ -125,13 +126,14 @@ impl Error {
                     "choose another data folder, or go on with PostgreSQL {found}; the files of one major version mean nothing to another"
                 )
             }
-            Self::Failed { .. } => format!(
-                "if the data folder is of no value, remove it and start again; or {OWN_SERVER}"
-            ),
+            Self::Failed { why, .. } if why.contains("No space left on device") => ROOM.into(),
+            Self::Failed { .. } => {
+                format!(
+                    "if the data folder is of no value, remove it and start again; or {OWN_SERVER}"
+                )
+            }
             Self::Io { source, .. } => match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    "make room on the disk: 60 MB for the programs, 60 MB for an empty data folder"
-                }
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ROOM,
                 io::ErrorKind::PermissionDenied => {
                     "choose a folder you may write to, or run as its owner"
                 }
