@@ -4,7 +4,7 @@ use std::fs;
 
 use tokio_postgres::Client;
 
-use crate::template::cause;
+use crate::template::{cause, outdated};
 
 /// How long templates, and databases of failed tests, are kept.
 const KEPT: &str = "1 day";
@@ -15,17 +15,20 @@ pub(crate) fn name(n: u32) -> String {
     format!("t_{pid}_{}_{n}", started(pid).unwrap_or_default())
 }
 
-/// Drops the databases of test programs that are gone, unless their test failed; and all that are older than a day. One that
-/// somebody is connected to stays. Only on a server of our own can we tell from process ids whether a test program is gone.
+/// Drops the databases of test programs that are gone, unless their test failed; templates of test programs
+/// that have been made anew; and all that are older than a day. One that somebody is connected to stays. Only on a server of our
+/// own do we know about programs and processes.
 pub(crate) async fn leftovers(admin: &Client, ours: bool) {
     let sql = format!(
         "select datname, coalesce((pg_stat_file('base/' || oid || '/PG_VERSION', true)).modification < now() - interval '{KEPT}', false),
-                shobj_description(oid, 'pg_database') is not null
+                shobj_description(oid, 'pg_database')
          from pg_database where datname ~ '^(t_[0-9]+_[0-9]+_[0-9]+|(rough_)?tmpl_[0-9a-f]{{16}})$'"
     );
     for row in admin.query(&sql, &[]).await.expect("the catalogue answers") {
-        let (name, old, kept): (&str, bool, bool) = (row.get(0), row.get(1), row.get(2));
-        if old || (ours && !kept && abandoned(name)) {
+        let (name, old, note): (&str, bool, Option<&str>) = (row.get(0), row.get(1), row.get(2));
+        let useless = note
+            .map_or_else(|| abandoned(name), |note| name.starts_with("tmpl_") && outdated(note));
+        if old || (ours && useless) {
             drop_idle(admin, name).await;
         }
     }

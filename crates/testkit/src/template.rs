@@ -1,6 +1,8 @@
 //! Templates: built once, by whoever comes first, for all test programs.
 
 use std::fs;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
@@ -32,6 +34,8 @@ async fn make(admin: &Client, name: &str, build: impl AsyncFnOnce(&str)) {
     run(admin, &format!("create database {rough} template template0 strategy file_copy")).await;
     build(&url::with_database(&server::admin_url().await, &rough)).await;
     run(admin, &format!("alter database {rough} with is_template true allow_connections false"))
+        .await;
+    run(admin, &format!("comment on database {rough} is '{}'", program().replace('\'', "''")))
         .await;
     let end = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1";
     admin.execute(end, &[&rough]).await.expect("nobody is connected");
@@ -71,12 +75,37 @@ async fn exists(admin: &Client, name: &str) -> bool {
     admin.query_one(sql, &[&name]).await.expect("the catalogue answers").get(0)
 }
 
-/// The key alone does not tell when the code that builds has changed; the test program it is in does.
 fn name(key: &str) -> String {
-    let program = std::env::current_exe().expect("a test is a program");
-    let changed =
-        fs::metadata(&program).and_then(|found| found.modified()).expect("a program is a file");
-    let digest = Sha256::digest(format!("{key}\0{}\0{changed:?}", program.display()));
+    let digest = Sha256::digest(format!("{key}\0{}", program()));
     let short: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("tmpl_{short}")
+}
+
+/// The test program and when it was made. A key alone does not tell when the code that builds has changed.
+fn program() -> String {
+    let path = std::env::current_exe().expect("a test is a program");
+    made(&path).expect("a program is a file")
+}
+
+fn made(program: &Path) -> Option<String> {
+    let since = fs::metadata(program).ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(format!("{} {}", since.as_nanos(), program.display()))
+}
+
+/// Whether a template with that note is of a test program that is gone or has been made anew.
+pub(crate) fn outdated(note: &str) -> bool {
+    note.split_once(' ').is_some_and(|(_, path)| made(Path::new(path)).as_deref() != Some(note))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_outdated_with_its_program() {
+        let now = program();
+        assert!(!outdated(&now));
+        assert!(outdated(&now.replacen('1', "2", 1)), "made at another time");
+        assert!(outdated("17 /no/such/program"));
+    }
 }

@@ -55,18 +55,24 @@ async fn a_template_is_built_once_and_its_clones_are_apart() {
 
 #[tokio::test]
 async fn what_is_beside_a_database_is_cloned_too() {
-    let role = format!("role_{}", uuid::Uuid::new_v4().simple());
-    let db = TestDb::from_template(&role, async |url: &str| {
+    let role = "testkit_visitor";
+    let db = TestDb::from_template("beside", async |url: &str| {
         let name: String = one(url, "select current_database()::text").await;
-        run(url, &format!("create role {role} login password 'p'; revoke all on database {name} from public; alter database {name} set statement_timeout = '7s'")).await;
+        let sql = format!(
+            "revoke all on database {name} from public;
+             alter database {name} set statement_timeout = '7s';
+             do $$ begin
+               if to_regrole('{role}') is null then create role {role} login password 'p'; end if;
+             end $$"
+        );
+        run(url, &sql).await;
     })
     .await;
     assert_eq!(one::<String>(db.url(), "show statement_timeout").await, "7s");
-    let refused = open(&db.url_as(&role, "p")).await.err().and_then(|error| error.code().cloned());
+    let refused = open(&db.url_as(role, "p")).await.err().and_then(|error| error.code().cloned());
     assert_eq!(refused, Some(tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE));
     run(db.url(), &format!("grant connect on database {} to {role}", db.name())).await;
-    assert_eq!(one::<String>(&db.url_as(&role, "p"), "select current_user::text").await, role);
-    run(db.url(), &format!("drop owned by {role}; drop role {role}")).await;
+    assert_eq!(one::<String>(&db.url_as(role, "p"), "select current_user::text").await, role);
 }
 
 #[tokio::test]
