@@ -5,7 +5,9 @@
 
 pub mod diagnostic;
 pub mod entity;
+pub mod mutate;
 pub mod names;
+pub mod query;
 pub mod refusal;
 pub mod sql;
 
