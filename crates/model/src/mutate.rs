@@ -39,7 +39,12 @@ struct Directions {
     filtered: bool,
 }
 
-fn directions(model: &Model, entity: &str, query: &str, limits: &Limits) -> Result<Directions, Refusal> {
+fn directions(
+    model: &Model,
+    entity: &str,
+    query: &str,
+    limits: &Limits,
+) -> Result<Directions, Refusal> {
     crate::query::check::entity(model, entity)?;
     let mut written = written(query, limits)?;
     let (columns, on_conflict) = (written.columns.take(), written.on_conflict.take());
@@ -53,14 +58,19 @@ fn directions(model: &Model, entity: &str, query: &str, limits: &Limits) -> Resu
         return Err(Refusal::new(Code::Syntax, "nearest belongs to reads")
             .hint("read the rows first and write those with id=in.(…)"));
     }
-    let filtered = !query.level.conds.is_empty() || query.level.embeds.iter().any(|embed| embed.inner);
+    let filtered =
+        !query.level.conds.is_empty() || query.level.embeds.iter().any(|embed| embed.inner);
     Ok(Directions { query, columns, on_conflict, filtered })
 }
 
 /// `) select body, rows, inserted from …` after the CTE `written`.
 fn answer(renderer: &mut Renderer, returning: Option<&Query>, inserted: &str) {
     renderer.sql.raw(") select ");
-    renderer.sql.raw(if returning.is_some() { "coalesce(json_agg(r.*), '[]')::text" } else { "'[]'::text" });
+    renderer.sql.raw(if returning.is_some() {
+        "coalesce(json_agg(r.*), '[]')::text"
+    } else {
+        "'[]'::text"
+    });
     renderer.sql.raw(" as body, count(*) as rows, ").raw(inserted).raw(" as inserted from ");
     match returning {
         Some(query) => {

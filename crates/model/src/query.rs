@@ -10,8 +10,8 @@ mod ast;
 pub(crate) mod check;
 mod conds;
 mod filter;
-pub(crate) mod lexer;
 pub(crate) mod level;
+pub(crate) mod lexer;
 mod nearest;
 mod parse;
 mod relation;
@@ -97,10 +97,15 @@ pub struct TextOperand<'q> {
 pub fn parse(model: &Model, entity: &str, query: &str, limits: &Limits) -> Result<Query, Refusal> {
     check::entity(model, entity)?;
     let written = parse::parse(query, limits)?;
-    for (name, given) in [("columns", written.columns.is_some()), ("on_conflict", written.on_conflict.is_some())] {
+    for (name, given) in
+        [("columns", written.columns.is_some()), ("on_conflict", written.on_conflict.is_some())]
+    {
         if given {
-            let refusal = Refusal::new(crate::Code::Syntax, format!("{name} has no meaning in a read"));
-            return Err(refusal.hint(format!("a field of this name is written \"{name}\" in quotes")));
+            let refusal =
+                Refusal::new(crate::Code::Syntax, format!("{name} has no meaning in a read"));
+            return Err(
+                refusal.hint(format!("a field of this name is written \"{name}\" in quotes"))
+            );
         }
     }
     Query::checked(model, entity, written, limits)
@@ -112,7 +117,12 @@ pub(crate) fn written(query: &str, limits: &Limits) -> Result<Written, Refusal> 
 }
 
 impl Query {
-    pub(crate) fn checked(model: &Model, entity: &str, written: Written, limits: &Limits) -> Result<Self, Refusal> {
+    pub(crate) fn checked(
+        model: &Model,
+        entity: &str,
+        written: Written,
+        limits: &Limits,
+    ) -> Result<Self, Refusal> {
         Ok(Self { level: check::check(model, entity, written, limits)?, count: false })
     }
 
@@ -122,9 +132,12 @@ impl Query {
         let nearest = self.level.walk().into_iter().filter_map(|level| level.nearest.as_ref());
         nearest
             .filter_map(|nearest| match &nearest.anchor {
-                Anchor::Text { slot, text, embedder, .. } => {
-                    Some(TextOperand { embedder, dimensions: nearest.dimensions, text, slot: *slot })
-                }
+                Anchor::Text { slot, text, embedder, .. } => Some(TextOperand {
+                    embedder,
+                    dimensions: nearest.dimensions,
+                    text,
+                    slot: *slot,
+                }),
                 _ => None,
             })
             .collect()

@@ -17,8 +17,10 @@ pub(super) fn columns(entity: &Entity, wanted: impl Fn(&str) -> bool) -> Vec<(St
 
 /// ` as r("a" text, …)`: how `json_to_recordset` is to read rows.
 pub(super) fn record(columns: &[(String, String)]) -> String {
-    let columns: Vec<String> =
-        columns.iter().map(|(name, sql_type)| format!("{} {sql_type}", crate::sql::ident(name))).collect();
+    let columns: Vec<String> = columns
+        .iter()
+        .map(|(name, sql_type)| format!("{} {sql_type}", crate::sql::ident(name)))
+        .collect();
     format!(" as r({})", columns.join(", "))
 }
 
@@ -48,7 +50,8 @@ pub(super) fn rows(
     }
     let many = rows.len() > 1;
     for (at, row) in rows.iter().enumerate() {
-        check_row(entity, row).map_err(|refusal| if many { in_row(refusal, at) } else { refusal })?;
+        check_row(entity, row)
+            .map_err(|refusal| if many { in_row(refusal, at) } else { refusal })?;
     }
     Ok(rows)
 }
@@ -57,7 +60,12 @@ fn objects(body: &Value, limits: &Limits) -> Result<Vec<Map<String, Value>>, Ref
     let elements = match body {
         Value::Object(row) => return Ok(vec![row.clone()]),
         Value::Array(elements) => elements,
-        _ => return Err(Refusal::new(Code::Body, "the body is neither an object nor an array of objects")),
+        _ => {
+            return Err(Refusal::new(
+                Code::Body,
+                "the body is neither an object nor an array of objects",
+            ));
+        }
     };
     if elements.len() > limits.body_rows_max {
         return Err(Refusal::new(Code::Limit, "the body has too many rows")
@@ -66,7 +74,8 @@ fn objects(body: &Value, limits: &Limits) -> Result<Vec<Map<String, Value>>, Ref
     }
     let object = |(at, element): (usize, &Value)| match element {
         Value::Object(row) => Ok(row.clone()),
-        _ => Err(Refusal::new(Code::Body, "the body is not an array of objects").detail(format!("row {}", at + 1))),
+        _ => Err(Refusal::new(Code::Body, "the body is not an array of objects")
+            .detail(format!("row {}", at + 1))),
     };
     elements.iter().enumerate().map(object).collect()
 }
@@ -90,7 +99,10 @@ pub(super) fn check_row(entity: &Entity, row: &Map<String, Value>) -> Result<(),
         let kind = check::kind(entity, key)?;
         value::check_json(key, &kind, value)?;
         if value.is_null() && !may_be_null(entity, key) {
-            return Err(Refusal::new(Code::Required, format!("{key} of {} cannot be null", entity.name)));
+            return Err(Refusal::new(
+                Code::Required,
+                format!("{key} of {} cannot be null", entity.name),
+            ));
         }
     }
     Ok(())
@@ -114,11 +126,14 @@ pub(super) fn check_required(entity: &Entity, rows: &[Map<String, Value>]) -> Re
         .map(|field| &*field.name)
         .collect();
     for (at, row) in rows.iter().enumerate() {
-        let missing: Vec<&str> = required.iter().copied().filter(|name| !row.contains_key(*name)).collect();
+        let missing: Vec<&str> =
+            required.iter().copied().filter(|name| !row.contains_key(*name)).collect();
         if !missing.is_empty() {
             let what = if missing.len() == 1 { "is required" } else { "are required" };
-            let refusal =
-                Refusal::new(Code::Required, format!("{} of {} {what}", shorten(&missing.join(", ")), entity.name));
+            let refusal = Refusal::new(
+                Code::Required,
+                format!("{} of {} {what}", shorten(&missing.join(", ")), entity.name),
+            );
             return Err(if rows.len() > 1 { in_row(refusal, at) } else { refusal });
         }
     }

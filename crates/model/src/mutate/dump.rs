@@ -15,7 +15,9 @@ pub fn dump(model: &Model, entity: &str, after: Option<&str>, limit: u32) -> Res
     let entity = check::entity(model, entity)?;
     let mut sql = Sql::new();
     sql.raw("select coalesce(string_agg(row_to_json(r.*)::text || E'\\n', '' order by r.id), '') as body, ");
-    sql.raw("count(*) as rows, (array_agg(r.id order by r.id desc))[1]::text as last from (select t.id");
+    sql.raw(
+        "count(*) as rows, (array_agg(r.id order by r.id desc))[1]::text as last from (select t.id",
+    );
     for field in &entity.fields {
         sql.raw(", t.").ident(&field.name);
         if let Kind::Vector(vector) = &field.kind

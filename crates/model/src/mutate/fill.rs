@@ -49,7 +49,9 @@ pub fn fill_vectors(
     sql.param(Some(value::array_literal(rows.iter().map(|row| row.id)))).raw("::uuid[], ");
     sql.param(Some(value::array_literal(vectors))).raw("::").raw(array).raw(", ");
     sql.param(Some(stamps(rows))).raw("::text[]) as r(id, v, stamp)");
-    sql.raw(" where t.id = r.id and (r.stamp is null or r.stamp = ").raw(&stamp(vector)).raw(") returning 1)");
+    sql.raw(" where t.id = r.id and (r.stamp is null or r.stamp = ")
+        .raw(&stamp(vector))
+        .raw(") returning 1)");
     sql.raw(" select '[]'::text as body, count(*) as rows, null::bigint as inserted from written");
     Ok(sql)
 }
@@ -71,8 +73,14 @@ pub fn unfilled(
     let texts: Vec<String> = vector.of.iter().map(|name| format!("t.{}", ident(name))).collect();
     let texts = texts.join(", ");
     let mut sql = Sql::new();
-    sql.raw("select coalesce(json_agg(r.*), '[]')::text as body, count(*) as rows from (select t.id, ");
-    sql.raw(&stamp(vector)).raw(" as \"~stamp\", ").raw(&texts).raw(" from app.").ident(&entity.name);
+    sql.raw(
+        "select coalesce(json_agg(r.*), '[]')::text as body, count(*) as rows from (select t.id, ",
+    );
+    sql.raw(&stamp(vector))
+        .raw(" as \"~stamp\", ")
+        .raw(&texts)
+        .raw(" from app.")
+        .ident(&entity.name);
     sql.raw(" t where t.").ident(&column(field, next));
     sql.raw(&format!(" is null and num_nonnulls({texts}) > 0"));
     if let Some(after) = after {
@@ -82,11 +90,18 @@ pub fn unfilled(
     Ok(sql)
 }
 
-fn made<'m>(model: &'m Model, entity: &str, field: &str) -> Result<(&'m Entity, &'m Vector), Refusal> {
+fn made<'m>(
+    model: &'m Model,
+    entity: &str,
+    field: &str,
+) -> Result<(&'m Entity, &'m Vector), Refusal> {
     let entity = check::entity(model, entity)?;
     match entity.field(field).map(|field| &field.kind) {
         Some(Kind::Vector(vector)) if !vector.of.is_empty() => Ok((entity, vector)),
-        Some(_) => Err(Refusal::new(Code::InvalidValue, format!("{field} of {} is not made from text", entity.name))),
+        Some(_) => Err(Refusal::new(
+            Code::InvalidValue,
+            format!("{field} of {} is not made from text", entity.name),
+        )),
         None => Err(check::no_such_field(entity, field)),
     }
 }
@@ -104,6 +119,7 @@ fn stamp(vector: &Vector) -> String {
 /// Stamps are hex digits and need no quotes, so that a missing one can be the null it is.
 fn stamps(rows: &[Filling]) -> String {
     let one = |stamp: &str| value::array_literal([stamp]).trim_matches(['{', '}']).to_owned();
-    let stamps: Vec<String> = rows.iter().map(|row| row.stamp.map_or_else(|| "NULL".into(), one)).collect();
+    let stamps: Vec<String> =
+        rows.iter().map(|row| row.stamp.map_or_else(|| "NULL".into(), one)).collect();
     format!("{{{}}}", stamps.join(","))
 }

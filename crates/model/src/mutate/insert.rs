@@ -61,14 +61,21 @@ pub fn insert(
     let rows = body::rows(entity, body, directions.columns.as_deref(), limits)?;
     body::check_required(entity, &rows)?;
     let conflict = match (resolution, directions.on_conflict) {
-        (Some(resolution), fields) => Some(OnConflict { fields: conflict_fields(entity, fields)?, resolution }),
+        (Some(resolution), fields) => {
+            Some(OnConflict { fields: conflict_fields(entity, fields)?, resolution })
+        }
         (None, None) => None,
         (None, Some(_)) => {
-            return Err(Refusal::new(Code::Preference, "on_conflict does not say what to do with rows that are there")
-                .hint("prefer resolution=merge-duplicates or resolution=ignore-duplicates"));
+            return Err(Refusal::new(
+                Code::Preference,
+                "on_conflict does not say what to do with rows that are there",
+            )
+            .hint("prefer resolution=merge-duplicates or resolution=ignore-duplicates"));
         }
     };
-    if let Some(conflict) = conflict.as_ref().filter(|conflict| conflict.resolution == Resolution::Merge) {
+    if let Some(conflict) =
+        conflict.as_ref().filter(|conflict| conflict.resolution == Resolution::Merge)
+    {
         check_distinct(&rows, &conflict.fields)?;
     }
     let returning = returning.then_some(directions.query);
@@ -76,29 +83,44 @@ pub fn insert(
 }
 
 /// The fields that say whether a row is there: `id`, or a unique key's.
-pub(super) fn conflict_fields(entity: &Entity, fields: Option<Vec<String>>) -> Result<Vec<String>, Refusal> {
+pub(super) fn conflict_fields(
+    entity: &Entity,
+    fields: Option<Vec<String>>,
+) -> Result<Vec<String>, Refusal> {
     let Some(fields) = fields else { return Ok(vec!["id".into()]) };
-    let same = |key: &[Name]| key.len() == fields.len() && key.iter().all(|name| fields.iter().any(|f| f == &**name));
+    let same = |key: &[Name]| {
+        key.len() == fields.len() && key.iter().all(|name| fields.iter().any(|f| f == &**name))
+    };
     if fields == ["id"] || entity.uniques.iter().any(|key| same(&key.fields)) {
         return Ok(fields);
     }
     fields.iter().try_for_each(|name| crate::query::check::kind(entity, name).map(|_| ()))?;
-    let keys = entity.uniques.iter().map(|key| key.fields.iter().map(|name| &**name).collect::<Vec<_>>().join(","));
+    let keys = entity
+        .uniques
+        .iter()
+        .map(|key| key.fields.iter().map(|name| &**name).collect::<Vec<_>>().join(","));
     let keys: Vec<String> = ["id".to_owned()].into_iter().chain(keys).collect();
-    Err(Refusal::new(Code::Syntax, format!("{} of {} are not a unique key", fields.join(","), entity.name))
-        .hint(format!("unique are {}", keys.join("; "))))
+    Err(Refusal::new(
+        Code::Syntax,
+        format!("{} of {} are not a unique key", fields.join(","), entity.name),
+    )
+    .hint(format!("unique are {}", keys.join("; "))))
 }
 
 /// A row cannot be inserted and overwritten by the same statement.
 fn check_distinct(rows: &[Map<String, Value>], fields: &[String]) -> Result<(), Refusal> {
     let mut seen = HashSet::new();
     for (at, row) in rows.iter().enumerate() {
-        let key: Option<Vec<&Value>> = fields.iter().map(|field| row.get(field).filter(|v| !v.is_null())).collect();
+        let key: Option<Vec<&Value>> =
+            fields.iter().map(|field| row.get(field).filter(|v| !v.is_null())).collect();
         let Some(key) = key else { continue };
         let key: Vec<String> = key.into_iter().map(Value::to_string).collect();
         if !seen.insert(key) {
-            return Err(Refusal::new(Code::Conflict, format!("two rows of the body have the same {}", fields.join(",")))
-                .detail(format!("the second is row {}", at + 1)));
+            return Err(Refusal::new(
+                Code::Conflict,
+                format!("two rows of the body have the same {}", fields.join(",")),
+            )
+            .detail(format!("the second is row {}", at + 1)));
         }
     }
     Ok(())
@@ -129,12 +151,16 @@ impl Insert {
     #[must_use]
     pub fn due(&self) -> Vec<&Name> {
         let given = |name: &str| self.rows.iter().any(|row| row.contains_key(name));
-        let merges = self.conflict.as_ref().is_some_and(|conflict| conflict.resolution == Resolution::Merge);
+        let merges =
+            self.conflict.as_ref().is_some_and(|conflict| conflict.resolution == Resolution::Merge);
         let due = |kind: &Kind| match kind {
-            Kind::Vector(vector) if !vector.of.is_empty() => !merges || vector.of.iter().all(|name| given(name)),
+            Kind::Vector(vector) if !vector.of.is_empty() => {
+                !merges || vector.of.iter().all(|name| given(name))
+            }
             _ => false,
         };
-        let fields = self.entity.fields.iter().filter(|field| !given(&field.name) && due(&field.kind));
+        let fields =
+            self.entity.fields.iter().filter(|field| !given(&field.name) && due(&field.kind));
         fields.map(|field| &field.name).collect()
     }
 
@@ -148,18 +174,30 @@ impl Insert {
         }
         let columns = body::columns(&self.entity, |name| {
             self.rows.iter().any(|row| row.contains_key(name))
-                || self.columns.as_ref().is_some_and(|columns| columns.iter().any(|column| column == name))
+                || self
+                    .columns
+                    .as_ref()
+                    .is_some_and(|columns| columns.iter().any(|column| column == name))
         });
         let alias = renderer.alias();
         let rows = Value::Array(self.rows.iter().cloned().map(Value::Object).collect()).to_string();
         let sql = &mut renderer.sql;
-        sql.raw("with written as (insert into app.").ident(&self.entity.name).raw(" as ").raw(&alias);
+        sql.raw("with written as (insert into app.")
+            .ident(&self.entity.name)
+            .raw(" as ")
+            .raw(&alias);
         if columns.is_empty() {
             // A row of defaults alone, as often as there are rows.
-            sql.raw(" (id) select freehold.uuidv7() from json_array_elements(").param(Some(rows)).raw("::json)");
+            sql.raw(" (id) select freehold.uuidv7() from json_array_elements(")
+                .param(Some(rows))
+                .raw("::json)");
         } else {
             let names: Vec<String> = columns.iter().map(|(name, _)| ident(name)).collect();
-            sql.raw(&format!(" ({}) select r.{} from json_to_recordset(", names.join(", "), names.join(", r.")));
+            sql.raw(&format!(
+                " ({}) select r.{} from json_to_recordset(",
+                names.join(", "),
+                names.join(", r.")
+            ));
             sql.param(Some(rows)).raw("::json)").raw(&body::record(&columns));
         }
         if let Some(conflict) = &self.conflict {
@@ -194,11 +232,15 @@ pub(super) fn on_conflict(
     if conflict.resolution == Resolution::Ignore {
         return format!("{target} do nothing");
     }
-    let changed = columns.iter().filter(|(name, _)| name != "id" && !conflict.fields.contains(name));
-    let mut sets: Vec<String> = changed.map(|(name, _)| format!("{0} = excluded.{0}", ident(name))).collect();
+    let changed =
+        columns.iter().filter(|(name, _)| name != "id" && !conflict.fields.contains(name));
+    let mut sets: Vec<String> =
+        changed.map(|(name, _)| format!("{0} = excluded.{0}", ident(name))).collect();
     if sets.is_empty() {
         // Nothing to overwrite, and still the row is to be answered.
-        sets.extend(entity.fields.first().map(|field| format!("{0} = {alias}.{0}", ident(&field.name))));
+        sets.extend(
+            entity.fields.first().map(|field| format!("{0} = {alias}.{0}", ident(&field.name))),
+        );
     }
     if sets.is_empty() {
         return format!("{target} do nothing");

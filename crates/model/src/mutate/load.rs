@@ -75,13 +75,16 @@ pub fn load(
     ids: bool,
 ) -> Result<Load, Refusal> {
     let entity = check::entity(model, entity)?;
-    let kinds: Vec<Kind> = columns.iter().map(|name| check::kind(entity, name)).collect::<Result<_, _>>()?;
+    let kinds: Vec<Kind> =
+        columns.iter().map(|name| check::kind(entity, name)).collect::<Result<_, _>>()?;
     let elements: Vec<ColumnType> = kinds.iter().map(element).collect();
     let numbered = || columns.iter().zip(&kinds).zip(&elements).enumerate();
     let names: Vec<String> = columns.iter().map(|name| ident(name)).collect();
-    let values: Vec<String> = numbered().map(|(at, ((_, kind), _))| format!("r.c{at}{}", cast(kind))).collect();
-    let arrays: Vec<String> =
-        numbered().map(|(at, (_, element))| format!("${}::{}[]", at + 1, element.sql_type())).collect();
+    let values: Vec<String> =
+        numbered().map(|(at, ((_, kind), _))| format!("r.c{at}{}", cast(kind))).collect();
+    let arrays: Vec<String> = numbered()
+        .map(|(at, (_, element))| format!("${}::{}[]", at + 1, element.sql_type()))
+        .collect();
     let aliases: Vec<String> = (0..columns.len()).map(|at| format!("c{at}")).collect();
     let mut sql = Sql::new();
     sql.raw("with written as (insert into app.").ident(&entity.name).raw(" as t0 (");
@@ -89,13 +92,19 @@ pub fn load(
     sql.raw(&format!(" from unnest({}) as r({})", arrays.join(", "), aliases.join(", ")));
     if let Some((fields, resolution)) = conflict {
         let conflict = OnConflict { fields: conflict_fields(entity, fields)?, resolution };
-        let written: Vec<(String, String)> = columns.iter().map(|name| ((*name).to_owned(), String::new())).collect();
+        let written: Vec<(String, String)> =
+            columns.iter().map(|name| ((*name).to_owned(), String::new())).collect();
         sql.raw(&on_conflict(entity, &conflict, &written, "t0"));
     }
     sql.raw(" returning t0.id) select count(*) as rows");
-    sql.raw(if ids { ", coalesce(array_agg(id), '{}')::text as ids from written" } else { " from written" });
+    sql.raw(if ids {
+        ", coalesce(array_agg(id), '{}')::text as ids from written"
+    } else {
+        " from written"
+    });
     let columns = columns.iter().zip(elements);
-    let columns = columns.map(|(name, element)| LoadColumn { name: (*name).to_owned(), element }).collect();
+    let columns =
+        columns.map(|(name, element)| LoadColumn { name: (*name).to_owned(), element }).collect();
     Ok(Load { sql, columns })
 }
 

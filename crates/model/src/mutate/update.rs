@@ -49,11 +49,15 @@ pub fn update(
     require_filter(directions.filtered, "an update")?;
     let mut rows = body::rows(entity, patch, directions.columns.as_deref(), limits)?;
     if rows.len() > 1 {
-        return Err(Refusal::new(Code::Body, "an update takes one object").detail(format!("{} given", rows.len())));
+        return Err(Refusal::new(Code::Body, "an update takes one object")
+            .detail(format!("{} given", rows.len())));
     }
     let mut patch = rows.pop().unwrap_or_default();
     if patch.contains_key("id") {
-        return Err(Refusal::new(Code::Forbidden, format!("the id of a {} cannot be changed", entity.name)));
+        return Err(Refusal::new(
+            Code::Forbidden,
+            format!("the id of a {} cannot be changed", entity.name),
+        ));
     }
     if !patch.is_empty() {
         for name in directions.columns.into_iter().flatten() {
@@ -76,8 +80,10 @@ pub fn delete(
     limits: &Limits,
 ) -> Result<Delete, Refusal> {
     let directions = directions(model, entity, query, limits)?;
-    for (name, given) in [("columns", directions.columns.is_some()), ("on_conflict", directions.on_conflict.is_some())]
-    {
+    for (name, given) in [
+        ("columns", directions.columns.is_some()),
+        ("on_conflict", directions.on_conflict.is_some()),
+    ] {
         if given {
             return Err(Refusal::new(Code::Syntax, format!("a deletion cannot have {name}")));
         }
@@ -147,10 +153,12 @@ impl Update {
             return renderer.sql;
         }
         let due = self.due();
-        let of = self.entity.fields.iter().filter(|field| due.contains(&&field.name)).flat_map(|field| {
-            let Kind::Vector(vector) = &field.kind else { return Vec::new() };
-            vector.of.clone()
-        });
+        let of = self.entity.fields.iter().filter(|field| due.contains(&&field.name)).flat_map(
+            |field| {
+                let Kind::Vector(vector) = &field.kind else { return Vec::new() };
+                vector.of.clone()
+            },
+        );
         let texts: std::collections::BTreeSet<Name> = of.collect();
         self.write(&mut renderer, &|alias| format!(" returning {alias}.*"));
         let texts: Vec<String> = texts.iter().map(|name| format!(", w.{}", ident(name))).collect();
@@ -172,14 +180,19 @@ impl Update {
 
     fn write(&self, renderer: &mut Renderer, returning: &dyn Fn(&str) -> String) {
         let columns = body::columns(&self.entity, |name| self.patch.contains_key(name));
-        let sets: Vec<String> = columns.iter().map(|(name, _)| format!("{0} = r.{0}", ident(name))).collect();
+        let sets: Vec<String> =
+            columns.iter().map(|(name, _)| format!("{0} = r.{0}", ident(name))).collect();
         let alias = renderer.alias();
         renderer.sql.raw("with written as (update ");
         renderer.table(&self.query.level, &alias);
         renderer.sql.raw(&format!(" set {} from json_to_record(", sets.join(", ")));
         renderer.sql.param(Some(Value::Object(self.patch.clone()).to_string())).raw("::json)");
         renderer.sql.raw(&body::record(&columns));
-        renderer.filters(Scope { level: &self.query.level, alias: &alias, measured: false }, None, false);
+        renderer.filters(
+            Scope { level: &self.query.level, alias: &alias, measured: false },
+            None,
+            false,
+        );
         renderer.sql.raw(&returning(&alias));
     }
 }
@@ -199,7 +212,11 @@ impl Delete {
         let alias = renderer.alias();
         renderer.sql.raw("with written as (delete from ");
         renderer.table(&self.query.level, &alias);
-        renderer.filters(Scope { level: &self.query.level, alias: &alias, measured: false }, None, false);
+        renderer.filters(
+            Scope { level: &self.query.level, alias: &alias, measured: false },
+            None,
+            false,
+        );
         renderer.sql.raw(&returned(returning, &alias));
         answer(&mut renderer, returning, "null::bigint");
         renderer.sql

@@ -4,8 +4,8 @@ use super::{
     Limits,
     ast::{self, At, Item, Measure, Written},
     conds,
-    lexer::shorten,
     level::{Embed, Form, Level, Operand, Order, Output, OutputColumn},
+    lexer::shorten,
     nearest::{self, Numbers},
     relation,
     suggest::suggest,
@@ -21,7 +21,8 @@ use crate::{
 /// `NoSuchEntity`.
 pub(crate) fn entity<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Refusal> {
     model.entity(name).ok_or_else(|| {
-        let refusal = Refusal::new(Code::NoSuchEntity, format!("there is no entity {}", shorten(name)));
+        let refusal =
+            Refusal::new(Code::NoSuchEntity, format!("there is no entity {}", shorten(name)));
         match suggest(name, model.entities().iter().map(|entity| &*entity.name)) {
             Some(near) => refusal.hint(format!("did you mean {near}?")),
             None => refusal,
@@ -31,7 +32,8 @@ pub(crate) fn entity<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Ref
 
 /// That `entity` has no field `name`.
 pub(crate) fn no_such_field(entity: &Entity, name: &str) -> Refusal {
-    let refusal = Refusal::new(Code::NoSuchField, format!("{} has no field {}", entity.name, shorten(name)));
+    let refusal =
+        Refusal::new(Code::NoSuchField, format!("{} has no field {}", entity.name, shorten(name)));
     let known = entity.fields.iter().map(|field| &*field.name).chain(["id"]);
     match suggest(name, known) {
         Some(near) => refusal.hint(format!("did you mean {near}?")),
@@ -51,13 +53,19 @@ pub(crate) fn kind(entity: &Entity, name: &str) -> Result<Kind, Refusal> {
 }
 
 /// Looks everything up, for the entity called `name`.
-pub(crate) fn check(model: &Model, name: &str, written: Written, limits: &Limits) -> Result<Level, Refusal> {
+pub(crate) fn check(
+    model: &Model,
+    name: &str,
+    written: Written,
+    limits: &Limits,
+) -> Result<Level, Refusal> {
     let mut checker = Checker { model, limits, numbers: Numbers::default() };
     let items = written.select.unwrap_or_else(|| vec![Item::All]);
     let mut level = checker.level(entity(model, name)?, items)?;
-    let (nearest, filters): (Vec<_>, Vec<_>) = written.filters.into_iter().partition(
-        |at| matches!(at.it, ast::Tree::Test { test: ast::Test::Nearest { .. }, .. }),
-    );
+    let (nearest, filters): (Vec<_>, Vec<_>) = written
+        .filters
+        .into_iter()
+        .partition(|at| matches!(at.it, ast::Tree::Test { test: ast::Test::Nearest { .. }, .. }));
     for at in nearest {
         checker.nearest(at_path(&mut level, &at)?, at.it)?;
     }
@@ -93,7 +101,11 @@ fn find_embed(level: &Level, name: &str) -> Option<usize> {
 
 /// The embed a filter on `name` itself is about.
 pub(crate) fn embed_named(level: &Level, name: &ast::Operand) -> Option<usize> {
-    if name.steps.is_empty() && name.measure.is_none() { find_embed(level, &name.column.text) } else { None }
+    if name.steps.is_empty() && name.measure.is_none() {
+        find_embed(level, &name.column.text)
+    } else {
+        None
+    }
 }
 
 fn embed_not_selected(level: &Level, name: &str) -> Refusal {
@@ -129,7 +141,12 @@ impl Checker<'_> {
         Ok(level)
     }
 
-    fn embed(&mut self, level: &mut Level, from: &Entity, embed: ast::Embed) -> Result<(), Refusal> {
+    fn embed(
+        &mut self,
+        level: &mut Level,
+        from: &Entity,
+        embed: ast::Embed,
+    ) -> Result<(), Refusal> {
         let relation = relation::find(self.model, from, &embed.target, embed.hint.as_deref())?;
         let visible = !embed.items.is_empty();
         let below = self.level(entity(self.model, &relation.entity)?, embed.items)?;
@@ -142,28 +159,46 @@ impl Checker<'_> {
             make_room(level, &name)?;
             level.outputs.push(Output::Embed(level.embeds.len()));
         }
-        level.embeds.push(Embed { name, target: embed.target, relation, inner: embed.inner, level: below });
+        level.embeds.push(Embed {
+            name,
+            target: embed.target,
+            relation,
+            inner: embed.inner,
+            level: below,
+        });
         Ok(())
     }
 
     fn nearest(&mut self, level: &mut Level, tree: ast::Tree) -> Result<(), Refusal> {
-        let ast::Tree::Test { operand, not, test: ast::Test::Nearest { mods, operand: near } } = tree else {
+        let ast::Tree::Test { operand, not, test: ast::Test::Nearest { mods, operand: near } } =
+            tree
+        else {
             return Ok(());
         };
         let entity = entity(self.model, &level.entity)?;
         if not || operand.measure.is_some() || !operand.steps.is_empty() {
-            return Err(Refusal::new(Code::Syntax, "nearest is about a whole vector field and cannot be negated"));
+            return Err(Refusal::new(
+                Code::Syntax,
+                "nearest is about a whole vector field and cannot be negated",
+            ));
         }
         if level.nearest.is_some() {
-            return Err(Refusal::new(Code::Syntax, format!("nearest is given twice for {}", entity.name))
-                .hint("only one nearest may be given for an entity or embed"));
+            return Err(Refusal::new(
+                Code::Syntax,
+                format!("nearest is given twice for {}", entity.name),
+            )
+            .hint("only one nearest may be given for an entity or embed"));
         }
         let name = &operand.column.text;
         kind(entity, name)?;
         let Some(field) = entity.field(name) else {
-            return Err(Refusal::new(Code::Syntax, format!("nearest needs a vector field, and {name} is none")));
+            return Err(Refusal::new(
+                Code::Syntax,
+                format!("nearest needs a vector field, and {name} is none"),
+            ));
         };
-        let nearest = nearest::check(entity, field, &mods, &near, self.limits.rows_max, &mut self.numbers)?;
+        let nearest =
+            nearest::check(entity, field, &mods, &near, self.limits.rows_max, &mut self.numbers)?;
         level.nearest = Some(nearest);
         Ok(())
     }
@@ -172,7 +207,9 @@ impl Checker<'_> {
         for term in terms {
             let embed = match &term.embed {
                 None => None,
-                Some(name) => Some(find_embed(level, name).ok_or_else(|| embed_not_selected(level, name))?),
+                Some(name) => {
+                    Some(find_embed(level, name).ok_or_else(|| embed_not_selected(level, name))?)
+                }
             };
             let target = match embed {
                 Some(index) => &mut level.embeds[index].level,
@@ -181,16 +218,22 @@ impl Checker<'_> {
             let of = entity(self.model, &target.entity)?;
             let (operand, kind) = resolve(of, target, &term.operand)?;
             if matches!(kind, Kind::Vector(_)) {
-                return Err(Refusal::new(Code::Syntax, format!("rows cannot be ordered by the vector {}", term.operand.column.text))
-                    .hint(format!("order by {}.distance()", term.operand.column.text)));
+                return Err(Refusal::new(
+                    Code::Syntax,
+                    format!("rows cannot be ordered by the vector {}", term.operand.column.text),
+                )
+                .hint(format!("order by {}.distance()", term.operand.column.text)));
             }
             if let Some(index) = embed
                 && level.embeds[index].relation.many
                 && operand != Operand::Distance
             {
                 let name = &level.embeds[index].name;
-                return Err(Refusal::new(Code::OrderByMany, format!("{name} has many rows to order {} by", level.entity))
-                    .hint(format!("to order the rows inside write {name}.order=")));
+                return Err(Refusal::new(
+                    Code::OrderByMany,
+                    format!("{name} has many rows to order {} by", level.entity),
+                )
+                .hint(format!("to order the rows inside write {name}.order=")));
             }
             let ast::Term { descending, nulls_first, .. } = term;
             level.order.push(Order { embed, operand, descending, nulls_first });
@@ -206,7 +249,12 @@ fn star(level: &mut Level, entity: &Entity) {
         let taken = level.outputs.iter().any(|output| output_name(level, output) == name);
         if !matches!(kind, Kind::Vector(_)) && !taken {
             let (name, operand) = (name.to_owned(), Operand::Column(name.to_owned()));
-            level.outputs.push(Output::Column(OutputColumn { name, operand, form: Form::Plain, starred: true }));
+            level.outputs.push(Output::Column(OutputColumn {
+                name,
+                operand,
+                form: Form::Plain,
+                starred: true,
+            }));
         }
     }
 }
@@ -230,7 +278,8 @@ fn add_column(level: &mut Level, column: OutputColumn) -> Result<(), Refusal> {
 
 /// What is asked for by name replaces what only `*` brought.
 fn make_room(level: &mut Level, name: &str) -> Result<(), Refusal> {
-    let Some(at) = level.outputs.iter().position(|output| output_name(level, output) == name) else {
+    let Some(at) = level.outputs.iter().position(|output| output_name(level, output) == name)
+    else {
         return Ok(());
     };
     if !matches!(&level.outputs[at], Output::Column(column) if column.starred) {
@@ -279,8 +328,11 @@ fn check_output_name(name: &str) -> Result<(), Refusal> {
     if (1..=BYTES_MAX).contains(&name.len()) {
         return Ok(());
     }
-    Err(Refusal::new(Code::Syntax, format!("an item of select cannot be called {:?}", shorten(name)))
-        .hint(format!("give it a name of 1 to {BYTES_MAX} bytes with alias:item")))
+    Err(Refusal::new(
+        Code::Syntax,
+        format!("an item of select cannot be called {:?}", shorten(name)),
+    )
+    .hint(format!("give it a name of 1 to {BYTES_MAX} bytes with alias:item")))
 }
 
 fn cast_type(name: &str) -> Result<&'static str, Refusal> {
@@ -314,7 +366,8 @@ fn cast_type(name: &str) -> Result<&'static str, Refusal> {
     ];
     let found = TYPES.iter().find(|(written, _)| written.eq_ignore_ascii_case(name));
     found.map(|(_, sql)| *sql).ok_or_else(|| {
-        let refusal = Refusal::new(Code::Syntax, format!("values cannot be cast to {}", shorten(name)));
+        let refusal =
+            Refusal::new(Code::Syntax, format!("values cannot be cast to {}", shorten(name)));
         match suggest(name, TYPES.iter().map(|(written, _)| *written)) {
             Some(near) => refusal.hint(format!("did you mean {near}?")),
             None => refusal,
@@ -333,7 +386,10 @@ pub(crate) fn resolve(
     let is_vector = matches!(kind, Kind::Vector(_));
     if let Some(measure) = written.measure {
         if !is_vector {
-            return Err(Refusal::new(Code::Syntax, format!("{column} is not a vector and has no distance")));
+            return Err(Refusal::new(
+                Code::Syntax,
+                format!("{column} is not a vector and has no distance"),
+            ));
         }
         level.measured.push(column);
         let operand = match measure {
@@ -346,7 +402,10 @@ pub(crate) fn resolve(
         return Ok((Operand::Column(column), kind));
     };
     if is_vector {
-        return Err(Refusal::new(Code::Syntax, format!("{column} is a vector and has nothing inside")));
+        return Err(Refusal::new(
+            Code::Syntax,
+            format!("{column} is a vector and has nothing inside"),
+        ));
     }
     let inside = if last.as_text { Scalar::Text } else { Scalar::Jsonb };
     let jsonb = kind == Kind::Scalar(Scalar::Jsonb);
@@ -360,21 +419,31 @@ fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
         None => level.measured.first(),
     };
     if let Some(field) = stray {
-        return Err(Refusal::new(Code::Syntax, format!("there is no nearest to measure {field} of {} from", level.entity))
-            .hint(format!("add {field}=nearest.…")));
+        return Err(Refusal::new(
+            Code::Syntax,
+            format!("there is no nearest to measure {field} of {} from", level.entity),
+        )
+        .hint(format!("add {field}=nearest.…")));
     }
-    let default = if level.nearest.is_some() { Limits::NEAREST_DEFAULT } else { limits.rows_default };
+    let default =
+        if level.nearest.is_some() { Limits::NEAREST_DEFAULT } else { limits.rows_default };
     let limit = *level.limit.get_or_insert(default.min(limits.rows_max));
     if limit > limits.rows_max {
-        return Err(Refusal::new(Code::Limit, format!("at most {} rows can be asked for at once", limits.rows_max))
-            .detail(format!("limit={limit}"))
-            .hint("ask for the next ones with offset, or with a filter on what they are ordered by"));
+        return Err(Refusal::new(
+            Code::Limit,
+            format!("at most {} rows can be asked for at once", limits.rows_max),
+        )
+        .detail(format!("limit={limit}"))
+        .hint("ask for the next ones with offset, or with a filter on what they are ordered by"));
     }
     if let Some(nearest) = &mut level.nearest {
         let k = *nearest.k.get_or_insert(limit.saturating_add(level.offset).max(1));
         if k > limits.rows_max {
-            return Err(Refusal::new(Code::Limit, format!("nearest looks at {} rows at most", limits.rows_max))
-                .detail(format!("limit and offset ask for {k}")));
+            return Err(Refusal::new(
+                Code::Limit,
+                format!("nearest looks at {} rows at most", limits.rows_max),
+            )
+            .detail(format!("limit and offset ask for {k}")));
         }
     }
     level.embeds.iter_mut().try_for_each(|embed| settle(&mut embed.level, limits))

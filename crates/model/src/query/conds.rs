@@ -3,8 +3,8 @@
 use super::{
     ast::{self, Each, Is, Op, Tree},
     check::{embed_named, resolve},
-    lexer::shorten,
     level::{Cond, Level, Operand, Test},
+    lexer::shorten,
     suggest::suggest,
     value,
 };
@@ -15,16 +15,45 @@ use crate::{
 
 /// PostgreSQL's text search configurations, those that every supported version has.
 const LANGUAGES: [&str; 29] = [
-    "simple", "arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "finnish", "french", "german",
-    "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian", "portuguese",
-    "romanian", "russian", "serbian", "spanish", "swedish", "tamil", "turkish", "yiddish",
+    "simple",
+    "arabic",
+    "armenian",
+    "basque",
+    "catalan",
+    "danish",
+    "dutch",
+    "english",
+    "finnish",
+    "french",
+    "german",
+    "greek",
+    "hindi",
+    "hungarian",
+    "indonesian",
+    "irish",
+    "italian",
+    "lithuanian",
+    "nepali",
+    "norwegian",
+    "portuguese",
+    "romanian",
+    "russian",
+    "serbian",
+    "spanish",
+    "swedish",
+    "tamil",
+    "turkish",
+    "yiddish",
 ];
 
 /// Checks one condition or tree of them.
 pub(crate) fn check(entity: &Entity, level: &mut Level, tree: Tree) -> Result<Cond, Refusal> {
     match tree {
         Tree::Group { all, not, parts } => {
-            let parts = parts.into_iter().map(|part| check(entity, level, part)).collect::<Result<_, _>>()?;
+            let parts = parts
+                .into_iter()
+                .map(|part| check(entity, level, part))
+                .collect::<Result<_, _>>()?;
             Ok(Cond::Group { all, not, parts })
         }
         Tree::Test { operand, not, test } => {
@@ -46,8 +75,11 @@ pub(crate) fn check(entity: &Entity, level: &mut Level, tree: Tree) -> Result<Co
 }
 
 fn only_null(embed: &str) -> Refusal {
-    Refusal::new(Code::Syntax, format!("{embed} is an embed and can only be compared with is.null and not.is.null"))
-        .hint(format!("to filter by one of its fields write {embed}.<field>="))
+    Refusal::new(
+        Code::Syntax,
+        format!("{embed} is an embed and can only be compared with is.null and not.is.null"),
+    )
+    .hint(format!("to filter by one of its fields write {embed}.<field>="))
 }
 
 struct Subject<'a> {
@@ -73,10 +105,13 @@ impl Subject<'_> {
 }
 
 fn check_test(subject: &Subject, test: ast::Test) -> Result<Test, Refusal> {
-    if let (Kind::Vector(_), false) = (&subject.kind, matches!(test, ast::Test::Is(Is::Null | Is::NotNull))) {
-        return Err(subject
-            .refuse("is a vector")
-            .hint(format!("compare it with nearest, {0}.distance()=lt.0.4 or is.null", subject.name)));
+    if let (Kind::Vector(_), false) =
+        (&subject.kind, matches!(test, ast::Test::Is(Is::Null | Is::NotNull)))
+    {
+        return Err(subject.refuse("is a vector").hint(format!(
+            "compare it with nearest, {0}.distance()=lt.0.4 or is.null",
+            subject.name
+        )));
     }
     match test {
         ast::Test::Compare { op, each, value } => compare(subject, op, each, value),
@@ -88,7 +123,9 @@ fn check_test(subject: &Subject, test: ast::Test) -> Result<Test, Refusal> {
         ast::Test::Is(is) => {
             let of_boolean = matches!(is, Is::True | Is::False | Is::Unknown);
             if of_boolean && subject.kind != Kind::Scalar(Scalar::Boolean) {
-                return Err(subject.refuse("is not a boolean").hint("is.null and is.not_null fit every field"));
+                return Err(subject
+                    .refuse("is not a boolean")
+                    .hint("is.null and is.not_null fit every field"));
             }
             Ok(Test::Is(match is {
                 Is::Null => "null",
@@ -102,7 +139,9 @@ fn check_test(subject: &Subject, test: ast::Test) -> Result<Test, Refusal> {
             subject.value(&value)?;
             Ok(Test::Distinct(value))
         }
-        ast::Test::Search { function, language, value } => search(subject, function, language.as_deref(), value),
+        ast::Test::Search { function, language, value } => {
+            search(subject, function, language.as_deref(), value)
+        }
         ast::Test::Nearest { .. } => Err(subject.refuse("cannot have nearest here")),
     }
 }
@@ -111,9 +150,16 @@ fn compare(subject: &Subject, op: Op, each: Option<Each>, value: String) -> Resu
     let pattern = matches!(op, Op::Like | Op::Ilike | Op::Match | Op::Imatch);
     let of_sets = matches!(op, Op::Contains | Op::Contained | Op::Overlaps);
     if pattern && !subject.is_text() {
-        let hint = format!("compare it with eq, gt, lt …, or search its text form in {}->>key", subject.name);
+        let hint = format!(
+            "compare it with eq, gt, lt …, or search its text form in {}->>key",
+            subject.name
+        );
         let refusal = subject.refuse("is not a text and has no pattern to match");
-        return Err(if subject.kind == Kind::Scalar(Scalar::Jsonb) { refusal.hint(hint) } else { refusal });
+        return Err(if subject.kind == Kind::Scalar(Scalar::Jsonb) {
+            refusal.hint(hint)
+        } else {
+            refusal
+        });
     }
     let array = matches!(subject.kind, Kind::Array(_));
     let jsonb = subject.kind == Kind::Scalar(Scalar::Jsonb);
@@ -122,8 +168,14 @@ fn compare(subject: &Subject, op: Op, each: Option<Each>, value: String) -> Resu
         return Err(subject.refuse(&format!("is not {kinds}")));
     }
     let value = if matches!(op, Op::Like | Op::Ilike) { value.replace('*', "%") } else { value };
-    if matches!(op, Op::Like | Op::Ilike) && each.is_none() && value.len() - value.trim_end_matches('\\').len() & 1 == 1 {
-        return Err(Refusal::new(Code::InvalidValue, format!("the pattern for {} ends in a `\\`", subject.name)));
+    if matches!(op, Op::Like | Op::Ilike)
+        && each.is_none()
+        && value.len() - value.trim_end_matches('\\').len() & 1 == 1
+    {
+        return Err(Refusal::new(
+            Code::InvalidValue,
+            format!("the pattern for {} ends in a `\\`", subject.name),
+        ));
     }
     let op_sql = match op {
         Op::Eq => "=",
@@ -147,7 +199,9 @@ fn compare(subject: &Subject, op: Op, each: Option<Each>, value: String) -> Resu
     }
     let exact = matches!(op, Op::Eq | Op::Neq);
     match &subject.kind {
-        Kind::Enum(_) if !exact => value::check_text(&subject.name, &Kind::Scalar(Scalar::Text), &value)?,
+        Kind::Enum(_) if !exact => {
+            value::check_text(&subject.name, &Kind::Scalar(Scalar::Text), &value)?
+        }
         _ => subject.value(&value)?,
     }
     Ok(Test::Binary { op: op_sql, value })
@@ -157,7 +211,9 @@ fn refuse_array(subject: &Subject) -> Result<(), Refusal> {
     if !matches!(subject.kind, Kind::Array(_)) {
         return Ok(());
     }
-    Err(subject.refuse("is an array and has no list of values to be one of").hint("write cs.{a,b} or ov.{a,b}"))
+    Err(subject
+        .refuse("is an array and has no list of values to be one of")
+        .hint("write cs.{a,b} or ov.{a,b}"))
 }
 
 fn search(
@@ -170,12 +226,17 @@ fn search(
         return Err(subject.refuse("has no words to search"));
     }
     let declared = match subject.operand {
-        Operand::Column(name) => subject.entity.field(name).and_then(|field| field.search.as_deref()),
+        Operand::Column(name) => {
+            subject.entity.field(name).and_then(|field| field.search.as_deref())
+        }
         _ => None,
     };
     let wanted = language.or(declared).unwrap_or("simple");
     let Some(language) = LANGUAGES.iter().find(|known| **known == wanted) else {
-        let refusal = Refusal::new(Code::InvalidValue, format!("there is no search language {}", shorten(wanted)));
+        let refusal = Refusal::new(
+            Code::InvalidValue,
+            format!("there is no search language {}", shorten(wanted)),
+        );
         return Err(refusal.hint(match suggest(wanted, LANGUAGES) {
             Some(near) => format!("did you mean {near}?"),
             None => format!("languages are {}", LANGUAGES.join(", ")),

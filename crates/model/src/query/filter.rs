@@ -40,7 +40,12 @@ fn known() -> impl Iterator<Item = &'static str> {
 }
 
 /// Reads `[not.]operator.value` of a parameter of its own: the value runs to the end, quotes and commas included.
-pub(crate) fn single(key: &str, value: &str, operand: Operand, limits: &Limits) -> Result<Tree, Refusal> {
+pub(crate) fn single(
+    key: &str,
+    value: &str,
+    operand: Operand,
+    limits: &Limits,
+) -> Result<Tree, Refusal> {
     let mut reader = Reader { cursor: Cursor::new(key, value), limits, count: 0, nested: false };
     let (not, test) = reader.test()?;
     reader.cursor.end()?;
@@ -48,7 +53,13 @@ pub(crate) fn single(key: &str, value: &str, operand: Operand, limits: &Limits) 
 }
 
 /// Reads the value of `and=` and `or=`.
-pub(crate) fn group(key: &str, value: &str, all: bool, not: bool, limits: &Limits) -> Result<Tree, Refusal> {
+pub(crate) fn group(
+    key: &str,
+    value: &str,
+    all: bool,
+    not: bool,
+    limits: &Limits,
+) -> Result<Tree, Refusal> {
     let mut reader = Reader { cursor: Cursor::new(key, value), limits, count: 0, nested: true };
     reader.cursor.spaces();
     let parts = reader.parts(1)?;
@@ -86,9 +97,12 @@ impl Reader<'_> {
     }
 
     fn part(&mut self, depth: usize) -> Result<Tree, Refusal> {
-        for (text, all, not) in
-            [("and", true, false), ("or", false, false), ("not.and", true, true), ("not.or", false, true)]
-        {
+        for (text, all, not) in [
+            ("and", true, false),
+            ("or", false, false),
+            ("not.and", true, true),
+            ("not.or", false, true),
+        ] {
             let after = self.cursor.ahead().strip_prefix(text);
             if after.is_some_and(|after| after.trim_start().starts_with('(')) {
                 self.cursor.eat(text);
@@ -137,19 +151,30 @@ impl Reader<'_> {
             if mods.iter().any(|text| text.contains(':')) || mods.len() > 1 {
                 return Err(not_built("naming or weighting a search for rank"));
             }
-            return Ok(Test::Search { function, language: mods.into_iter().next(), value: self.value()? });
+            return Ok(Test::Search {
+                function,
+                language: mods.into_iter().next(),
+                value: self.value()?,
+            });
         }
         if name == "nearest" {
             if self.nested {
-                return Err(self.cursor.wrong("`nearest` is a clause of its own and cannot stand inside and/or"));
+                return Err(self
+                    .cursor
+                    .wrong("`nearest` is a clause of its own and cannot stand inside and/or"));
             }
-            return Ok(Test::Nearest { mods: mods.unwrap_or_default(), operand: self.cursor.rest().to_owned() });
+            return Ok(Test::Nearest {
+                mods: mods.unwrap_or_default(),
+                operand: self.cursor.rest().to_owned(),
+            });
         }
         if RANGES.contains(&name) {
             return Err(not_built(&format!("the range operator {name}")));
         }
         if mods.is_some() && ["in", "is", "isdistinct"].contains(&name) {
-            return Err(self.cursor.wrong(&format!("{name} takes nothing in parentheses before its `.`")));
+            return Err(self
+                .cursor
+                .wrong(&format!("{name} takes nothing in parentheses before its `.`")));
         }
         match name {
             "in" => self.list().map(Test::In),
@@ -160,7 +185,8 @@ impl Reader<'_> {
     }
 
     fn unknown(&self, name: &str) -> Refusal {
-        let refusal = self.cursor.wrong(&format!("`{}` is not an operator", super::lexer::shorten(name)));
+        let refusal =
+            self.cursor.wrong(&format!("`{}` is not an operator", super::lexer::shorten(name)));
         refusal.hint(match suggest(name, known()) {
             Some(near) => format!("did you mean {near}?"),
             None => format!("operators are {}", known().collect::<Vec<_>>().join(", ")),
@@ -173,7 +199,9 @@ impl Reader<'_> {
         match mods.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["any"] if takes => Ok(Some(Each::Any)),
             ["all"] if takes => Ok(Some(Each::All)),
-            _ => Err(self.cursor.wrong("only (any) and (all) may follow an operator, and not every operator")),
+            _ => Err(self
+                .cursor
+                .wrong("only (any) and (all) may follow an operator, and not every operator")),
         }
     }
 

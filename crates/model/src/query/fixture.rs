@@ -3,7 +3,8 @@
 use crate::{
     Model, Name,
     entity::{
-        Bounds, DefaultValue, Entity, Field, Key, Kind, Metric, OnDelete, Ref, Scalar, Vector, VectorForm, When,
+        Bounds, DefaultValue, Entity, Field, Key, Kind, Metric, OnDelete, Ref, Scalar, Vector,
+        VectorForm, When,
     },
 };
 
@@ -42,7 +43,14 @@ fn reference(text: &str, to: &str, on_delete: OnDelete) -> Field {
 }
 
 fn vector(text: &str, form: VectorForm, dimensions: u32, metric: Metric, of: &[&str]) -> Field {
-    let vector = Vector { form, dimensions, metric, of: names(of), embedder: name("lexical"), when: When::Now };
+    let vector = Vector {
+        form,
+        dimensions,
+        metric,
+        of: names(of),
+        embedder: name("lexical"),
+        when: When::Now,
+    };
     optional(field(text, Kind::Vector(vector)))
 }
 
@@ -64,7 +72,8 @@ pub(crate) fn model() -> Model {
     );
     let mut subject = scalar("subject", Scalar::Text);
     subject.search = Some("english".into());
-    let mut status = field("status", Kind::Enum(vec!["open".into(), "merged".into(), "it's \"odd\"".into()]));
+    let mut status =
+        field("status", Kind::Enum(vec!["open".into(), "merged".into(), "it's \"odd\"".into()]));
     status.default = Some(DefaultValue::Constant("open".into()));
     let mut at = scalar("at", Scalar::TimestampTz);
     at.default = Some(DefaultValue::Now);

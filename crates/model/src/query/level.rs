@@ -77,10 +77,21 @@ pub(crate) enum Operand {
 /// A condition on rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cond {
-    Group { all: bool, not: bool, parts: Vec<Cond> },
-    Test { operand: Operand, not: bool, test: Test },
+    Group {
+        all: bool,
+        not: bool,
+        parts: Vec<Cond>,
+    },
+    Test {
+        operand: Operand,
+        not: bool,
+        test: Test,
+    },
     /// Whether the embed at this place has rows.
-    Embed { index: usize, exists: bool },
+    Embed {
+        index: usize,
+        exists: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

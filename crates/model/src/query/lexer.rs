@@ -37,15 +37,20 @@ fn decode(text: &str) -> Result<String, Refusal> {
             b'%' => match (rest.next().and_then(hex), rest.next().and_then(hex)) {
                 (Some(high), Some(low)) => high << 4 | low,
                 _ => {
-                    return Err(Refusal::new(Code::Syntax, "a `%` in the query is not followed by two hex digits")
-                        .detail(shorten(text))
-                        .hint("write a percent sign as %25"));
+                    return Err(Refusal::new(
+                        Code::Syntax,
+                        "a `%` in the query is not followed by two hex digits",
+                    )
+                    .detail(shorten(text))
+                    .hint("write a percent sign as %25"));
                 }
             },
             other => other,
         });
     }
-    let invalid = |what: &str| Refusal::new(Code::InvalidText, format!("the query {what}")).detail(shorten(text));
+    let invalid = |what: &str| {
+        Refusal::new(Code::InvalidText, format!("the query {what}")).detail(shorten(text))
+    };
     let text = String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8"))?;
     if text.contains('\0') { Err(invalid("contains a NUL character")) } else { Ok(text) }
 }
@@ -143,7 +148,10 @@ impl<'a> Cursor<'a> {
         };
         let place = self.text[..self.at].chars().count() + 1;
         Refusal::new(Code::Syntax, format!("the parameter {} cannot be read", shorten(self.what)))
-            .detail(format!("expected {expected} at character {place} of `{}`, found {found}", shorten(self.text)))
+            .detail(format!(
+                "expected {expected} at character {place} of `{}`, found {found}",
+                shorten(self.text)
+            ))
     }
 
     /// The same for something that was read but means nothing.
@@ -205,7 +213,9 @@ mod tests {
         let read = params("a%20b=c+d&&x==%3D%C3%A4").unwrap();
         assert_eq!(read[0], Param { key: "a b".into(), value: "c d".into() });
         assert_eq!(read[1], Param { key: "x".into(), value: "==ä".into() });
-        for (text, code) in [("a", Code::Syntax), ("a=%4", Code::Syntax), ("a=%ff", Code::InvalidText)] {
+        for (text, code) in
+            [("a", Code::Syntax), ("a=%4", Code::Syntax), ("a=%ff", Code::InvalidText)]
+        {
             assert_eq!(params(text).unwrap_err().code, code, "{text}");
         }
         assert_eq!(params("a=%00").unwrap_err().code, Code::InvalidText);

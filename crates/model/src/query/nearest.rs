@@ -1,8 +1,8 @@
 //! `nearest`: what it may be told, and the forms a vector can be written in.
 
 use super::{
-    lexer::{Cursor, shorten},
     level::{Anchor, Nearest},
+    lexer::{Cursor, shorten},
     parse::not_built,
     value,
 };
@@ -37,7 +37,10 @@ pub(crate) fn check(
     numbers: &mut Numbers,
 ) -> Result<Nearest, Refusal> {
     let Kind::Vector(vector) = &field.kind else {
-        return Err(Refusal::new(Code::Syntax, format!("nearest needs a vector field, and {} is none", field.name)));
+        return Err(Refusal::new(
+            Code::Syntax,
+            format!("nearest needs a vector field, and {} is none", field.name),
+        ));
     };
     let mut nearest = Nearest {
         field: field.name.clone(),
@@ -57,18 +60,24 @@ pub(crate) fn check(
 
 fn modify(nearest: &mut Nearest, text: &str, k_max: u64) -> Result<(), Refusal> {
     let wrong = |problem: String| {
-        Refusal::new(Code::Syntax, format!("nearest cannot be told `{}`", shorten(text))).detail(problem)
+        Refusal::new(Code::Syntax, format!("nearest cannot be told `{}`", shorten(text)))
+            .detail(problem)
     };
     if let Some((_, metric)) = METRICS.iter().find(|(name, _)| *name == text) {
         let of_bits = matches!(metric, Metric::Hamming | Metric::Jaccard);
         if of_bits != (nearest.form == VectorForm::Bit) {
-            return Err(wrong(format!("{} has vectors of another kind than this metric compares", nearest.field)));
+            return Err(wrong(format!(
+                "{} has vectors of another kind than this metric compares",
+                nearest.field
+            )));
         }
         nearest.metric = *metric;
         return Ok(());
     }
     let Some((key, value)) = text.split_once(':') else {
-        return Err(wrong("it takes a metric (cosine, l2, ip, l1, hamming, jaccard), k:, max: and min:".into()));
+        return Err(wrong(
+            "it takes a metric (cosine, l2, ip, l1, hamming, jaccard), k:, max: and min:".into(),
+        ));
     };
     let bound = || match value.trim().parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(Some(number.to_string())),
@@ -106,7 +115,9 @@ fn anchor(
         return Err(not_built("a vector bound from the request's body"));
     }
     let packed = [("f32:", 4), ("f16:", 2)].into_iter().find_map(|(prefix, width)| {
-        operand.strip_prefix(prefix).map(|text| unpack(text, width).map_err(|problem| (prefix, problem)))
+        operand
+            .strip_prefix(prefix)
+            .map(|text| unpack(text, width).map_err(|problem| (prefix, problem)))
     });
     match packed {
         None => {
@@ -123,21 +134,32 @@ fn anchor(
         )
         .detail(problem)
         .hint("it is base64url of little-endian numbers")),
-        Some(Ok(_)) if vector.form == VectorForm::Bit => {
-            Err(Refusal::new(Code::Vector, format!("a vector for {} is written in bits", field.name)))
-        }
+        Some(Ok(_)) if vector.form == VectorForm::Bit => Err(Refusal::new(
+            Code::Vector,
+            format!("a vector for {} is written in bits", field.name),
+        )),
         Some(Ok(numbers)) => {
-            let finite = numbers.iter().map(|number| Some(f64::from(*number)).filter(|number| number.is_finite()));
+            let finite = numbers
+                .iter()
+                .map(|number| Some(f64::from(*number)).filter(|number| number.is_finite()));
             value::check_elements(&field.name, finite, vector.dimensions, vector.form)?;
             Ok(Anchor::Given(vector_text(vector.form, &numbers)))
         }
     }
 }
 
-fn text_anchor(field: &Field, vector: &Vector, text: &str, numbers: &mut Numbers) -> Result<Anchor, Refusal> {
+fn text_anchor(
+    field: &Field,
+    vector: &Vector,
+    text: &str,
+    numbers: &mut Numbers,
+) -> Result<Anchor, Refusal> {
     if vector.of.is_empty() {
-        return Err(Refusal::new(Code::InvalidValue, format!("{} is not made from text", field.name))
-            .hint("give it a vector, or a row to compare with"));
+        return Err(Refusal::new(
+            Code::InvalidValue,
+            format!("{} is not made from text", field.name),
+        )
+        .hint("give it a vector, or a row to compare with"));
     }
     if text.trim().is_empty() {
         return Err(Refusal::new(Code::InvalidValue, "nearest.text: has no text"));
@@ -152,17 +174,22 @@ fn row_key(entity: &Entity, row: &str) -> Result<(String, String), Refusal> {
     if value::is_uuid(row) {
         return Ok(("id".into(), row.to_owned()));
     }
-    let unique: Vec<&Name> =
-        entity.uniques.iter().filter_map(|key| if let [field] = &key.fields[..] { Some(field) } else { None }).collect();
+    let unique: Vec<&Name> = entity
+        .uniques
+        .iter()
+        .filter_map(|key| if let [field] = &key.fields[..] { Some(field) } else { None })
+        .collect();
     let refuse = || {
-        let known: Vec<String> = unique.iter().map(|name| format!(", row:{name}.<value>")).collect();
+        let known: Vec<String> =
+            unique.iter().map(|name| format!(", row:{name}.<value>")).collect();
         Refusal::new(Code::InvalidValue, "nearest.row: does not say a row")
             .detail(shorten(row))
             .hint(format!("write row:<id>{}", known.concat()))
     };
     let mut cursor = Cursor::new("row:", row);
     let name = cursor.word().map_err(|_| refuse())?.text;
-    let field = unique.iter().find(|field| field.as_str() == name).and_then(|field| entity.field(field));
+    let field =
+        unique.iter().find(|field| field.as_str() == name).and_then(|field| entity.field(field));
     match field {
         Some(field) if cursor.eat(".") => {
             let text = cursor.rest();
@@ -180,7 +207,9 @@ pub(crate) fn vector_text(form: VectorForm, numbers: &[f32]) -> String {
         VectorForm::Vector | VectorForm::Halfvec => {
             format!("[{}]", list(numbers.iter().map(f32::to_string).collect()))
         }
-        VectorForm::Bit => numbers.iter().map(|number| if *number > 0.0 { '1' } else { '0' }).collect(),
+        VectorForm::Bit => {
+            numbers.iter().map(|number| if *number > 0.0 { '1' } else { '0' }).collect()
+        }
         VectorForm::Sparsevec => {
             let filled = numbers.iter().enumerate().filter(|(_, number)| **number != 0.0);
             let elements = filled.map(|(at, number)| format!("{}:{number}", at + 1)).collect();
@@ -246,9 +275,13 @@ mod tests {
 
     #[test]
     fn halves() {
-        for (bits, number) in
-            [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65_504.0), (0x0001, 5.960_464_5e-8), (0x3555, 0.333_251_95)]
-        {
+        for (bits, number) in [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65_504.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x3555, 0.333_251_95),
+        ] {
             assert!((half(bits) - number).abs() <= number.abs() * 1e-6, "{bits:x}");
         }
         assert!(half(0x7c00).is_infinite() && half(0x7e00).is_nan());

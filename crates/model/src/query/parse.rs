@@ -30,7 +30,8 @@ pub(crate) fn within(what: &str, count: usize, max: usize) -> Result<(), Refusal
     if count <= max {
         return Ok(());
     }
-    Err(Refusal::new(Code::Limit, format!("the query has too many {what}")).detail(format!("{count}, at most {max}")))
+    Err(Refusal::new(Code::Limit, format!("the query has too many {what}"))
+        .detail(format!("{count}, at most {max}")))
 }
 
 fn read(written: &mut Written, key: &str, value: &str, limits: &Limits) -> Result<(), Refusal> {
@@ -44,9 +45,15 @@ fn read(written: &mut Written, key: &str, value: &str, limits: &Limits) -> Resul
     let Key { mut path, last } = read_key(key)?;
     let plain = last.measure.is_none() && last.steps.is_empty();
     match last.column.text.as_str() {
-        "order" if plain && !last.column.quoted => put(&mut written.orders, key, path, order(key, value, limits)?),
-        "limit" if plain && !last.column.quoted => put(&mut written.limits, key, path, number(key, value)?),
-        "offset" if plain && !last.column.quoted => put(&mut written.offsets, key, path, number(key, value)?),
+        "order" if plain && !last.column.quoted => {
+            put(&mut written.orders, key, path, order(key, value, limits)?)
+        }
+        "limit" if plain && !last.column.quoted => {
+            put(&mut written.limits, key, path, number(key, value)?)
+        }
+        "offset" if plain && !last.column.quoted => {
+            put(&mut written.offsets, key, path, number(key, value)?)
+        }
         "and" | "or" if plain && !last.column.quoted => {
             let not = path.last().is_some_and(|word| word.is("not"));
             if not {
@@ -126,7 +133,9 @@ pub(crate) fn operand(cursor: &mut Cursor) -> Result<Operand, Refusal> {
 
 /// `.distance()` and its like, if that is what comes next.
 fn measure(cursor: &mut Cursor) -> Result<Option<Measure>, Refusal> {
-    for (text, measure) in [(".distance()", Measure::Distance), (".similarity()", Measure::Similarity)] {
+    for (text, measure) in
+        [(".distance()", Measure::Distance), (".similarity()", Measure::Similarity)]
+    {
         if cursor.eat(text) {
             return Ok(Some(measure));
         }
@@ -157,7 +166,8 @@ fn step_key(cursor: &mut Cursor) -> Result<StepKey, Refusal> {
     let ahead = cursor.ahead();
     let digits = ahead.strip_prefix('-').unwrap_or(ahead);
     let after = digits.trim_start_matches(|c: char| c.is_ascii_digit());
-    let ends = ["->", "::", ".", ",", ")"].iter().any(|end| after.starts_with(end)) || after.is_empty();
+    let ends =
+        ["->", "::", ".", ",", ")"].iter().any(|end| after.starts_with(end)) || after.is_empty();
     if ends && after.len() < digits.len() {
         let number = &ahead[..ahead.len() - after.len()];
         if let Ok(index) = number.parse() {

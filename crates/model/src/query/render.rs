@@ -117,7 +117,11 @@ impl Renderer {
 
     fn embed(&mut self, alias: &str, embed: &Embed) {
         let many = embed.relation.many;
-        self.sql.raw(if many { "(select coalesce(json_agg(r.*), '[]')" } else { "(select row_to_json(r.*)" });
+        self.sql.raw(if many {
+            "(select coalesce(json_agg(r.*), '[]')"
+        } else {
+            "(select row_to_json(r.*)"
+        });
         self.sql.raw(" from (");
         self.rows(&embed.level, Source::Page(Some(Parent { alias, relation: &embed.relation })));
         self.sql.raw(") r) as ").ident(&embed.name);
@@ -137,7 +141,10 @@ impl Renderer {
             return;
         };
         let max = nearest.max.as_ref().filter(|_| parent.is_none());
-        let whole = level.order.is_empty() && max.is_none() && level.offset == 0 && level.limit == nearest.k;
+        let whole = level.order.is_empty()
+            && max.is_none()
+            && level.offset == 0
+            && level.limit == nearest.k;
         if whole {
             return self.candidates(scope, nearest, parent);
         }
@@ -212,7 +219,11 @@ impl Renderer {
                 self.sql.raw(alias).raw(".").ident(name);
             }
             Operand::Json { column, jsonb, steps } => {
-                self.sql.raw(if *jsonb { "(" } else { "(to_jsonb(" }).raw(alias).raw(".").ident(column);
+                self.sql
+                    .raw(if *jsonb { "(" } else { "(to_jsonb(" })
+                    .raw(alias)
+                    .raw(".")
+                    .ident(column);
                 self.sql.raw(if *jsonb { "" } else { ")" });
                 for step in steps {
                     self.step(step);
@@ -246,14 +257,24 @@ impl Renderer {
 
     /// The distance of a row's vector from what `nearest` asks for.
     pub(super) fn distance(&mut self, alias: &str, nearest: &Nearest) {
-        self.sql.raw("(").raw(alias).raw(".").ident(&nearest.field).raw(" ").raw(nearest.metric.operator()).raw(" ");
+        self.sql
+            .raw("(")
+            .raw(alias)
+            .raw(".")
+            .ident(&nearest.field)
+            .raw(" ")
+            .raw(nearest.metric.operator())
+            .raw(" ");
         match &nearest.anchor {
             Anchor::Given(vector) => self.sql.param(Some(vector.clone())),
             Anchor::Text { bound, .. } => {
-                let vector = bound.clone().expect("every text operand is bound before a query is rendered");
+                let vector =
+                    bound.clone().expect("every text operand is bound before a query is rendered");
                 self.sql.param(Some(vector))
             }
-            Anchor::Row { number, .. } => self.sql.raw(&format!("(select v from \"~anchor{number}\")")),
+            Anchor::Row { number, .. } => {
+                self.sql.raw(&format!("(select v from \"~anchor{number}\")"))
+            }
         };
         self.sql.raw(")");
     }
@@ -262,13 +283,22 @@ impl Renderer {
     fn anchors(&mut self, level: &Level) {
         let mut first = true;
         for level in level.walk() {
-            let Some(Nearest { field, anchor: Anchor::Row { number, column, value }, .. }) = &level.nearest else {
+            let Some(Nearest { field, anchor: Anchor::Row { number, column, value }, .. }) =
+                &level.nearest
+            else {
                 continue;
             };
             self.sql.raw(if first { "with " } else { ", " });
             first = false;
-            self.sql.raw(&format!("\"~anchor{number}\" as materialized (select a.id, a.")).ident(field);
-            self.sql.raw(" as v from app.").ident(&level.entity).raw(" a where a.").ident(column).raw(" = ");
+            self.sql
+                .raw(&format!("\"~anchor{number}\" as materialized (select a.id, a."))
+                .ident(field);
+            self.sql
+                .raw(" as v from app.")
+                .ident(&level.entity)
+                .raw(" a where a.")
+                .ident(column)
+                .raw(" = ");
             self.sql.param(Some(value.clone())).raw(")");
         }
         self.sql.raw(if first { "" } else { " " });
@@ -279,7 +309,8 @@ impl Renderer {
             Some(Nearest { anchor: Anchor::Row { number, .. }, .. }) => Some(*number),
             _ => None,
         });
-        let found = numbers.map(|number| format!("exists (select from \"~anchor{number}\" where v is not null)"));
+        let found = numbers
+            .map(|number| format!("exists (select from \"~anchor{number}\" where v is not null)"));
         let found: Vec<String> = found.collect();
         if found.is_empty() {
             self.sql.raw("null::boolean");

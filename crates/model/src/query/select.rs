@@ -63,7 +63,9 @@ impl Reader<'_> {
             alias = Some(first.column.text);
             first = operand(cursor)?;
         }
-        let embeds = matches!(cursor.peek(), Some('(' | '!')) && first.steps.is_empty() && first.measure.is_none();
+        let embeds = matches!(cursor.peek(), Some('(' | '!'))
+            && first.steps.is_empty()
+            && first.measure.is_none();
         if embeds {
             return self.embed(alias, first.column.text, depth);
         }
@@ -71,7 +73,12 @@ impl Reader<'_> {
         Ok(Item::Column { alias, operand: first, cast })
     }
 
-    fn embed(&mut self, alias: Option<String>, target: String, depth: usize) -> Result<Item, Refusal> {
+    fn embed(
+        &mut self,
+        alias: Option<String>,
+        target: String,
+        depth: usize,
+    ) -> Result<Item, Refusal> {
         let mut embed = Embed { alias, target, hint: None, inner: false, items: Vec::new() };
         let mut join_said = false;
         while self.cursor.eat("!") {
@@ -83,7 +90,9 @@ impl Reader<'_> {
             } else if !join && embed.hint.is_none() {
                 embed.hint = Some(word.text);
             } else {
-                return Err(self.cursor.fail("at most one hint and one of `!inner`, `!left`, then `(`"));
+                return Err(self
+                    .cursor
+                    .fail("at most one hint and one of `!inner`, `!left`, then `(`"));
             }
         }
         self.cursor.expect("(")?;

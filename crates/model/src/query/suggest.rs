@@ -1,14 +1,18 @@
 //! Which known name was probably meant.
 
 /// The candidate that differs from `name` in fewest characters, if it is close enough to be a slip.
-pub(crate) fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn suggest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     // Longer texts are no slip of a name, and the comparison is quadratic.
     const CHARS_MAX: usize = 64;
     let name: Vec<char> = name.chars().take(CHARS_MAX + 1).flat_map(char::to_lowercase).collect();
     if name.len() > CHARS_MAX {
         return None;
     }
-    let near = candidates.into_iter().map(|candidate| (distance(&name, candidate), candidate)).min()?;
+    let near =
+        candidates.into_iter().map(|candidate| (distance(&name, candidate), candidate)).min()?;
     (near.0 <= (name.len() / 3).max(1)).then_some(near.1)
 }
 

@@ -32,7 +32,8 @@ pub(crate) fn golden(path: &str, answer: impl Fn(&str) -> String) {
     let recorded = std::fs::read_to_string(&path).unwrap();
     let mut now = String::new();
     for line in recorded.lines().filter(|line| !line.starts_with(' ')) {
-        let answer = if line.is_empty() || line.starts_with('#') { String::new() } else { answer(line) };
+        let answer =
+            if line.is_empty() || line.starts_with('#') { String::new() } else { answer(line) };
         let _ = write!(now, "{line}\n{answer}");
     }
     if updating() {
@@ -77,17 +78,30 @@ fn refusals() {
 
 #[test]
 fn every_refusal_is_one() {
-    let refusals = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/query/golden/refusals.txt"));
-    for case in refusals.unwrap().lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '#'])) {
+    let refusals = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/query/golden/refusals.txt"),
+    );
+    for case in
+        refusals.unwrap().lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '#']))
+    {
         let (entity, query) = case.split_once('?').unwrap();
-        assert!(parse(&model(), entity, &query.replace(' ', "%20"), &Limits::default()).is_err(), "{case}");
+        assert!(
+            parse(&model(), entity, &query.replace(' ', "%20"), &Limits::default()).is_err(),
+            "{case}"
+        );
     }
 }
 
 /// Encodes all but letters and digits.
 fn encode(text: &str) -> String {
     text.bytes()
-        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02x}") })
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02x}")
+            }
+        })
         .collect()
 }
 
@@ -101,10 +115,63 @@ fn render(query: &str) -> Option<Sql> {
 /// Pieces of the grammar, so that random strings come near to it.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
-        "select", "=", "&", "author", "file", "(", ")", ",", ".", "eq", "not", "and", "or", "in", "is", "null", "*",
-        "::", "text", "->", "->>", "!inner", "!author", ":", "embedding", "nearest", "distance()", "[1,2,3]", "row:",
-        "text:", "f32:", "limit", "offset", "order", "desc", "\"", "\\", "{", "}", "-", "1", "%", "%00", "%ff", "ä",
-        "sha", "(any)", "k:3", "max:1", "similarity()", "status", "fts", "english", " ", "$x", "...", "count()",
+        "select",
+        "=",
+        "&",
+        "author",
+        "file",
+        "(",
+        ")",
+        ",",
+        ".",
+        "eq",
+        "not",
+        "and",
+        "or",
+        "in",
+        "is",
+        "null",
+        "*",
+        "::",
+        "text",
+        "->",
+        "->>",
+        "!inner",
+        "!author",
+        ":",
+        "embedding",
+        "nearest",
+        "distance()",
+        "[1,2,3]",
+        "row:",
+        "text:",
+        "f32:",
+        "limit",
+        "offset",
+        "order",
+        "desc",
+        "\"",
+        "\\",
+        "{",
+        "}",
+        "-",
+        "1",
+        "%",
+        "%00",
+        "%ff",
+        "ä",
+        "sha",
+        "(any)",
+        "k:3",
+        "max:1",
+        "similarity()",
+        "status",
+        "fts",
+        "english",
+        " ",
+        "$x",
+        "...",
+        "count()",
     ]);
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }

@@ -22,7 +22,8 @@ pub(crate) fn check_text(field: &str, kind: &Kind, text: &str) -> Result<(), Ref
             if values.iter().any(|value| value == text) {
                 return Ok(());
             }
-            Err(invalid(field, text, "is not one of its values").hint(format!("it is one of {}", values.join(", "))))
+            Err(invalid(field, text, "is not one of its values")
+                .hint(format!("it is one of {}", values.join(", "))))
         }
         Kind::Array(_) => {
             let trimmed = text.trim();
@@ -32,7 +33,9 @@ pub(crate) fn check_text(field: &str, kind: &Kind, text: &str) -> Result<(), Ref
             Err(invalid(field, text, "is not an array").hint("write {a,b}"))
         }
         Kind::Vector(vector) => match vector.form {
-            VectorForm::Vector | VectorForm::Halfvec => check_numbers(field, text, vector.dimensions, vector.form),
+            VectorForm::Vector | VectorForm::Halfvec => {
+                check_numbers(field, text, vector.dimensions, vector.form)
+            }
             VectorForm::Bit => check_bits(field, text, vector.dimensions),
             VectorForm::Sparsevec => check_sparse(field, text, vector.dimensions),
         },
@@ -58,9 +61,9 @@ pub(crate) fn check_json(field: &str, kind: &Kind, value: &Value) -> Result<(), 
             });
             check_elements(field, numbers, vector.dimensions, vector.form)
         }
-        (Kind::Array(scalar), Value::Array(elements)) => {
-            elements.iter().try_for_each(|element| check_json(field, &Kind::Scalar(*scalar), element))
-        }
+        (Kind::Array(scalar), Value::Array(elements)) => elements
+            .iter()
+            .try_for_each(|element| check_json(field, &Kind::Scalar(*scalar), element)),
         (_, Value::String(text)) => check_text(field, kind, text),
         (Kind::Scalar(Scalar::Boolean), Value::Bool(_)) => Ok(()),
         (Kind::Scalar(scalar), Value::Number(number)) if takes_number(*scalar) => {
@@ -77,7 +80,12 @@ pub(crate) fn check_json(field: &str, kind: &Kind, value: &Value) -> Result<(), 
 fn takes_number(scalar: Scalar) -> bool {
     matches!(
         scalar,
-        Scalar::SmallInt | Scalar::Integer | Scalar::BigInt | Scalar::Numeric(_) | Scalar::Double | Scalar::Text
+        Scalar::SmallInt
+            | Scalar::Integer
+            | Scalar::BigInt
+            | Scalar::Numeric(_)
+            | Scalar::Double
+            | Scalar::Text
     )
 }
 
@@ -109,7 +117,9 @@ fn no_nul(field: &str, text: &str) -> Result<(), Refusal> {
 fn no_nul_inside(field: &str, value: &Value) -> Result<(), Refusal> {
     match value {
         Value::String(text) => no_nul(field, text),
-        Value::Array(elements) => elements.iter().try_for_each(|element| no_nul_inside(field, element)),
+        Value::Array(elements) => {
+            elements.iter().try_for_each(|element| no_nul_inside(field, element))
+        }
         Value::Object(map) => map.iter().try_for_each(|(key, value)| {
             no_nul(field, key)?;
             no_nul_inside(field, value)
@@ -127,7 +137,8 @@ fn check_scalar(field: &str, scalar: Scalar, text: &str) -> Result<(), Refusal> 
         Scalar::BigInt => return whole(field, trimmed, i64::MIN.into(), i64::MAX.into()),
         Scalar::Double => {
             let number = trimmed.parse::<f64>();
-            if number.as_ref().is_ok_and(|number| number.is_infinite()) && trimmed.contains(|c: char| c.is_ascii_digit())
+            if number.as_ref().is_ok_and(|number| number.is_infinite())
+                && trimmed.contains(|c: char| c.is_ascii_digit())
             {
                 return Err(out_of_range(field, trimmed));
             }
@@ -140,12 +151,17 @@ fn check_scalar(field: &str, scalar: Scalar, text: &str) -> Result<(), Refusal> 
             if is_time_like(trimmed) {
                 return Ok(());
             }
-            return Err(Refusal::new(Code::InvalidTime, format!("a value of {field} is not {}", article(scalar)))
-                .detail(shorten(text))
-                .hint("write it as 2024-02-29 or 2024-02-29T12:00:00Z"));
+            return Err(Refusal::new(
+                Code::InvalidTime,
+                format!("a value of {field} is not {}", article(scalar)),
+            )
+            .detail(shorten(text))
+            .hint("write it as 2024-02-29 or 2024-02-29T12:00:00Z"));
         }
         Scalar::Bytea => match text.strip_prefix("\\x") {
-            Some(digits) => digits.chars().filter(|c| !c.is_whitespace()).all(|c| c.is_ascii_hexdigit()),
+            Some(digits) => {
+                digits.chars().filter(|c| !c.is_whitespace()).all(|c| c.is_ascii_hexdigit())
+            }
             None => true,
         },
     };
@@ -153,7 +169,8 @@ fn check_scalar(field: &str, scalar: Scalar, text: &str) -> Result<(), Refusal> 
 }
 
 fn out_of_range(field: &str, text: &str) -> Refusal {
-    Refusal::new(Code::OutOfRange, format!("a value of {field} is out of range")).detail(shorten(text))
+    Refusal::new(Code::OutOfRange, format!("a value of {field} is out of range"))
+        .detail(shorten(text))
 }
 
 fn whole(field: &str, text: &str, least: i128, greatest: i128) -> Result<(), Refusal> {
@@ -172,7 +189,8 @@ fn whole(field: &str, text: &str, least: i128, greatest: i128) -> Result<(), Ref
 fn modern_number(text: &str) -> bool {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text).to_ascii_lowercase();
     let radix = ["0x", "0o", "0b"].iter().any(|prefix| digits.starts_with(prefix));
-    (radix || digits.contains('_')) && digits.chars().all(|c| c.is_ascii_hexdigit() || "_xo.+-".contains(c))
+    (radix || digits.contains('_'))
+        && digits.chars().all(|c| c.is_ascii_hexdigit() || "_xo.+-".contains(c))
 }
 
 fn is_boolean(text: &str) -> bool {
@@ -199,16 +217,25 @@ fn is_time_like(text: &str) -> bool {
         ["now", "today", "tomorrow", "yesterday", "epoch", "infinity", "-infinity", "+infinity"];
     let allowed = |c: char| c.is_ascii_alphanumeric() || " :+-./,_".contains(c);
     text.chars().all(allowed)
-        && (text.chars().any(|c| c.is_ascii_digit()) || WORDS.contains(&text.to_ascii_lowercase().as_str()))
+        && (text.chars().any(|c| c.is_ascii_digit())
+            || WORDS.contains(&text.to_ascii_lowercase().as_str()))
 }
 
 /// Checks `[0.1, …]`.
-fn check_numbers(field: &str, text: &str, dimensions: u32, form: VectorForm) -> Result<(), Refusal> {
+fn check_numbers(
+    field: &str,
+    text: &str,
+    dimensions: u32,
+    form: VectorForm,
+) -> Result<(), Refusal> {
     let inside = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     let Some(inside) = inside else {
-        return Err(vector_refusal(field, "is not written as a vector").detail(shorten(text)).hint("write [0.1,0.2]"));
+        return Err(vector_refusal(field, "is not written as a vector")
+            .detail(shorten(text))
+            .hint("write [0.1,0.2]"));
     };
-    let numbers = inside.split(',').map(|number| number.trim().parse::<f64>().ok().filter(|n| n.is_finite()));
+    let numbers =
+        inside.split(',').map(|number| number.trim().parse::<f64>().ok().filter(|n| n.is_finite()));
     let numbers: Vec<_> = if inside.trim().is_empty() { Vec::new() } else { numbers.collect() };
     check_elements(field, numbers.into_iter(), dimensions, form)
 }
@@ -226,9 +253,14 @@ pub(crate) fn check_elements(
     for (at, number) in numbers.enumerate() {
         let place = format!("element {}", at + 1);
         match number {
-            None => return Err(vector_refusal(field, "has an element that is not a finite number").detail(place)),
+            None => {
+                return Err(vector_refusal(field, "has an element that is not a finite number")
+                    .detail(place));
+            }
             Some(number) if number.abs() > greatest => {
-                return Err(vector_refusal(field, "has an element out of its type's range").detail(place));
+                return Err(
+                    vector_refusal(field, "has an element out of its type's range").detail(place)
+                );
             }
             Some(_) => {}
         }
@@ -240,7 +272,8 @@ fn check_dimensions(field: &str, count: usize, dimensions: u32) -> Result<(), Re
     if u32::try_from(count) == Ok(dimensions) {
         return Ok(());
     }
-    Err(vector_refusal(field, "has the wrong number of dimensions").detail(format!("{count} instead of {dimensions}")))
+    Err(vector_refusal(field, "has the wrong number of dimensions")
+        .detail(format!("{count} instead of {dimensions}")))
 }
 
 fn vector_refusal(field: &str, what: &str) -> Refusal {
@@ -249,7 +282,9 @@ fn vector_refusal(field: &str, what: &str) -> Refusal {
 
 fn check_bits(field: &str, text: &str, dimensions: u32) -> Result<(), Refusal> {
     if !text.chars().all(|c| c == '0' || c == '1') {
-        return Err(vector_refusal(field, "is not written in bits").detail(shorten(text)).hint("write 0110"));
+        return Err(vector_refusal(field, "is not written in bits")
+            .detail(shorten(text))
+            .hint("write 0110"));
     }
     check_dimensions(field, text.len(), dimensions)
 }
@@ -268,10 +303,12 @@ fn check_sparse(field: &str, text: &str, dimensions: u32) -> Result<(), Refusal>
         let index: u32 = index.trim().parse().map_err(|_| shape())?;
         let number: f64 = number.trim().parse().map_err(|_| shape())?;
         if index == 0 || index > dimensions {
-            return Err(vector_refusal(field, "has an index outside its dimensions").detail(index.to_string()));
+            return Err(vector_refusal(field, "has an index outside its dimensions")
+                .detail(index.to_string()));
         }
         if !number.is_finite() || number.abs() > f64::from(f32::MAX) {
-            let refusal = vector_refusal(field, "has an element that is not a finite number of its type");
+            let refusal =
+                vector_refusal(field, "has an element that is not a finite number of its type");
             return Err(refusal.detail(format!("index {index}")));
         }
     }
@@ -281,7 +318,8 @@ fn check_sparse(field: &str, text: &str, dimensions: u32) -> Result<(), Refusal>
 /// An array in PostgreSQL's text form, every element quoted.
 pub(crate) fn array_literal<T: AsRef<str>>(elements: impl IntoIterator<Item = T>) -> String {
     let quote = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let elements: Vec<String> = elements.into_iter().map(|element| quote(element.as_ref())).collect();
+    let elements: Vec<String> =
+        elements.into_iter().map(|element| quote(element.as_ref())).collect();
     format!("{{{}}}", elements.join(","))
 }
 
