@@ -7,8 +7,10 @@ pub mod ddl;
 pub mod declare;
 pub mod diagnostic;
 pub mod entity;
+pub mod mutate;
 pub mod names;
 pub mod plan;
+pub mod query;
 pub mod refusal;
 pub mod sql;
 

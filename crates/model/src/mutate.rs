@@ -1,0 +1,96 @@
+//! Writes to SQL: insert, upsert, update, delete; filling vectors; loading and dumping whole tables.
+//!
+//! Rows travel as one JSON parameter that PostgreSQL takes apart by the columns' types, so a statement's text
+//! depends on which columns are written and never on what is written into them. Each statement of a write yields one
+//! row of `body text` (a JSON array of the rows asked back, `[]` if none were), `rows bigint` (how many were written)
+//! and `inserted bigint` (how many of an upsert are new, else null).
+//!
+//! Embeds of returned rows are read as they were before the write, as everything in one statement is.
+//! `inserted` compares with what the statement's snapshot saw: a row that another transaction inserted meanwhile,
+//! and that this one then updated, counts as new. PostgreSQL before 18 has no better answer without system columns.
+
+mod body;
+mod dump;
+mod fill;
+mod insert;
+mod load;
+mod update;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    Code, Model, Refusal,
+    query::{Limits, Query, not_built, render::Renderer, render::Source, written},
+};
+
+pub use dump::dump;
+pub use fill::{Filling, fill_vectors, unfilled};
+pub use insert::{Insert, OnConflict, Resolution, insert};
+pub use load::{ColumnType, Load, LoadColumn, load};
+pub use update::{Delete, Update, delete, update};
+
+/// What a write's query string says beside its filters.
+struct Directions {
+    query: Query,
+    columns: Option<Vec<String>>,
+    on_conflict: Option<Vec<String>>,
+    /// Whether there is a condition on the written entity's own rows.
+    filtered: bool,
+}
+
+fn directions(
+    model: &Model,
+    entity: &str,
+    query: &str,
+    limits: &Limits,
+) -> Result<Directions, Refusal> {
+    crate::query::check::entity(model, entity)?;
+    let mut written = written(query, limits)?;
+    let (columns, on_conflict) = (written.columns.take(), written.on_conflict.take());
+    let cut = written.limits.iter().chain(&written.offsets).any(|at| at.path.is_empty());
+    if cut || written.orders.iter().any(|at| at.path.is_empty()) {
+        return Err(not_built("limit, offset or order of the rows to write")
+            .hint("read the rows first and write those with id=in.(…)"));
+    }
+    let query = Query::checked(model, entity, written, limits)?;
+    if query.level.walk().iter().any(|level| level.nearest.is_some()) {
+        return Err(Refusal::new(Code::Syntax, "nearest belongs to reads")
+            .hint("read the rows first and write those with id=in.(…)"));
+    }
+    let filtered =
+        !query.level.conds.is_empty() || query.level.embeds.iter().any(|embed| embed.inner);
+    Ok(Directions { query, columns, on_conflict, filtered })
+}
+
+/// `) select body, rows, inserted from …` after the CTE `written`.
+fn answer(renderer: &mut Renderer, returning: Option<&Query>, inserted: &str) {
+    renderer.sql.raw(") select ");
+    renderer.sql.raw(if returning.is_some() {
+        "coalesce(json_agg(r.*), '[]')::text"
+    } else {
+        "'[]'::text"
+    });
+    renderer.sql.raw(" as body, count(*) as rows, ").raw(inserted).raw(" as inserted from ");
+    match returning {
+        Some(query) => {
+            renderer.sql.raw("(");
+            renderer.rows(&query.level, Source::Written);
+            renderer.sql.raw(") r");
+        }
+        None => {
+            renderer.sql.raw("written");
+        }
+    }
+}
+
+/// The answer of a write that has nothing to do.
+fn nothing(renderer: &mut Renderer) {
+    renderer.sql.raw("select '[]'::text as body, 0::bigint as rows, null::bigint as inserted");
+}
+
+/// What `written` returns: whole rows only if they are asked for.
+fn returned(returning: Option<&Query>, alias: &str) -> String {
+    let columns = if returning.is_some() { "*" } else { "id" };
+    format!(" returning {alias}.{columns}")
+}

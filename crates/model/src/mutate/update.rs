@@ -1,0 +1,224 @@
+//! Changing and deleting the rows that fit a filter.
+
+use serde_json::{Map, Value};
+
+use super::{answer, body, directions, nothing, returned};
+use crate::{
+    Code, Model, Name, Refusal, Sql,
+    entity::{Entity, Kind},
+    query::{
+        Limits, Query,
+        render::{Renderer, Scope, Source},
+    },
+    sql::ident,
+};
+
+/// A checked update.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    entity: Entity,
+    patch: Map<String, Value>,
+    query: Query,
+    returning: bool,
+}
+
+/// A checked delete.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delete {
+    query: Query,
+    returning: bool,
+}
+
+/// Checks an update of all rows that fit the filters of `query`. An empty object or array changes nothing.
+///
+/// # Errors
+/// A refusal that names the field; `Syntax` if there is no filter.
+pub fn update(
+    model: &Model,
+    entity: &str,
+    patch: &Value,
+    query: &str,
+    returning: bool,
+    limits: &Limits,
+) -> Result<Update, Refusal> {
+    let directions = directions(model, entity, query, limits)?;
+    let entity = crate::query::check::entity(model, entity)?;
+    if directions.on_conflict.is_some() {
+        return Err(Refusal::new(Code::Syntax, "an update cannot have on_conflict"));
+    }
+    require_filter(directions.filtered, "an update")?;
+    let mut rows = body::rows(entity, patch, directions.columns.as_deref(), limits)?;
+    if rows.len() > 1 {
+        return Err(Refusal::new(Code::Body, "an update takes one object")
+            .detail(format!("{} given", rows.len())));
+    }
+    let mut patch = rows.pop().unwrap_or_default();
+    if patch.contains_key("id") {
+        return Err(Refusal::new(
+            Code::Forbidden,
+            format!("the id of a {} cannot be changed", entity.name),
+        ));
+    }
+    if !patch.is_empty() {
+        for name in directions.columns.into_iter().flatten() {
+            patch.entry(name).or_insert(Value::Null);
+        }
+    }
+    body::check_row(entity, &patch)?;
+    Ok(Update { entity: entity.clone(), patch, query: directions.query, returning })
+}
+
+/// Checks a deletion of all rows that fit the filters of `query`.
+///
+/// # Errors
+/// `Syntax` if there is no filter.
+pub fn delete(
+    model: &Model,
+    entity: &str,
+    query: &str,
+    returning: bool,
+    limits: &Limits,
+) -> Result<Delete, Refusal> {
+    let directions = directions(model, entity, query, limits)?;
+    for (name, given) in [
+        ("columns", directions.columns.is_some()),
+        ("on_conflict", directions.on_conflict.is_some()),
+    ] {
+        if given {
+            return Err(Refusal::new(Code::Syntax, format!("a deletion cannot have {name}")));
+        }
+    }
+    require_filter(directions.filtered, "a deletion")?;
+    Ok(Delete { query: directions.query, returning })
+}
+
+fn require_filter(filtered: bool, what: &str) -> Result<(), Refusal> {
+    if filtered {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::Syntax, format!("{what} without a filter would reach every row"))
+        .hint("to mean every row write id=not.is.null"))
+}
+
+impl Update {
+    /// The entity's name.
+    #[must_use]
+    pub fn entity(&self) -> &str {
+        &self.entity.name
+    }
+
+    /// The fields that are set.
+    #[must_use]
+    pub fn touches(&self) -> Vec<&str> {
+        self.patch.keys().map(String::as_str).collect()
+    }
+
+    /// Vector fields whose texts are among the fields set and that are not set themselves: the database empties
+    /// them, and they are to be made anew.
+    #[must_use]
+    pub fn due(&self) -> Vec<&Name> {
+        let touched = |kind: &Kind| match kind {
+            Kind::Vector(vector) => vector.of.iter().any(|name| self.patch.contains_key(&**name)),
+            _ => false,
+        };
+        let fields = self.entity.fields.iter();
+        fields
+            .filter(|field| touched(&field.kind) && !self.patch.contains_key(&*field.name))
+            .map(|field| &field.name)
+            .collect()
+    }
+
+    /// The statement.
+    #[must_use]
+    pub fn render(&self) -> Sql {
+        let mut renderer = Renderer::default();
+        if self.patch.is_empty() {
+            nothing(&mut renderer);
+            return renderer.sql;
+        }
+        let returning = self.returning.then_some(&self.query);
+        self.write(&mut renderer, &|alias| returned(returning, alias));
+        answer(&mut renderer, returning, "null::bigint");
+        renderer.sql
+    }
+
+    /// The same with the texts that [`Update::due`] vectors are made of: `body` is a JSON array of objects with
+    /// `id` and those fields, and a fourth column `returned text` is what `body` is otherwise.
+    #[must_use]
+    pub fn render_touched(&self) -> Sql {
+        let mut renderer = Renderer::default();
+        if self.patch.is_empty() {
+            nothing(&mut renderer);
+            renderer.sql.raw(", '[]'::text as returned");
+            return renderer.sql;
+        }
+        let due = self.due();
+        let of = self.entity.fields.iter().filter(|field| due.contains(&&field.name)).flat_map(
+            |field| {
+                let Kind::Vector(vector) = &field.kind else { return Vec::new() };
+                vector.of.clone()
+            },
+        );
+        let texts: std::collections::BTreeSet<Name> = of.collect();
+        self.write(&mut renderer, &|alias| format!(" returning {alias}.*"));
+        let texts: Vec<String> = texts.iter().map(|name| format!(", w.{}", ident(name))).collect();
+        renderer.sql.raw(&format!(
+            ") select (select coalesce(json_agg(r.*), '[]')::text from (select w.id{} from written w) r) as body, \
+             (select count(*) from written) as rows, null::bigint as inserted, ",
+            texts.concat()
+        ));
+        if self.returning {
+            renderer.sql.raw("(select coalesce(json_agg(r.*), '[]')::text from (");
+            renderer.rows(&self.query.level, Source::Written);
+            renderer.sql.raw(") r)");
+        } else {
+            renderer.sql.raw("'[]'::text");
+        }
+        renderer.sql.raw(" as returned");
+        renderer.sql
+    }
+
+    fn write(&self, renderer: &mut Renderer, returning: &dyn Fn(&str) -> String) {
+        let columns = body::columns(&self.entity, |name| self.patch.contains_key(name));
+        let sets: Vec<String> =
+            columns.iter().map(|(name, _)| format!("{0} = r.{0}", ident(name))).collect();
+        let alias = renderer.alias();
+        renderer.sql.raw("with written as (update ");
+        renderer.table(&self.query.level, &alias);
+        renderer.sql.raw(&format!(" set {} from json_to_record(", sets.join(", ")));
+        renderer.sql.param(Some(Value::Object(self.patch.clone()).to_string())).raw("::json)");
+        renderer.sql.raw(&body::record(&columns));
+        renderer.filters(
+            Scope { level: &self.query.level, alias: &alias, measured: false },
+            None,
+            false,
+        );
+        renderer.sql.raw(&returning(&alias));
+    }
+}
+
+impl Delete {
+    /// The entity's name.
+    #[must_use]
+    pub fn entity(&self) -> &str {
+        &self.query.level.entity
+    }
+
+    /// The statement.
+    #[must_use]
+    pub fn render(&self) -> Sql {
+        let mut renderer = Renderer::default();
+        let returning = self.returning.then_some(&self.query);
+        let alias = renderer.alias();
+        renderer.sql.raw("with written as (delete from ");
+        renderer.table(&self.query.level, &alias);
+        renderer.filters(
+            Scope { level: &self.query.level, alias: &alias, measured: false },
+            None,
+            false,
+        );
+        renderer.sql.raw(&returned(returning, &alias));
+        answer(&mut renderer, returning, "null::bigint");
+        renderer.sql
+    }
+}

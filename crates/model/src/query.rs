@@ -1,0 +1,173 @@
+//! Query text to SQL: PostgREST's grammar, with `nearest` as an ordinary part of it.
+//!
+//! The text is read ([`parse`]) into what was written, checked against the model, and rendered to one statement that
+//! yields one row. PostgreSQL builds the JSON.
+//!
+//! `*` means `id` and all fields but vectors, which are given when they are named: a page of rows should not carry
+//! megabytes of numbers that nobody asked for.
+
+mod ast;
+pub(crate) mod check;
+mod conds;
+mod filter;
+pub(crate) mod level;
+pub(crate) mod lexer;
+mod nearest;
+mod parse;
+mod relation;
+pub(crate) mod render;
+mod select;
+pub(crate) mod suggest;
+pub(crate) mod value;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
+use self::{ast::Written, level::Anchor, render::Renderer};
+use crate::{Model, Name, Refusal, Sql};
+
+pub(crate) use nearest::vector_text;
+pub(crate) use parse::not_built;
+
+/// How much one request may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows of a level, embeds included, that says no `limit`.
+    pub rows_default: u64,
+    /// Most rows of a level, and most candidates of `nearest`.
+    pub rows_max: u64,
+    /// Most levels of embeds, and of and/or.
+    pub depth_max: usize,
+    /// Most parameters, items of `select`, conditions of a tree, terms of an order: of each.
+    pub parts_max: usize,
+    /// Most values of `in.(…)`.
+    pub list_max: usize,
+    /// Most rows in the body of one write.
+    pub body_rows_max: usize,
+}
+
+impl Limits {
+    /// Rows of a level with `nearest` that says no `limit`.
+    pub const NEAREST_DEFAULT: u64 = 10;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rows_default: 1_000,
+            rows_max: 10_000,
+            depth_max: 8,
+            parts_max: 256,
+            list_max: 10_000,
+            body_rows_max: 10_000,
+        }
+    }
+}
+
+/// A checked query.
+///
+/// [`Query::render`] yields one row of `body text` (a JSON array), `rows bigint`, `total bigint` (null unless
+/// [`Query::count_exact`] was called) and `anchor boolean` (null without a `row:` operand; false if such a row, or
+/// its vector, is missing).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    pub(crate) level: level::Level,
+    count: bool,
+}
+
+/// A text to embed before the query can be rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextOperand<'q> {
+    /// Which embedder the vector field declares.
+    pub embedder: &'q Name,
+    /// Number of dimensions the vector must have.
+    pub dimensions: u32,
+    /// The text.
+    pub text: &'q str,
+    /// What to give to [`Query::bind`].
+    pub slot: usize,
+}
+
+/// Checks `query`, the raw percent-encoded query string, for `entity`.
+///
+/// # Errors
+/// A refusal that names what is wrong and, where there is one, the name that was probably meant.
+pub fn parse(model: &Model, entity: &str, query: &str, limits: &Limits) -> Result<Query, Refusal> {
+    check::entity(model, entity)?;
+    let written = parse::parse(query, limits)?;
+    for (name, given) in
+        [("columns", written.columns.is_some()), ("on_conflict", written.on_conflict.is_some())]
+    {
+        if given {
+            let refusal =
+                Refusal::new(crate::Code::Syntax, format!("{name} has no meaning in a read"));
+            return Err(
+                refusal.hint(format!("a field of this name is written \"{name}\" in quotes"))
+            );
+        }
+    }
+    Query::checked(model, entity, written, limits)
+}
+
+/// Reads a query string without looking anything up.
+pub(crate) fn written(query: &str, limits: &Limits) -> Result<Written, Refusal> {
+    parse::parse(query, limits)
+}
+
+impl Query {
+    pub(crate) fn checked(
+        model: &Model,
+        entity: &str,
+        written: Written,
+        limits: &Limits,
+    ) -> Result<Self, Refusal> {
+        Ok(Self { level: check::check(model, entity, written, limits)?, count: false })
+    }
+
+    /// The texts of `nearest.text:` operands; each is to be embedded and given to [`Query::bind`].
+    #[must_use]
+    pub fn texts(&self) -> Vec<TextOperand<'_>> {
+        let nearest = self.level.walk().into_iter().filter_map(|level| level.nearest.as_ref());
+        nearest
+            .filter_map(|nearest| match &nearest.anchor {
+                Anchor::Text { slot, text, embedder, .. } => Some(TextOperand {
+                    embedder,
+                    dimensions: nearest.dimensions,
+                    text,
+                    slot: *slot,
+                }),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Puts the vector of the text at `slot` in its place.
+    pub fn bind(&mut self, slot: usize, vector: &[f32]) {
+        self.level.each_nearest(&mut |nearest| {
+            let form = nearest.form;
+            if let Anchor::Text { slot: at, bound, .. } = &mut nearest.anchor
+                && *at == slot
+            {
+                *bound = Some(vector_text(form, vector));
+            }
+        });
+    }
+
+    /// Asks for the number of rows that fit the filters, whatever `limit` and `nearest` say.
+    pub fn count_exact(&mut self) {
+        self.count = true;
+    }
+
+    /// The statement.
+    ///
+    /// # Panics
+    /// If a text of [`Query::texts`] has not been bound.
+    #[must_use]
+    pub fn render(&self) -> Sql {
+        let mut renderer = Renderer::default();
+        renderer.read(&self.level, self.count);
+        renderer.sql
+    }
+}

@@ -1,0 +1,450 @@
+//! [`Written`] to [`Level`]: every name is looked up in the model.
+
+use super::{
+    Limits,
+    ast::{self, At, Item, Measure, Written},
+    conds,
+    level::{Embed, Form, Level, Operand, Order, Output, OutputColumn},
+    lexer::shorten,
+    nearest::{self, Numbers},
+    relation,
+    suggest::suggest,
+};
+use crate::{
+    Code, Model, Refusal,
+    entity::{Entity, Kind, Scalar, VectorForm},
+};
+
+/// The entity called `name`.
+///
+/// # Errors
+/// `NoSuchEntity`.
+pub(crate) fn entity<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Refusal> {
+    model.entity(name).ok_or_else(|| {
+        let refusal =
+            Refusal::new(Code::NoSuchEntity, format!("there is no entity {}", shorten(name)));
+        match suggest(name, model.entities().iter().map(|entity| &*entity.name)) {
+            Some(near) => refusal.hint(format!("did you mean {near}?")),
+            None => refusal,
+        }
+    })
+}
+
+/// That `entity` has no field `name`.
+pub(crate) fn no_such_field(entity: &Entity, name: &str) -> Refusal {
+    let refusal =
+        Refusal::new(Code::NoSuchField, format!("{} has no field {}", entity.name, shorten(name)));
+    let known = entity.fields.iter().map(|field| &*field.name).chain(["id"]);
+    match suggest(name, known) {
+        Some(near) => refusal.hint(format!("did you mean {near}?")),
+        None => refusal,
+    }
+}
+
+/// What the column `name` holds.
+///
+/// # Errors
+/// `NoSuchField`.
+pub(crate) fn kind(entity: &Entity, name: &str) -> Result<Kind, Refusal> {
+    if name == "id" {
+        return Ok(Kind::Scalar(Scalar::Uuid));
+    }
+    entity.field(name).map(|field| field.kind.clone()).ok_or_else(|| no_such_field(entity, name))
+}
+
+/// Looks everything up, for the entity called `name`.
+pub(crate) fn check(
+    model: &Model,
+    name: &str,
+    written: Written,
+    limits: &Limits,
+) -> Result<Level, Refusal> {
+    let mut checker = Checker { model, limits, numbers: Numbers::default() };
+    let items = written.select.unwrap_or_else(|| vec![Item::All]);
+    let mut level = checker.level(entity(model, name)?, items)?;
+    let (nearest, filters): (Vec<_>, Vec<_>) = written
+        .filters
+        .into_iter()
+        .partition(|at| matches!(at.it, ast::Tree::Test { test: ast::Test::Nearest { .. }, .. }));
+    for at in nearest {
+        checker.nearest(at_path(&mut level, &at)?, at.it)?;
+    }
+    for at in filters {
+        let level = at_path(&mut level, &at)?;
+        let cond = conds::check(entity(model, &level.entity)?, level, at.it)?;
+        level.conds.push(cond);
+    }
+    for at in written.orders {
+        checker.order(at_path(&mut level, &at)?, at.it)?;
+    }
+    for at in written.limits {
+        at_path(&mut level, &at)?.limit = Some(at.it);
+    }
+    for at in written.offsets {
+        at_path(&mut level, &at)?.offset = at.it;
+    }
+    settle(&mut level, limits)?;
+    Ok(level)
+}
+
+fn at_path<'l, T>(level: &'l mut Level, at: &At<T>) -> Result<&'l mut Level, Refusal> {
+    at.path.iter().try_fold(level, |level, name| match find_embed(level, name) {
+        Some(index) => Ok(&mut level.embeds[index].level),
+        None => Err(embed_not_selected(level, name)),
+    })
+}
+
+fn find_embed(level: &Level, name: &str) -> Option<usize> {
+    let by_name = level.embeds.iter().position(|embed| embed.name == name);
+    by_name.or_else(|| level.embeds.iter().position(|embed| embed.target == name))
+}
+
+/// The embed a filter on `name` itself is about.
+pub(crate) fn embed_named(level: &Level, name: &ast::Operand) -> Option<usize> {
+    if name.steps.is_empty() && name.measure.is_none() {
+        find_embed(level, &name.column.text)
+    } else {
+        None
+    }
+}
+
+fn embed_not_selected(level: &Level, name: &str) -> Refusal {
+    let refusal = Refusal::new(
+        Code::EmbedNotSelected,
+        format!("{} is not an embed of {} in this query", shorten(name), level.entity),
+    );
+    match suggest(name, level.embeds.iter().map(|embed| &*embed.name)) {
+        Some(near) => refusal.hint(format!("did you mean {near}?")),
+        None => refusal.hint(format!("add {}() to select", shorten(name))),
+    }
+}
+
+struct Checker<'m> {
+    model: &'m Model,
+    limits: &'m Limits,
+    numbers: Numbers,
+}
+
+impl Checker<'_> {
+    fn level(&mut self, entity: &Entity, items: Vec<Item>) -> Result<Level, Refusal> {
+        let mut level = Level::new(entity.name.clone());
+        for item in items {
+            match item {
+                Item::All => star(&mut level, entity),
+                Item::Column { alias, operand, cast } => {
+                    let column = output(entity, &mut level, alias, &operand, cast.as_deref())?;
+                    add_column(&mut level, column)?;
+                }
+                Item::Embed(embed) => self.embed(&mut level, entity, embed)?,
+            }
+        }
+        Ok(level)
+    }
+
+    fn embed(
+        &mut self,
+        level: &mut Level,
+        from: &Entity,
+        embed: ast::Embed,
+    ) -> Result<(), Refusal> {
+        let relation = relation::find(self.model, from, &embed.target, embed.hint.as_deref())?;
+        let visible = !embed.items.is_empty();
+        let below = self.level(entity(self.model, &relation.entity)?, embed.items)?;
+        let name = embed.alias.unwrap_or_else(|| embed.target.clone());
+        check_output_name(&name)?;
+        if level.embeds.iter().any(|other| other.name == name) {
+            return Err(same_name(&name));
+        }
+        if visible {
+            make_room(level, &name)?;
+            level.outputs.push(Output::Embed(level.embeds.len()));
+        }
+        level.embeds.push(Embed {
+            name,
+            target: embed.target,
+            relation,
+            inner: embed.inner,
+            level: below,
+        });
+        Ok(())
+    }
+
+    fn nearest(&mut self, level: &mut Level, tree: ast::Tree) -> Result<(), Refusal> {
+        let ast::Tree::Test { operand, not, test: ast::Test::Nearest { mods, operand: near } } =
+            tree
+        else {
+            return Ok(());
+        };
+        let entity = entity(self.model, &level.entity)?;
+        if not || operand.measure.is_some() || !operand.steps.is_empty() {
+            return Err(Refusal::new(
+                Code::Syntax,
+                "nearest is about a whole vector field and cannot be negated",
+            ));
+        }
+        if level.nearest.is_some() {
+            return Err(Refusal::new(
+                Code::Syntax,
+                format!("nearest is given twice for {}", entity.name),
+            )
+            .hint("only one nearest may be given for an entity or embed"));
+        }
+        let name = &operand.column.text;
+        kind(entity, name)?;
+        let Some(field) = entity.field(name) else {
+            return Err(Refusal::new(
+                Code::Syntax,
+                format!("nearest needs a vector field, and {name} is none"),
+            ));
+        };
+        let nearest =
+            nearest::check(entity, field, &mods, &near, self.limits.rows_max, &mut self.numbers)?;
+        level.nearest = Some(nearest);
+        Ok(())
+    }
+
+    fn order(&mut self, level: &mut Level, terms: Vec<ast::Term>) -> Result<(), Refusal> {
+        for term in terms {
+            let embed = match &term.embed {
+                None => None,
+                Some(name) => {
+                    Some(find_embed(level, name).ok_or_else(|| embed_not_selected(level, name))?)
+                }
+            };
+            let target = match embed {
+                Some(index) => &mut level.embeds[index].level,
+                None => &mut *level,
+            };
+            let of = entity(self.model, &target.entity)?;
+            let (operand, kind) = resolve(of, target, &term.operand)?;
+            if matches!(kind, Kind::Vector(_)) {
+                return Err(Refusal::new(
+                    Code::Syntax,
+                    format!("rows cannot be ordered by the vector {}", term.operand.column.text),
+                )
+                .hint(format!("order by {}.distance()", term.operand.column.text)));
+            }
+            if let Some(index) = embed
+                && level.embeds[index].relation.many
+                && operand != Operand::Distance
+            {
+                let name = &level.embeds[index].name;
+                return Err(Refusal::new(
+                    Code::OrderByMany,
+                    format!("{name} has many rows to order {} by", level.entity),
+                )
+                .hint(format!("to order the rows inside write {name}.order=")));
+            }
+            let ast::Term { descending, nulls_first, .. } = term;
+            level.order.push(Order { embed, operand, descending, nulls_first });
+        }
+        Ok(())
+    }
+}
+
+fn star(level: &mut Level, entity: &Entity) {
+    let id = Kind::Scalar(Scalar::Uuid);
+    let fields = entity.fields.iter().map(|field| (field.name.as_str(), &field.kind));
+    for (name, kind) in [("id", &id)].into_iter().chain(fields) {
+        let taken = level.outputs.iter().any(|output| output_name(level, output) == name);
+        if !matches!(kind, Kind::Vector(_)) && !taken {
+            let (name, operand) = (name.to_owned(), Operand::Column(name.to_owned()));
+            level.outputs.push(Output::Column(OutputColumn {
+                name,
+                operand,
+                form: Form::Plain,
+                starred: true,
+            }));
+        }
+    }
+}
+
+fn output_name<'l>(level: &'l Level, output: &'l Output) -> &'l str {
+    match output {
+        Output::Column(column) => &column.name,
+        Output::Embed(index) => &level.embeds[*index].name,
+    }
+}
+
+fn add_column(level: &mut Level, column: OutputColumn) -> Result<(), Refusal> {
+    let again = |output: &Output| matches!(output, Output::Column(other) if !other.starred && *other == column);
+    if level.outputs.iter().any(again) {
+        return Ok(());
+    }
+    make_room(level, &column.name)?;
+    level.outputs.push(Output::Column(column));
+    Ok(())
+}
+
+/// What is asked for by name replaces what only `*` brought.
+fn make_room(level: &mut Level, name: &str) -> Result<(), Refusal> {
+    let Some(at) = level.outputs.iter().position(|output| output_name(level, output) == name)
+    else {
+        return Ok(());
+    };
+    if !matches!(&level.outputs[at], Output::Column(column) if column.starred) {
+        return Err(same_name(name));
+    }
+    level.outputs.remove(at);
+    Ok(())
+}
+
+fn same_name(name: &str) -> Refusal {
+    Refusal::new(Code::Syntax, format!("two items of select are called {}", shorten(name)))
+        .hint("give one of them another name with alias:item")
+}
+
+fn output(
+    entity: &Entity,
+    level: &mut Level,
+    alias: Option<String>,
+    written: &ast::Operand,
+    cast: Option<&str>,
+) -> Result<OutputColumn, Refusal> {
+    let (operand, kind) = resolve(entity, level, written)?;
+    let numbers = matches!(&kind, Kind::Vector(vector)
+        if matches!(vector.form, VectorForm::Vector | VectorForm::Halfvec));
+    let form = match cast {
+        Some(name) => Form::Cast(cast_type(name)?),
+        None if numbers => Form::Numbers,
+        None => Form::Plain,
+    };
+    let last_key = written.steps.iter().rev().find_map(|step| match &step.key {
+        ast::StepKey::Name(name) => Some(name.clone()),
+        ast::StepKey::Index(_) => None,
+    });
+    let measure = written.measure.map(|measure| match measure {
+        Measure::Distance => "distance".to_owned(),
+        Measure::Similarity => "similarity".to_owned(),
+    });
+    let name = alias.or(measure).or(last_key).unwrap_or_else(|| written.column.text.clone());
+    check_output_name(&name)?;
+    Ok(OutputColumn { name, operand, form, starred: false })
+}
+
+/// PostgreSQL would cut a longer name, and has none that is empty.
+fn check_output_name(name: &str) -> Result<(), Refusal> {
+    const BYTES_MAX: usize = 63;
+    if (1..=BYTES_MAX).contains(&name.len()) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::Syntax,
+        format!("an item of select cannot be called {:?}", shorten(name)),
+    )
+    .hint(format!("give it a name of 1 to {BYTES_MAX} bytes with alias:item")))
+}
+
+fn cast_type(name: &str) -> Result<&'static str, Refusal> {
+    const TYPES: [(&str, &str); 26] = [
+        ("text", "text"),
+        ("varchar", "text"),
+        ("smallint", "smallint"),
+        ("int2", "smallint"),
+        ("integer", "integer"),
+        ("int", "integer"),
+        ("int4", "integer"),
+        ("bigint", "bigint"),
+        ("int8", "bigint"),
+        ("numeric", "numeric"),
+        ("decimal", "numeric"),
+        ("real", "real"),
+        ("float4", "real"),
+        ("double precision", "double precision"),
+        ("float8", "double precision"),
+        ("boolean", "boolean"),
+        ("bool", "boolean"),
+        ("uuid", "uuid"),
+        ("date", "date"),
+        ("time", "time"),
+        ("timestamp", "timestamp"),
+        ("timestamptz", "timestamptz"),
+        ("interval", "interval"),
+        ("json", "json"),
+        ("jsonb", "jsonb"),
+        ("bytea", "bytea"),
+    ];
+    let found = TYPES.iter().find(|(written, _)| written.eq_ignore_ascii_case(name));
+    found.map(|(_, sql)| *sql).ok_or_else(|| {
+        let refusal =
+            Refusal::new(Code::Syntax, format!("values cannot be cast to {}", shorten(name)));
+        match suggest(name, TYPES.iter().map(|(written, _)| *written)) {
+            Some(near) => refusal.hint(format!("did you mean {near}?")),
+            None => refusal,
+        }
+    })
+}
+
+/// What an operand is and what it holds.
+pub(crate) fn resolve(
+    entity: &Entity,
+    level: &mut Level,
+    written: &ast::Operand,
+) -> Result<(Operand, Kind), Refusal> {
+    let column = written.column.text.clone();
+    let kind = kind(entity, &column)?;
+    let is_vector = matches!(kind, Kind::Vector(_));
+    if let Some(measure) = written.measure {
+        if !is_vector {
+            return Err(Refusal::new(
+                Code::Syntax,
+                format!("{column} is not a vector and has no distance"),
+            ));
+        }
+        level.measured.push(column);
+        let operand = match measure {
+            Measure::Distance => Operand::Distance,
+            Measure::Similarity => Operand::Similarity,
+        };
+        return Ok((operand, Kind::Scalar(Scalar::Double)));
+    }
+    let Some(last) = written.steps.last() else {
+        return Ok((Operand::Column(column), kind));
+    };
+    if is_vector {
+        return Err(Refusal::new(
+            Code::Syntax,
+            format!("{column} is a vector and has nothing inside"),
+        ));
+    }
+    let inside = if last.as_text { Scalar::Text } else { Scalar::Jsonb };
+    let jsonb = kind == Kind::Scalar(Scalar::Jsonb);
+    Ok((Operand::Json { column, jsonb, steps: written.steps.clone() }, Kind::Scalar(inside)))
+}
+
+/// Fills in limits, and checks what depends on the whole level.
+fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
+    let stray = match &level.nearest {
+        Some(nearest) => level.measured.iter().find(|field| **field != *nearest.field),
+        None => level.measured.first(),
+    };
+    if let Some(field) = stray {
+        return Err(Refusal::new(
+            Code::Syntax,
+            format!("there is no nearest to measure {field} of {} from", level.entity),
+        )
+        .hint(format!("add {field}=nearest.…")));
+    }
+    let default =
+        if level.nearest.is_some() { Limits::NEAREST_DEFAULT } else { limits.rows_default };
+    let limit = *level.limit.get_or_insert(default.min(limits.rows_max));
+    if limit > limits.rows_max {
+        return Err(Refusal::new(
+            Code::Limit,
+            format!("at most {} rows can be asked for at once", limits.rows_max),
+        )
+        .detail(format!("limit={limit}"))
+        .hint("ask for the next ones with offset, or with a filter on what they are ordered by"));
+    }
+    if let Some(nearest) = &mut level.nearest {
+        let k = *nearest.k.get_or_insert(limit.saturating_add(level.offset).max(1));
+        if k > limits.rows_max {
+            return Err(Refusal::new(
+                Code::Limit,
+                format!("nearest looks at {} rows at most", limits.rows_max),
+            )
+            .detail(format!("limit and offset ask for {k}")));
+        }
+    }
+    level.embeds.iter_mut().try_for_each(|embed| settle(&mut embed.level, limits))
+}

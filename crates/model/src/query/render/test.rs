@@ -1,0 +1,151 @@
+//! Conditions to SQL.
+
+use super::{Parent, Renderer, Scope};
+use crate::{
+    query::{
+        ast::{Each, Step, StepKey},
+        level::{Anchor, Cond, Embed, Nearest, Operand, Test},
+    },
+    sql::literal,
+};
+
+impl Renderer {
+    /// ` where …` of everything a row must fit to be of this level: the join with its parent, the conditions, the
+    /// inner embeds and, if `near`, what `nearest` demands.
+    pub(crate) fn filters(&mut self, scope: Scope, parent: Option<Parent>, near: bool) {
+        let mut first = true;
+        if let Some(parent) = parent {
+            self.and(&mut first);
+            self.join(scope.alias, parent);
+        }
+        for cond in &scope.level.conds {
+            self.and(&mut first);
+            self.cond(scope, cond);
+        }
+        for embed in scope.level.embeds.iter().filter(|embed| embed.inner) {
+            self.and(&mut first);
+            self.exists(scope, embed);
+        }
+        if let Some(nearest) = scope.level.nearest.as_ref().filter(|_| near) {
+            self.and(&mut first);
+            self.near(scope, nearest, parent.is_some());
+        }
+    }
+
+    fn and(&mut self, first: &mut bool) {
+        self.sql.raw(if *first { " where " } else { " and " });
+        *first = false;
+    }
+
+    fn join(&mut self, alias: &str, parent: Parent) {
+        let (above, relation) = (parent.alias, parent.relation);
+        self.sql.raw(&format!("{alias}.tenant_id = {above}.tenant_id and "));
+        if relation.many {
+            self.sql.raw(alias).raw(".").ident(&relation.field).raw(&format!(" = {above}.id"));
+        } else {
+            self.sql.raw(&format!("{alias}.id = {above}.")).ident(&relation.field);
+        }
+    }
+
+    /// That a row has a vector, is not the one compared with, and lies within the bounds. An upper bound on the
+    /// distance cuts off the far end of the candidates and is applied to them, except below a parent, where it
+    /// also decides whether there is a row at all.
+    fn near(&mut self, scope: Scope, nearest: &Nearest, below: bool) {
+        let alias = scope.alias;
+        self.sql.raw(alias).raw(".").ident(&nearest.field).raw(" is not null");
+        if let Anchor::Row { number, .. } = &nearest.anchor {
+            self.sql.raw(&format!(" and (select v from \"~anchor{number}\") is not null"));
+            self.sql.raw(&format!(" and {alias}.id <> (select id from \"~anchor{number}\")"));
+        }
+        let max = nearest.max.iter().filter(|_| below).map(|max| ("<=", max));
+        for (op, bound) in nearest.min.iter().map(|min| (">=", min)).chain(max) {
+            self.sql.raw(" and ");
+            self.distance(alias, nearest);
+            self.sql.raw(" ").raw(op).raw(" ").param(Some(bound.clone()));
+        }
+    }
+
+    fn exists(&mut self, scope: Scope, embed: &Embed) {
+        let alias = self.alias();
+        self.sql.raw("exists (select from ");
+        self.table(&embed.level, &alias);
+        let below = Scope { level: &embed.level, alias: &alias, measured: false };
+        self.filters(below, Some(Parent { alias: scope.alias, relation: &embed.relation }), true);
+        self.sql.raw(")");
+    }
+
+    fn cond(&mut self, scope: Scope, cond: &Cond) {
+        match cond {
+            Cond::Group { all, not, parts } => {
+                self.sql.raw(if *not { "not (" } else { "(" });
+                for (at, part) in parts.iter().enumerate() {
+                    self.sql.raw(match (at, all) {
+                        (0, _) => "",
+                        (_, true) => " and ",
+                        (_, false) => " or ",
+                    });
+                    self.cond(scope, part);
+                }
+                self.sql.raw(")");
+            }
+            Cond::Test { operand, not, test } => {
+                self.sql.raw(if *not { "not (" } else { "" });
+                self.test(scope, operand, test);
+                self.sql.raw(if *not { ")" } else { "" });
+            }
+            Cond::Embed { index, exists } => {
+                self.sql.raw(if *exists { "" } else { "not " });
+                self.exists(scope, &scope.level.embeds[*index]);
+            }
+        }
+    }
+
+    fn test(&mut self, scope: Scope, operand: &Operand, test: &Test) {
+        match test {
+            Test::Binary { op, value } => {
+                self.operand(scope, operand);
+                self.sql.raw(" ").raw(op).raw(" ").param(Some(value.clone()));
+            }
+            Test::Each { op, each, array } => {
+                self.operand(scope, operand);
+                self.sql.raw(" ").raw(op).raw(match each {
+                    Each::Any => " any (",
+                    Each::All => " all (",
+                });
+                self.sql.param(Some(array.clone())).raw(")");
+            }
+            Test::Is(what) => {
+                self.operand(scope, operand);
+                self.sql.raw(" is ").raw(what);
+            }
+            Test::Distinct(value) => {
+                self.operand(scope, operand);
+                self.sql.raw(" is distinct from ").param(Some(value.clone()));
+            }
+            Test::Search { column, language, function, value } => {
+                let language = literal(language);
+                match column {
+                    Some(column) => {
+                        self.sql.raw(scope.alias).raw(".").ident(column);
+                    }
+                    None => {
+                        self.sql.raw("to_tsvector(").raw(&language).raw(", ");
+                        self.operand(scope, operand);
+                        self.sql.raw(")");
+                    }
+                }
+                self.sql.raw(" @@ ").raw(function).raw("(").raw(&language).raw(", ");
+                self.sql.param(Some(value.clone())).raw(")");
+            }
+        }
+    }
+
+    /// One `->key`. The key's type is said, because JSON can be entered by text and by number.
+    pub(super) fn step(&mut self, step: &Step) {
+        self.sql.raw(if step.as_text { " ->> " } else { " -> " });
+        match &step.key {
+            StepKey::Index(index) => self.sql.raw(&index.to_string()),
+            StepKey::Name(name) => self.sql.param(Some(name.clone())).raw("::text"),
+        };
+    }
+}
