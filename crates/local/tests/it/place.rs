@@ -47,7 +47,7 @@ impl Other {
     pub(crate) fn start(data: &Path, cache: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(program());
         command
-            .args([data, cache])
+            .args([data, cache, Path::new("throwaway")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
