@@ -19,3 +19,7 @@ pub use entity::Model;
 pub use names::Name;
 pub use refusal::{Code, Refusal};
 pub use sql::Sql;
+
+#[cfg(test)]
+#[path = "../tests/pg/mod.rs"]
+mod pg;

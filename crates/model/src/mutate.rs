@@ -17,7 +17,7 @@ mod load;
 mod update;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::{
     Code, Model, Refusal,

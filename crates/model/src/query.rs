@@ -23,7 +23,7 @@ pub(crate) mod value;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use self::{ast::Written, level::Anchor, render::Renderer};
 use crate::{Model, Name, Refusal, Sql};
