@@ -1,3 +1,151 @@
-//! (being built)
+//! How it is done: the operations of the product, one file each, to be read from top to bottom.
+//!
+//! Invariants: no SQL text (statements are [`freehold_model::Sql`] values, which only the compiler makes), no HTTP
+//! server, no command line, no environment. Everything that touches rows takes a [`Tenant`], so it cannot be called
+//! without one.
 
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use freehold_model::{Model, declare, query::Limits};
+use freehold_store::Store;
+
+pub mod apply;
 pub mod embed;
+pub mod error;
+pub mod export;
+pub mod fill;
+pub mod import;
+pub mod read;
+pub mod write;
+
+pub use error::{Code, Error, Fault, Refusal};
+pub use freehold_store::{Operator, RootKey, Tenant};
+
+use embed::Embedders;
+
+/// How often a running process looks whether another model was applied.
+const MODEL_POLL: Duration = Duration::from_secs(1);
+
+/// Everything an operation needs; cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    store: Store,
+    limits: Limits,
+    /// Paths in the model file are relative to this folder.
+    base_dir: PathBuf,
+    snapshot: Arc<RwLock<Arc<Snapshot>>>,
+}
+
+/// The model of one moment. A request takes it once and never looks again.
+pub struct Snapshot {
+    /// Version of the recorded model, counted from 1; 0 if none was applied yet.
+    pub version: i64,
+    /// The applied model.
+    pub model: Model,
+    /// The embedders it declares.
+    pub embedders: Embedders,
+}
+
+impl Engine {
+    /// An engine over `store`, with the model that is applied there now.
+    ///
+    /// # Errors
+    /// If the database cannot be reached, or holds a model this version cannot read.
+    pub async fn open(store: Store, base_dir: PathBuf) -> Result<Self, Error> {
+        let snapshot = load(&store, &base_dir).await?;
+        Ok(Self { store, limits: Limits::default(), base_dir, snapshot: Arc::new(RwLock::new(Arc::new(snapshot))) })
+    }
+
+    /// The model as it is now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The tenant called `name`, if it may be worked in.
+    ///
+    /// # Errors
+    /// `NoSuchTenant`, `TenantSuspended`, or a fault.
+    pub async fn tenant(&self, name: &str) -> Result<Tenant, Error> {
+        self.store.tenant_named(name).await
+    }
+
+    /// The tenant an API key belongs to.
+    ///
+    /// # Errors
+    /// `Unauthenticated` without saying why, `TenantSuspended`, or a fault.
+    pub async fn authenticate(&self, key: &str) -> Result<Tenant, Error> {
+        self.store.authenticate(key).await
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// A fault if it does not.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.store.model_version().await.map(drop)
+    }
+
+    /// Runs what was typed inside the tenant's wall, for `freehold sql`.
+    ///
+    /// # Errors
+    /// What PostgreSQL says of it: whoever types SQL wants to see that.
+    pub async fn raw_sql(&self, tenant: &Tenant, text: &str) -> Result<Vec<freehold_store::Table>, Error> {
+        self.store.raw(tenant, text).await
+    }
+
+    /// Follows the applied model until the process ends. Run it as a task beside the work.
+    pub async fn follow_model(&self) {
+        loop {
+            tokio::time::sleep(MODEL_POLL).await;
+            if let Err(error) = self.refresh().await {
+                tracing::warn!(error = %error, "the applied model could not be read; the last one stays");
+            }
+        }
+    }
+
+    /// Takes over the model that is applied now, if it is another than before.
+    ///
+    /// # Errors
+    /// As [`Engine::open`]; the old model stays.
+    pub async fn refresh(&self) -> Result<(), Error> {
+        if self.store.model_version().await? == self.snapshot().version {
+            return Ok(());
+        }
+        let fresh = load(&self.store, &self.base_dir).await?;
+        tracing::info!(version = fresh.version, "model taken over");
+        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        Ok(())
+    }
+}
+
+impl Snapshot {
+    /// Says an error of the database in the words of this model.
+    pub(crate) fn refine(&self, error: Error) -> Error {
+        error.refine(&self.model)
+    }
+}
+
+async fn load(store: &Store, base_dir: &std::path::Path) -> Result<Snapshot, Error> {
+    let (version, model) = match store.current_model().await? {
+        Some((version, text)) => (version, recorded(&text)?),
+        None => (0, Model::default()),
+    };
+    let embedders = Embedders::new(&model, base_dir)?;
+    Ok(Snapshot { version, model, embedders })
+}
+
+/// Reads a model that was applied before, so one that this or another version accepted.
+pub(crate) fn recorded(text: &str) -> Result<Model, Error> {
+    match declare::read(text) {
+        Ok(checked) => Ok(checked.model),
+        Err(problems) => Err(Refusal::new(Code::Model, "the applied model cannot be read by this version of Freehold")
+            .detail(problems.first().map_or_else(String::new, |problem| problem.message.clone()))
+            .hint("use the version that applied it, or a newer one")
+            .into()),
+    }
+}

@@ -14,6 +14,7 @@ mod dump;
 mod fill;
 mod insert;
 mod load;
+mod row;
 mod update;
 
 #[cfg(test)]
@@ -27,7 +28,8 @@ use crate::{
 pub use dump::dump;
 pub use fill::{Filling, fill_vectors, unfilled};
 pub use insert::{Insert, OnConflict, Resolution, insert};
-pub use load::{ColumnType, Load, LoadColumn, load};
+pub use load::{ColumnType, Load, load};
+pub use row::{check_row, missing, value_text};
 pub use update::{Delete, Update, delete, update};
 
 /// What a write's query string says beside its filters.

@@ -126,6 +126,12 @@ impl Query {
         Ok(Self { level: check::check(model, entity, written, limits)?, count: false })
     }
 
+    /// How many rows of the result are passed over before the first that is given.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.level.offset
+    }
+
     /// The texts of `nearest.text:` operands; each is to be embedded and given to [`Query::bind`].
     #[must_use]
     pub fn texts(&self) -> Vec<TextOperand<'_>> {

@@ -27,12 +27,6 @@ impl Sql {
         &self.params
     }
 
-    /// The same statement with these parameters.
-    #[must_use]
-    pub(crate) fn with_params(&self, params: Vec<Option<String>>) -> Self {
-        Self { text: self.text.clone(), params }
-    }
-
     /// Appends text of this crate's own.
     pub(crate) fn raw(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);

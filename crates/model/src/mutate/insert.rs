@@ -164,6 +164,22 @@ impl Insert {
         fields.map(|field| &field.name).collect()
     }
 
+    /// Vector fields that a merge may leave empty: the payload has some of their texts, and the rest is in the rows
+    /// that are there.
+    #[must_use]
+    pub fn left_empty(&self) -> Vec<&Name> {
+        if self.conflict.as_ref().is_none_or(|conflict| conflict.resolution != Resolution::Merge) {
+            return Vec::new();
+        }
+        let given = |name: &str| self.rows.iter().any(|row| row.contains_key(name));
+        let left = |kind: &Kind| match kind {
+            Kind::Vector(vector) => vector.of.iter().any(|name| given(name)) && !vector.of.iter().all(|name| given(name)),
+            _ => false,
+        };
+        let fields = self.entity.fields.iter().filter(|field| !given(&field.name) && left(&field.kind));
+        fields.map(|field| &field.name).collect()
+    }
+
     /// The statement.
     #[must_use]
     pub fn render(&self) -> Sql {

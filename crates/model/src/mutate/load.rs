@@ -1,69 +1,37 @@
 //! Bulk loading: columns as arrays, one statement for any number of rows.
 
-use super::insert::{OnConflict, Resolution, conflict_fields, on_conflict};
+use super::{
+    insert::{OnConflict, Resolution, conflict_fields, on_conflict},
+    row,
+};
 use crate::{
     Model, Refusal, Sql,
-    entity::{Kind, Scalar, VectorForm},
+    entity::{Kind, VectorForm},
     query::check,
     sql::ident,
 };
 
-/// What the elements of a column's array are, for callers that send it in binary.
+/// What a column's array is sent as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ColumnType {
-    /// `text`; also what array columns are sent as, each element the text form of an array.
+    /// `text[]`, each element in the text form of the column's type.
     Text,
-    /// `smallint`
-    SmallInt,
-    /// `integer`
-    Integer,
-    /// `bigint`
-    BigInt,
-    /// `numeric`
-    Numeric,
-    /// `double precision`
-    Double,
-    /// `boolean`
-    Boolean,
-    /// `uuid`
-    Uuid,
-    /// `timestamptz`
-    TimestampTz,
-    /// `date`
-    Date,
-    /// `jsonb`
-    Jsonb,
-    /// `bytea`
-    Bytea,
-    /// pgvector's `vector`
+    /// pgvector's `vector[]`
     Vector,
-    /// pgvector's `halfvec`
+    /// pgvector's `halfvec[]`
     Halfvec,
-    /// pgvector's `sparsevec`
-    Sparsevec,
-    /// `varbit`
-    Bits,
 }
 
-/// A column to load.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadColumn {
-    /// Its name.
-    pub name: String,
-    /// What the array's elements are.
-    pub element: ColumnType,
-}
-
-/// A bulk load. Its statement yields `rows bigint` and, if ids were asked for, `ids text`: an array in text form, in
-/// the order of the rows.
+/// A bulk load: an insert whose parameters are one array for each column, and whose number of rows touched is the
+/// number of rows loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
     sql: Sql,
-    columns: Vec<LoadColumn>,
+    columns: Vec<ColumnType>,
 }
 
-/// Checks a load of `columns` into `entity`; with `on_conflict` rows that are there already are merged or ignored,
-/// by `id` or the fields of a unique key.
+/// Checks a load of `columns` into `entity`, where `author.handle` is the reference `author` by a unique field of its
+/// row; with `conflict` rows that are there already are merged or ignored, by `id` or the fields of a unique key.
 ///
 /// # Errors
 /// `NoSuchEntity`, `NoSuchField`, or `Syntax` if the conflict fields are not a unique key.
@@ -72,114 +40,77 @@ pub fn load(
     entity: &str,
     columns: &[&str],
     conflict: Option<(Option<Vec<String>>, Resolution)>,
-    ids: bool,
 ) -> Result<Load, Refusal> {
     let entity = check::entity(model, entity)?;
-    let kinds: Vec<Kind> =
-        columns.iter().map(|name| check::kind(entity, name)).collect::<Result<_, _>>()?;
-    let elements: Vec<ColumnType> = kinds.iter().map(element).collect();
-    let numbered = || columns.iter().zip(&kinds).zip(&elements).enumerate();
-    let names: Vec<String> = columns.iter().map(|name| ident(name)).collect();
-    let values: Vec<String> =
-        numbered().map(|(at, ((_, kind), _))| format!("r.c{at}{}", cast(kind))).collect();
-    let arrays: Vec<String> = numbered()
-        .map(|(at, (_, element))| format!("${}::{}[]", at + 1, element.sql_type()))
-        .collect();
+    let found: Vec<row::Column<'_>> =
+        columns.iter().map(|name| row::column(model, entity, name)).collect::<Result<_, _>>()?;
+    let columns: Vec<ColumnType> = found.iter().map(|column| ColumnType::of(&column.kind())).collect();
+    let written: Vec<&str> = found.iter().map(row::Column::written).collect();
+    let names: Vec<String> = written.iter().map(|name| ident(name)).collect();
+    let values: Vec<String> = found.iter().enumerate().map(|(at, column)| value(at, column)).collect();
+    let arrays: Vec<String> =
+        columns.iter().enumerate().map(|(at, column)| format!("${}::{}[]", at + 1, column.sql_type())).collect();
     let aliases: Vec<String> = (0..columns.len()).map(|at| format!("c{at}")).collect();
     let mut sql = Sql::new();
-    sql.raw("with written as (insert into app.").ident(&entity.name).raw(" as t0 (");
+    sql.raw("insert into app.").ident(&entity.name).raw(" as t0 (");
     sql.raw(&names.join(", ")).raw(") select ").raw(&values.join(", "));
     sql.raw(&format!(" from unnest({}) as r({})", arrays.join(", "), aliases.join(", ")));
     if let Some((fields, resolution)) = conflict {
         let conflict = OnConflict { fields: conflict_fields(entity, fields)?, resolution };
         let written: Vec<(String, String)> =
-            columns.iter().map(|name| ((*name).to_owned(), String::new())).collect();
+            written.iter().map(|name| ((*name).to_owned(), String::new())).collect();
         sql.raw(&on_conflict(entity, &conflict, &written, "t0"));
     }
-    sql.raw(" returning t0.id) select count(*) as rows");
-    sql.raw(if ids {
-        ", coalesce(array_agg(id), '{}')::text as ids from written"
-    } else {
-        " from written"
-    });
-    let columns = columns.iter().zip(elements);
-    let columns =
-        columns.map(|(name, element)| LoadColumn { name: (*name).to_owned(), element }).collect();
     Ok(Load { sql, columns })
 }
 
 impl Load {
-    /// The statement without parameters: one array for each of [`Load::columns`], in their order.
+    /// The statement; its parameters are the arrays.
     #[must_use]
-    pub fn text(&self) -> &str {
-        self.sql.text()
+    pub fn sql(&self) -> &Sql {
+        &self.sql
     }
 
-    /// What to send.
+    /// What to send, in order.
     #[must_use]
-    pub fn columns(&self) -> &[LoadColumn] {
+    pub fn columns(&self) -> &[ColumnType] {
         &self.columns
-    }
-
-    /// The statement with its arrays in text form.
-    #[must_use]
-    pub fn bind(&self, arrays: Vec<String>) -> Sql {
-        self.sql.with_params(arrays.into_iter().map(Some).collect())
     }
 }
 
 impl ColumnType {
-    /// PostgreSQL's name of the type, qualified where it is not PostgreSQL's own.
-    #[must_use]
-    pub fn sql_type(self) -> &'static str {
+    fn of(kind: &Kind) -> Self {
+        match kind {
+            Kind::Vector(vector) if vector.form == VectorForm::Vector => Self::Vector,
+            Kind::Vector(vector) if vector.form == VectorForm::Halfvec => Self::Halfvec,
+            _ => Self::Text,
+        }
+    }
+
+    fn sql_type(self) -> &'static str {
         match self {
             Self::Text => "text",
-            Self::SmallInt => "smallint",
-            Self::Integer => "integer",
-            Self::BigInt => "bigint",
-            Self::Numeric => "numeric",
-            Self::Double => "double precision",
-            Self::Boolean => "boolean",
-            Self::Uuid => "uuid",
-            Self::TimestampTz => "timestamptz",
-            Self::Date => "date",
-            Self::Jsonb => "jsonb",
-            Self::Bytea => "bytea",
             Self::Vector => "freehold_ext.vector",
             Self::Halfvec => "freehold_ext.halfvec",
-            Self::Sparsevec => "freehold_ext.sparsevec",
-            Self::Bits => "varbit",
         }
     }
 }
 
-fn element(kind: &Kind) -> ColumnType {
-    match kind {
-        Kind::Enum(_) | Kind::Array(_) | Kind::Scalar(Scalar::Text) => ColumnType::Text,
-        Kind::Ref(_) | Kind::Scalar(Scalar::Uuid) => ColumnType::Uuid,
-        Kind::Scalar(Scalar::SmallInt) => ColumnType::SmallInt,
-        Kind::Scalar(Scalar::Integer) => ColumnType::Integer,
-        Kind::Scalar(Scalar::BigInt) => ColumnType::BigInt,
-        Kind::Scalar(Scalar::Numeric(_)) => ColumnType::Numeric,
-        Kind::Scalar(Scalar::Double) => ColumnType::Double,
-        Kind::Scalar(Scalar::Boolean) => ColumnType::Boolean,
-        Kind::Scalar(Scalar::TimestampTz) => ColumnType::TimestampTz,
-        Kind::Scalar(Scalar::Date) => ColumnType::Date,
-        Kind::Scalar(Scalar::Jsonb) => ColumnType::Jsonb,
-        Kind::Scalar(Scalar::Bytea) => ColumnType::Bytea,
-        Kind::Vector(vector) => match vector.form {
-            VectorForm::Vector => ColumnType::Vector,
-            VectorForm::Halfvec => ColumnType::Halfvec,
-            VectorForm::Sparsevec => ColumnType::Sparsevec,
-            VectorForm::Bit => ColumnType::Bits,
-        },
-    }
-}
-
-/// An array of arrays cannot be taken apart into arrays, so those come as text.
-fn cast(kind: &Kind) -> String {
-    match kind {
-        Kind::Array(_) => format!("::{}", kind.sql_type()),
-        _ => String::new(),
+/// The value to write of the array `r.c{at}`. A key that finds no row becomes the nil UUID, which no row has, so that
+/// the reference fails instead of being empty.
+fn value(at: usize, column: &row::Column<'_>) -> String {
+    let kind = column.kind();
+    let given = match ColumnType::of(&kind) {
+        ColumnType::Text if kind.sql_type() != "text" => format!("r.c{at}::{}", kind.sql_type()),
+        _ => format!("r.c{at}"),
+    };
+    match column {
+        row::Column::Field(_) => given,
+        row::Column::Lookup { target, key, .. } => format!(
+            "case when r.c{at} is not null then coalesce((select k.id from app.{} k where k.{} = {given}), \
+             '00000000-0000-0000-0000-000000000000'::uuid) end",
+            ident(&target.name),
+            ident(&key.name)
+        ),
     }
 }

@@ -48,11 +48,11 @@ pub(crate) fn write(case: &str) -> Result<Sql, Refusal> {
             fill_vectors(&model, entity, words[0], query == "next", &fillings)
         }
         "load" | "loadmerge" => {
-            let (columns, arrays) = body.split_once(' ').unwrap();
+            let (columns, _) = body.split_once(' ').unwrap();
             let columns: Vec<&str> = columns.split(',').collect();
             let conflict = (verb == "loadmerge").then(|| (Some(vec![query.to_owned()]), Resolution::Merge));
-            let load = load(&model, entity, &columns, conflict, true)?;
-            Ok(load.bind(arrays.split(';').map(str::to_owned).collect()))
+            let load = load(&model, entity, &columns, conflict)?;
+            Ok(load.sql().clone())
         }
         "dump" => dump(&model, entity, words.first().copied().filter(|after| *after != "null"), 2),
         other => panic!("no verb {other}"),

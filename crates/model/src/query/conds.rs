@@ -149,7 +149,8 @@ fn check_test(subject: &Subject, test: ast::Test) -> Result<Test, Refusal> {
 fn compare(subject: &Subject, op: Op, each: Option<Each>, value: String) -> Result<Test, Refusal> {
     let pattern = matches!(op, Op::Like | Op::Ilike | Op::Match | Op::Imatch);
     let of_sets = matches!(op, Op::Contains | Op::Contained | Op::Overlaps);
-    if pattern && !subject.is_text() {
+    let texts = subject.kind == Kind::Array(Scalar::Text);
+    if pattern && !subject.is_text() && !texts {
         let hint = format!(
             "compare it with eq, gt, lt …, or search its text form in {}->>key",
             subject.name
@@ -192,6 +193,10 @@ fn compare(subject: &Subject, op: Op, each: Option<Each>, value: String) -> Resu
         Op::Contained => "<@",
         Op::Overlaps => "&&",
     };
+    if pattern && texts && each.is_none() {
+        value::check_text(&subject.name, &Kind::Scalar(Scalar::Text), &value)?;
+        return Ok(Test::Element { op: op_sql, value });
+    }
     if let Some(each) = each {
         refuse_array(subject)?;
         value::check_text(&subject.name, &Kind::Array(Scalar::Text), &value)?;

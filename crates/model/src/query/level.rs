@@ -98,6 +98,8 @@ pub(crate) enum Cond {
 pub(crate) enum Test {
     /// `operand <op> $1`
     Binary { op: &'static str, value: String },
+    /// `x <op> $1` for some element `x` of an array
+    Element { op: &'static str, value: String },
     /// `operand <op> any ($1)`
     Each { op: &'static str, each: Each, array: String },
     /// `operand is …`

@@ -106,6 +106,11 @@ impl Renderer {
                 self.operand(scope, operand);
                 self.sql.raw(" ").raw(op).raw(" ").param(Some(value.clone()));
             }
+            Test::Element { op, value } => {
+                self.sql.raw("exists (select from unnest(");
+                self.operand(scope, operand);
+                self.sql.raw(") e where e ").raw(op).raw(" ").param(Some(value.clone())).raw(")");
+            }
             Test::Each { op, each, array } => {
                 self.operand(scope, operand);
                 self.sql.raw(" ").raw(op).raw(match each {

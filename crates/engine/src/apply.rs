@@ -1,0 +1,120 @@
+//! Applying a model: what the file says becomes what the database is.
+//!
+//! read → the recorded model → plan → (print) → run the steps → record. What is printed is what runs.
+
+use std::path::Path;
+
+use freehold_model::{
+    Model, declare,
+    diagnostic::Diagnostic,
+    plan::{self, Plan},
+};
+use freehold_store::{ApplyRun, Operator, Store};
+
+use crate::{
+    Engine, Snapshot,
+    embed::Embedders,
+    error::{Code, Error, Refusal},
+    fill::Column,
+    recorded,
+};
+
+/// A model file, read and compared with what is applied.
+pub struct Proposal {
+    /// The file's text.
+    pub text: String,
+    /// The model it declares.
+    pub model: Model,
+    /// What applying it would do.
+    pub plan: Plan,
+    /// The recorded version the plan starts from; 0 if none.
+    pub from_version: i64,
+}
+
+/// What is heard of an apply while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// A step begins: its number from 1, how many there are, and its title.
+    Step(usize, usize, String),
+    /// A step waits for a lock and is tried again; the attempt, from 1.
+    Waiting(usize),
+    /// So many more vectors were filled.
+    Filled(u64),
+}
+
+/// Reads a model file.
+///
+/// # Errors
+/// Every problem in it.
+pub fn check(text: &str) -> Result<declare::Checked, Vec<Diagnostic>> {
+    declare::read(text)
+}
+
+/// Compares a model file with what is applied.
+///
+/// # Errors
+/// `Model` with the number of problems if the file has any (use [`check`] to show them), or for a change PostgreSQL
+/// cannot make; faults.
+pub async fn propose(operator: &Operator, text: String) -> Result<Proposal, Error> {
+    let model = match declare::read(&text) {
+        Ok(checked) => checked.model,
+        Err(problems) => {
+            return Err(Refusal::new(Code::Model, format!("the model file has {} problems", problems.len()))
+                .hint("`freehold check` shows them")
+                .into());
+        }
+    };
+    let (from_version, old) = match operator.current_model().await? {
+        Some((version, text)) => (version, recorded(&text)?),
+        None => (0, Model::default()),
+    };
+    let plan = plan::plan(&old, &model, operator.target()).map_err(|refusals| all(&refusals))?;
+    Ok(Proposal { text, model, plan, from_version })
+}
+
+/// Runs a proposal; destructive steps only if `allow` names their flags.
+///
+/// # Errors
+/// `Destructive` for steps not allowed, `ApplyConflict` if another apply runs or ran meanwhile or one with another
+/// file was interrupted; what the data refuses; faults. Finished steps stay; running it again goes on after them.
+pub async fn apply(
+    operator: &mut Operator,
+    store: &Store,
+    base_dir: &Path,
+    proposal: &Proposal,
+    allow: &[String],
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<i64, Error> {
+    let embedders = Embedders::new(&proposal.model, base_dir)?;
+    let snapshot = Snapshot { version: proposal.from_version, model: proposal.model.clone(), embedders };
+    let engine = Engine::with_snapshot(store.clone(), base_dir.to_owned(), snapshot);
+    let mut run: ApplyRun<'_> =
+        operator.begin_apply(&proposal.plan, &proposal.text, proposal.from_version, allow).await?;
+    let steps = proposal.plan.steps.len();
+    while let Some((number, step)) = run.next() {
+        progress(Progress::Step(number, steps, step.title.clone()));
+        match &step.action {
+            plan::Action::Fill { entity, field } => {
+                for tenant in run.tenants().await? {
+                    let snapshot = engine.snapshot();
+                    let mut heard = |rows| progress(Progress::Filled(rows));
+                    engine.fill_column(&snapshot, &tenant, (entity, field), Column::Next, &mut heard).await?;
+                }
+                run.filled().await?;
+            }
+            _ => run.step(&mut |attempt| progress(Progress::Waiting(attempt))).await?,
+        }
+    }
+    run.finish().await
+}
+
+fn all(refusals: &[Refusal]) -> Error {
+    let first = &refusals[0];
+    let mut refusal = first.clone();
+    if refusals.len() > 1 {
+        let lines: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+        refusal.message = format!("{} changes cannot be made", refusals.len());
+        refusal.detail = Some(lines.join("; "));
+    }
+    refusal.into()
+}

@@ -1,0 +1,132 @@
+//! Filling vectors that are empty: rows stored while their embedder was away, written by plain SQL, or waiting for
+//! another model of embedding. A page is read, embedded outside any transaction, and written only where the texts
+//! are still the ones that were embedded, so a row that changed meanwhile stays empty for the next round.
+
+use std::time::Duration;
+
+use freehold_model::mutate::{self, Filling};
+use freehold_store::Tenant;
+use serde_json::{Map, Value};
+
+use crate::{
+    Engine, Snapshot,
+    error::Error,
+    read::count,
+    write::{objects, source_text, vector},
+};
+
+/// Rows read, embedded and written at a time.
+const PAGE_ROWS: u32 = 256;
+
+/// How long a worker waits when nothing is due.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// How long a worker leaves an embedder alone that is away.
+const AWAY: Duration = Duration::from_secs(5);
+
+/// What one step of the worker came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing is due.
+    Idle,
+    /// So many vectors were filled.
+    Filled(u64),
+    /// The embedder is away.
+    Away,
+}
+
+/// Which column is filled.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Column {
+    /// The field's own.
+    Present,
+    /// The hidden one beside it that will take its place.
+    Next,
+}
+
+impl Engine {
+    /// Fills what is due until the process ends. Run it as a task; any number of processes may.
+    pub async fn fill_forever(&self) {
+        loop {
+            let pause = match self.fill_step().await {
+                Ok(Outcome::Filled(_)) => continue,
+                Ok(Outcome::Idle) => IDLE,
+                Ok(Outcome::Away) => AWAY,
+                Err(error) => {
+                    tracing::error!(error = %error, "filling vectors failed; it is tried again");
+                    AWAY
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Takes everything that is due once.
+    ///
+    /// # Errors
+    /// Faults of the database. An embedder that is away is an outcome.
+    pub async fn fill_step(&self) -> Result<Outcome, Error> {
+        let snapshot = self.snapshot();
+        let (mut filled, mut away) = (0, false);
+        for due in self.store.embeddings_due().await? {
+            match self.fill_field(&snapshot, &due.tenant, (&due.entity, &due.field)).await {
+                Ok(rows) => filled += rows,
+                Err(Error::Refused(refusal)) => {
+                    away = true;
+                    tracing::warn!(entity = %due.entity, field = %due.field, error = %refusal, "vectors stay empty");
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(match (filled, away) {
+            (0, true) => Outcome::Away,
+            (0, false) => Outcome::Idle,
+            (filled, _) => Outcome::Filled(filled),
+        })
+    }
+
+    async fn fill_field(&self, snapshot: &Snapshot, tenant: &Tenant, (entity, field): (&str, &str)) -> Result<u64, Error> {
+        // Taken off the list first: whatever is emptied from here on puts itself there again.
+        self.store.take_embedding_due(tenant, entity, field).await?;
+        let outcome = self.fill_column(snapshot, tenant, (entity, field), Column::Present, &mut |_| {}).await;
+        if outcome.is_err() {
+            self.store.note_embedding_due(tenant, entity, field).await?;
+        }
+        outcome
+    }
+
+    /// Fills every empty vector of one field of one tenant; gives their number.
+    pub(crate) async fn fill_column(
+        &self,
+        snapshot: &Snapshot,
+        tenant: &Tenant,
+        (entity, field): (&str, &str),
+        column: Column,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<u64, Error> {
+        let Some(vector) = vector(&snapshot.model, entity, field) else { return Ok(0) };
+        let next = matches!(column, Column::Next);
+        let (mut filled, mut after) = (0, None::<String>);
+        loop {
+            let page = mutate::unfilled(&snapshot.model, entity, field, next, after.as_deref(), PAGE_ROWS)?;
+            let rows = objects(self.store.run(tenant, &page).await?.text(0));
+            let Some(last) = rows.last().and_then(|row| row.get("id")?.as_str()) else { return Ok(filled) };
+            after = Some(last.to_owned());
+            let (rows, texts): (Vec<&Map<String, Value>>, Vec<String>) =
+                rows.iter().filter_map(|row| Some((row, source_text(vector, row)?))).unzip();
+            if texts.is_empty() {
+                continue;
+            }
+            let vectors = snapshot.embedders.embed(&vector.embedder, vector.dimensions, &texts).await?;
+            let rows: Vec<Filling<'_>> = rows.into_iter().zip(&vectors).filter_map(filling).collect();
+            let fill = mutate::fill_vectors(&snapshot.model, entity, field, next, &rows)?;
+            let stored = count(self.store.run(tenant, &fill).await?.int(1));
+            filled += stored;
+            progress(stored);
+        }
+    }
+}
+
+fn filling<'a>((row, vector): (&'a Map<String, Value>, &'a Vec<f32>)) -> Option<Filling<'a>> {
+    Some(Filling { id: row.get("id")?.as_str()?, vector, stamp: Some(row.get("~stamp")?.as_str()?) })
+}

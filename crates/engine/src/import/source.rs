@@ -1,0 +1,271 @@
+//! Reads rows from JSON lines or CSV, a line at a time, in bounded memory. Every row knows its line.
+
+use std::{
+    io::{BufRead, Read},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Refusal};
+
+/// Longest line of a file, in bytes.
+pub const LINE_BYTES_MAX: u64 = 64 << 20;
+
+/// How rows are written in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line.
+    JsonLines,
+    /// Comma-separated values (RFC 4180); the first line names the fields. An empty cell is null.
+    Csv,
+}
+
+/// A row as read, or why it could not be.
+#[derive(Debug)]
+pub struct SourceRow {
+    /// Line of the file where it begins, from 1.
+    pub line: u64,
+    /// Its number among the rows, from 1.
+    pub number: u64,
+    /// Bytes it took.
+    pub bytes: usize,
+    /// Its values by field, or what is wrong with it.
+    pub values: Result<Map<String, Value>, Refusal>,
+    /// The text itself, cut short, for reports.
+    pub text: String,
+}
+
+/// Rows of a file, one after another.
+pub(crate) struct Source {
+    reader: Reader,
+    rows: u64,
+    digest: u64,
+}
+
+enum Reader {
+    JsonLines { input: Box<dyn BufRead + Send>, line: u64, buffer: Vec<u8> },
+    Csv { reader: Box<csv::Reader<Bounded>>, titles: Arc<[String]>, left: Arc<AtomicU64>, record: csv::ByteRecord },
+}
+
+impl Source {
+    /// Begins to read; of a CSV file, its first line.
+    ///
+    /// # Errors
+    /// `Import` if a CSV file has no first line that names fields.
+    pub(crate) fn open(input: Box<dyn BufRead + Send>, format: Format) -> Result<Self, Refusal> {
+        let source = |reader| Self { reader, rows: 0, digest: FNV_OFFSET };
+        if format == Format::JsonLines {
+            return Ok(source(Reader::JsonLines { input, line: 0, buffer: Vec::new() }));
+        }
+        let left = Arc::new(AtomicU64::new(LINE_BYTES_MAX));
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(Bounded { input, left: left.clone() });
+        let titles: Arc<[String]> = match reader.headers() {
+            Ok(titles) if !titles.is_empty() => {
+                titles.iter().map(|title| title.trim_start_matches('\u{feff}').trim().to_owned()).collect()
+            }
+            Ok(_) => return Err(Refusal::new(Code::Import, "the file is empty").hint("its first line names the fields")),
+            Err(error) => return Err(unreadable(1, &error.to_string())),
+        };
+        Ok(source(Reader::Csv { reader: Box::new(reader), titles, left, record: csv::ByteRecord::new() }))
+    }
+
+    /// The next row; `None` at the end.
+    ///
+    /// # Errors
+    /// `Import` if the file itself cannot be read any further.
+    pub(crate) fn next(&mut self) -> Result<Option<SourceRow>, Refusal> {
+        let read = match &mut self.reader {
+            Reader::JsonLines { input, line, buffer } => next_json(input, line, buffer),
+            Reader::Csv { reader, titles, left, record } => {
+                left.store(LINE_BYTES_MAX, Ordering::Relaxed);
+                next_csv(reader, titles, record)
+            }
+        };
+        let Some(RawRow { line, values, bytes }) = read? else { return Ok(None) };
+        self.rows += 1;
+        self.digest = fnv1a(self.digest, bytes);
+        Ok(Some(SourceRow { line, number: self.rows, bytes: bytes.len(), values, text: excerpt(bytes) }))
+    }
+
+    /// Digest of all rows so far: the same file gives the same. It finds changes, it does not prove authorship.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
+    }
+}
+
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a over words of eight bytes.
+fn fnv1a(digest: u64, bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
+    words.chain([bytes.len() as u64]).fold(digest, |digest, word| (digest ^ word).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// A row and the bytes it was read from.
+struct RawRow<'a> {
+    line: u64,
+    values: Result<Map<String, Value>, Refusal>,
+    bytes: &'a [u8],
+}
+
+/// Input that gives at most so many bytes to one record, so that an unclosed quote cannot fill the memory.
+pub(crate) struct Bounded {
+    input: Box<dyn BufRead + Send>,
+    left: Arc<AtomicU64>,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        let left = self.left.load(Ordering::Relaxed);
+        if read as u64 > left {
+            return Err(std::io::Error::other(format!("a row is longer than {LINE_BYTES_MAX} bytes; is a quote not closed?")));
+        }
+        self.left.store(left - read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+fn next_json<'a>(
+    input: &mut Box<dyn BufRead + Send>,
+    line: &mut u64,
+    buffer: &'a mut Vec<u8>,
+) -> Result<Option<RawRow<'a>>, Refusal> {
+    loop {
+        buffer.clear();
+        *line += 1;
+        let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', buffer);
+        let read = read.map_err(|error| unreadable(*line, &error.to_string()))?;
+        if read == 0 {
+            return Ok(None);
+        }
+        let ended = buffer.last() == Some(&b'\n');
+        if !ended && read as u64 == LINE_BYTES_MAX {
+            skip_line(input).map_err(|error| unreadable(*line, &error.to_string()))?;
+            let refusal = Refusal::new(Code::Limit, format!("the line is longer than {LINE_BYTES_MAX} bytes"));
+            return Ok(Some(RawRow { line: *line, values: Err(refusal), bytes: buffer }));
+        }
+        if !buffer.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Some(RawRow { line: *line, values: object(buffer, ended), bytes: buffer }));
+        }
+    }
+}
+
+fn object(bytes: &[u8], ended: bool) -> Result<Map<String, Value>, Refusal> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Refusal::new(Code::InvalidText, "the line is not UTF-8 text").detail(format!("at byte {}", error.valid_up_to() + 1))
+    })?;
+    match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Refusal::new(Code::Import, "the line is not a JSON object").hint("write {\"field\": value, …}")),
+        Err(error) if error.is_eof() && !ended => {
+            Err(Refusal::new(Code::Import, "the file ends in the middle of this line")
+                .hint("it was cut off; get it whole and import it again"))
+        }
+        Err(error) => {
+            Err(Refusal::new(Code::Import, "the line is not JSON").detail(format!("column {}: {error}", error.column())))
+        }
+    }
+}
+
+fn skip_line(input: &mut dyn BufRead) -> std::io::Result<()> {
+    loop {
+        let available = input.fill_buf()?;
+        let length = available.len();
+        match available.iter().position(|byte| *byte == b'\n') {
+            Some(end) => {
+                input.consume(end + 1);
+                return Ok(());
+            }
+            None if length == 0 => return Ok(()),
+            None => input.consume(length),
+        }
+    }
+}
+
+fn next_csv<'a>(
+    reader: &mut csv::Reader<Bounded>,
+    titles: &Arc<[String]>,
+    record: &'a mut csv::ByteRecord,
+) -> Result<Option<RawRow<'a>>, Refusal> {
+    let line = reader.position().line();
+    match reader.read_byte_record(record) {
+        Ok(false) => return Ok(None),
+        Ok(true) => {}
+        Err(error) => return Err(unreadable(line, &error.to_string())),
+    }
+    let line = record.position().map_or(line, csv::Position::line);
+    Ok(Some(RawRow { line, values: cells(record, titles), bytes: record.as_slice() }))
+}
+
+fn cells(record: &csv::ByteRecord, titles: &[String]) -> Result<Map<String, Value>, Refusal> {
+    if record.len() != titles.len() {
+        return Err(Refusal::new(Code::Import, format!("the line has {} cells, the first line {}", record.len(), titles.len()))
+            .hint("a comma or a line break inside a cell needs quotes around the cell"));
+    }
+    titles
+        .iter()
+        .zip(record)
+        .map(|(title, cell)| {
+            let text = std::str::from_utf8(cell).map_err(|_| {
+                Refusal::new(Code::InvalidText, format!("the cell of `{title}` is not UTF-8 text"))
+            })?;
+            let value = if text.is_empty() { Value::Null } else { Value::String(text.to_owned()) };
+            Ok((title.clone(), value))
+        })
+        .collect()
+}
+
+fn excerpt(bytes: &[u8]) -> String {
+    let cut = &bytes[..bytes.len().min(200)];
+    String::from_utf8_lossy(cut).trim_end().to_owned()
+}
+
+fn unreadable(line: u64, why: &str) -> Refusal {
+    Refusal::new(Code::Import, "the file cannot be read any further").detail(format!("line {line}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &[u8], format: Format) -> Vec<SourceRow> {
+        let mut source = Source::open(Box::new(std::io::Cursor::new(text.to_vec())), format).expect("opens");
+        std::iter::from_fn(|| source.next().expect("reads")).collect()
+    }
+
+    #[test]
+    fn json_lines_know_their_line_and_blank_ones_do_not_count_as_rows() {
+        let rows = all(b"{\"a\":1}\n\n{\"a\":2}\n", Format::JsonLines);
+        let lines: Vec<u64> = rows.iter().map(|row| row.line).collect();
+        assert_eq!(lines, [1, 3]);
+    }
+
+    #[test]
+    fn each_kind_of_broken_line_says_what_is_wrong_and_the_next_one_is_read() {
+        let rows = all(b"[1]\n{\"a\":\n{\"a\":\"\xff\"}\n{\"a\":1}\n{\"a\":", Format::JsonLines);
+        let said: Vec<String> = rows.iter().map(|row| row.values.as_ref().map_or_else(ToString::to_string, |_| "fine".into())).collect();
+        assert!(said[0].contains("not a JSON object"), "{said:?}");
+        assert!(said[1].contains("not JSON"), "{said:?}");
+        assert!(said[2].contains("not UTF-8"), "{said:?}");
+        assert_eq!(said[3], "fine");
+        assert!(said[4].contains("ends in the middle"), "{said:?}");
+    }
+
+    #[test]
+    fn csv_cells_may_hold_commas_quotes_and_line_breaks() {
+        let rows = all(b"a,b\n\"x,\"\"y\"\"\n\",\n1,2,3\n", Format::Csv);
+        let first = rows[0].values.as_ref().expect("a row");
+        assert_eq!(first["a"], "x,\"y\"\n");
+        assert_eq!(first["b"], Value::Null);
+        assert_eq!(rows[1].line, 4);
+        assert!(rows[1].values.as_ref().is_err_and(|refusal| refusal.message.contains("3 cells")));
+    }
+}

@@ -1,0 +1,278 @@
+//! The command line, as `--help` shows it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// One PostgreSQL as a multi-tenant data platform: business data and embeddings in the same rows, every tenant
+/// walled off by the database kernel.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The model file
+    #[arg(long, global = true, value_name = "FILE", default_value = "freehold.toml", env = "FREEHOLD_MODEL")]
+    pub(crate) model: PathBuf,
+    /// PostgreSQL to use, as its operator; without one a PostgreSQL of Freehold's own runs in the state folder
+    #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// Folder for the root key and the local PostgreSQL
+    #[arg(long, global = true, value_name = "DIR", default_value = ".freehold", env = "FREEHOLD_STATE")]
+    pub(crate) state: PathBuf,
+    /// File of the root key [default: root.key in the state folder]
+    #[arg(long, global = true, value_name = "FILE", env = "FREEHOLD_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more; twice for everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a model file to start from, explained
+    Init {
+        /// Overwrite a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Read the model; show every problem at its line, with the mend
+    Check,
+    /// Print the JSON schema of the model file, for editors
+    Schema,
+    /// Show what applying the model would do, as SQL
+    Plan,
+    /// Make the database what the model says
+    Apply {
+        /// Allow a destructive step by its flag, such as drop:person.email (repeatable)
+        #[arg(long, value_name = "FLAG")]
+        allow: Vec<String>,
+    },
+    /// Create, list, suspend, resume and delete tenants
+    #[command(subcommand)]
+    Tenant(Tenant),
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Key(Key),
+    /// Query rows in PostgREST's grammar: 'person?select=handle&limit=5'
+    Query {
+        /// ENTITY?QUERY
+        query: String,
+        #[arg(long)]
+        tenant: String,
+        /// Also give the number of all rows that match
+        #[arg(long)]
+        count: bool,
+    },
+    /// Insert rows: a JSON object, an array, or @FILE, or - for standard input
+    Insert {
+        entity: String,
+        rows: String,
+        #[arg(long)]
+        tenant: String,
+        /// Update the row whose key is taken instead of failing
+        #[arg(long)]
+        upsert: bool,
+        /// Key that decides whether a row is taken [default: id]
+        #[arg(long, value_name = "FIELDS", requires = "upsert")]
+        on_conflict: Option<String>,
+    },
+    /// Update rows that match: 'person?handle=eq.ada' '{"team":"x"}'
+    Update {
+        /// ENTITY?FILTERS
+        query: String,
+        values: String,
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Delete rows that match: 'person?handle=eq.ada'
+    Delete {
+        /// ENTITY?FILTERS
+        query: String,
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Load rows from JSON lines or CSV
+    Import(Import),
+    /// Write all rows of an entity as JSON lines or CSV
+    Export(Export),
+    /// A prompt for SQL inside a tenant's wall
+    Sql {
+        #[arg(long)]
+        tenant: String,
+        /// Run this and exit
+        #[arg(long, short)]
+        command: Option<String>,
+    },
+    /// Serve the HTTP API (and the workers)
+    Serve(Serve),
+    /// Run the workers alone
+    Work,
+    /// Everything on this machine with nothing installed: apply the model, make a tenant and a key, serve
+    Dev {
+        #[command(flatten)]
+        serve: Serve,
+        /// Tenant to make
+        #[arg(long, default_value = "dev")]
+        tenant: String,
+    },
+    /// `dev` with real data in it, and a guided tour of what it can do
+    Demo(Demo),
+    /// Measure against the plain way of doing it
+    Bench(Bench),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenant {
+    /// Make a tenant
+    Create { name: String },
+    /// All tenants and their state
+    List,
+    /// Refuse everything a tenant asks, and keep its data
+    Suspend { name: String },
+    /// End a suspension
+    Resume { name: String },
+    /// Delete a tenant and all its rows; run it again if it is interrupted
+    Delete {
+        name: String,
+        /// The tenant's name once more, to be sure
+        #[arg(long, value_name = "NAME")]
+        confirm: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Make a key of a tenant; it is shown this once
+    Create {
+        #[arg(long)]
+        tenant: String,
+        /// What the key is for
+        #[arg(long, default_value = "default")]
+        name: String,
+        /// Days until it expires
+        #[arg(long, value_name = "DAYS")]
+        expires: Option<u32>,
+    },
+    /// A tenant's keys
+    List {
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Refuse a key from now on
+    Revoke {
+        /// Its id, as `key list` shows it
+        id: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object a line
+    Jsonl,
+    /// Comma-separated, first line names the fields
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    pub(crate) entity: String,
+    /// The file, or - for standard input
+    pub(crate) file: PathBuf,
+    #[arg(long)]
+    pub(crate) tenant: String,
+    /// [default: by the file's extension]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Vectors from a raw little-endian file in the rows' order: FIELD=FILE.f32 or FIELD=FILE.f16
+    #[arg(long, value_name = "FIELD=FILE")]
+    pub(crate) vectors: Option<String>,
+    /// Leave bad rows out, reporting each, instead of stopping at the first
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+    /// Write the bad rows here, with their reasons
+    #[arg(long, value_name = "FILE", requires = "skip_bad")]
+    pub(crate) rejects: Option<PathBuf>,
+    /// Update the row whose key is taken: fields of the key, comma-separated
+    #[arg(long, value_name = "FIELDS")]
+    pub(crate) upsert: Option<String>,
+    /// Begin from the first row even if this file was partly loaded before
+    #[arg(long)]
+    pub(crate) restart: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    pub(crate) entity: String,
+    /// The file, or - for standard output
+    #[arg(default_value = "-")]
+    pub(crate) file: PathBuf,
+    #[arg(long)]
+    pub(crate) tenant: String,
+    /// [default: by the file's extension]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Write a vector field to a raw little-endian file beside the rows: FIELD=FILE.f32 or FIELD=FILE.f16
+    #[arg(long, value_name = "FIELD=FILE")]
+    pub(crate) vectors: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Serve {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:7780", env = "FREEHOLD_LISTEN")]
+    pub(crate) listen: String,
+    /// Leave the workers to other processes
+    #[arg(long)]
+    pub(crate) no_workers: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Git repositories, each a tenant [default: the one around the current folder]
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub(crate) git: Vec<PathBuf>,
+    /// Run the tour and exit
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Newest commits to take of each repository
+    #[arg(long, default_value_t = 2000)]
+    pub(crate) commits: u32,
+    #[command(flatten)]
+    pub(crate) serve: Serve,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Which
+    #[arg(value_enum)]
+    pub(crate) name: BenchName,
+    /// A first answer in under a minute
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Rows to use instead of generated ones (import)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rows: Option<PathBuf>,
+    /// Their vectors: FILE.f16 or FILE.f32
+    #[arg(long, value_name = "FILE", requires = "rows")]
+    pub(crate) vectors: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchName {
+    /// Rows per second against a raw COPY into an unprotected table
+    Import,
+    /// With the wall against a WHERE by hand on the same tables
+    Wall,
+    /// Uncached reads against the same SQL through pgbench
+    Api,
+}

@@ -1,0 +1,102 @@
+//! What each command does, and what several of them need: the database, the engine.
+
+mod apply;
+mod bulk;
+mod model;
+mod rows;
+mod serve;
+mod sql;
+mod tenant;
+
+pub(crate) use self::{
+    apply::apply_text,
+    serve::{bind, key_of, until_stopped},
+};
+
+use std::process::ExitCode;
+
+use freehold_engine::{Engine, Operator, RootKey, Store, StoreConfig};
+
+use crate::{
+    cli::{Cli, Command},
+    config::Config,
+    output::{self, Failure},
+    services::{self, Database},
+};
+
+/// Runs a command to its end; the exit code says how it ended.
+pub(crate) async fn run(cli: Cli) -> ExitCode {
+    let config = Config::new(&cli.global);
+    let outcome = match cli.command {
+        Command::Demo(demo) => crate::demo::demo(&cli.global, &demo).await,
+        Command::Bench(bench) => crate::bench::bench(&config, &bench).await,
+        command => dispatch(command, &config).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => output::failure(&failure, config.json),
+    }
+}
+
+async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
+    match command {
+        Command::Init { force } => model::init(config, force),
+        Command::Check => model::check(config),
+        Command::Schema => model::schema(),
+        Command::Plan => apply::plan(config).await,
+        Command::Apply { allow } => apply::apply(config, &allow).await,
+        Command::Tenant(what) => tenant::tenant(config, what).await,
+        Command::Key(what) => tenant::key(config, what).await,
+        Command::Query { query, tenant, count } => rows::query(config, &query, &tenant, count).await,
+        Command::Insert { entity, rows, tenant, upsert, on_conflict } => {
+            rows::insert(config, entity, &rows, &tenant, upsert, on_conflict).await
+        }
+        Command::Update { query, values, tenant } => rows::update(config, &query, &values, &tenant).await,
+        Command::Delete { query, tenant } => rows::delete(config, &query, &tenant).await,
+        Command::Import(import) => bulk::import(config, &import).await,
+        Command::Export(export) => bulk::export(config, &export).await,
+        Command::Sql { tenant, command } => sql::sql(config, &tenant, command).await,
+        Command::Serve(serve) => serve::serve(config, &serve).await,
+        Command::Work => serve::work(config).await,
+        Command::Dev { serve, tenant } => serve::dev(config, &serve, &tenant).await,
+        Command::Demo(_) | Command::Bench(_) => unreachable!("they have state folders of their own"),
+    }
+}
+
+/// A database that answers, and the door to it that stands open for operators.
+pub(crate) struct Site {
+    /// Kept so that a local server lives as long as it is used.
+    pub(crate) database: Database,
+    pub(crate) root_key: RootKey,
+}
+
+impl Site {
+    /// Finds the database, starting the local one if none is named.
+    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+        let database = services::database(config).await?;
+        let root_key = RootKey::from_file(&config.key_file, database.is_local())?;
+        Ok(Self { database, root_key })
+    }
+
+    /// The operator's door, with the reason that is recorded.
+    pub(crate) async fn operator(&self, reason: &'static str) -> Result<Operator, Failure> {
+        Ok(Operator::open(self.database.url(), reason).await?)
+    }
+
+    /// The operator's door on a database that is made ready for Freehold if it is not.
+    pub(crate) async fn prepared(&self, reason: &'static str) -> Result<Operator, Failure> {
+        let mut operator = self.operator(reason).await?;
+        operator.set_up(&self.root_key).await?;
+        Ok(operator)
+    }
+
+    pub(crate) async fn store(&self) -> Result<Store, Failure> {
+        let config = StoreConfig::new(self.database.url(), self.root_key.clone());
+        Ok(Store::connect(config).await?)
+    }
+
+    /// The engine, as the role that owns nothing.
+    pub(crate) async fn engine(&self, config: &Config) -> Result<Engine, Failure> {
+        Ok(Engine::open(self.store().await?, config.base_dir()).await?)
+    }
+}

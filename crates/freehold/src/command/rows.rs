@@ -1,0 +1,107 @@
+//! `query`, `insert`, `update`, `delete`: rows of one tenant from the command line.
+
+use std::io::Read as _;
+
+use freehold_engine::{
+    Code, Refusal,
+    read::Read,
+    write::{Operation, Resolution, Verb, Written},
+};
+use serde_json::{Value, json};
+
+use super::Site;
+use crate::{
+    config::Config,
+    output::{self, Failure},
+};
+
+pub(super) async fn query(config: &Config, query: &str, tenant: &str, count: bool) -> Result<(), Failure> {
+    let (entity, query) = split(query);
+    let site = Site::open(config).await?;
+    let engine = site.engine(config).await?;
+    let tenant = engine.tenant(tenant).await?;
+    let answer = engine.read(&tenant, Read { entity, query, count }).await?;
+    if config.json {
+        output::say(&answer.body);
+    } else {
+        let rows: Vec<Value> = serde_json::from_str(&answer.body).unwrap_or_default();
+        for row in &rows {
+            output::say(row);
+        }
+        output::note(match answer.total {
+            Some(total) => format!("{} of {total} rows", answer.rows),
+            None => format!("{} rows", answer.rows),
+        });
+    }
+    Ok(())
+}
+
+pub(super) async fn insert(
+    config: &Config,
+    entity: String,
+    rows: &str,
+    tenant: &str,
+    upsert: bool,
+    on_conflict: Option<String>,
+) -> Result<(), Failure> {
+    let rows = body(rows)?;
+    let query = on_conflict.map_or_else(String::new, |fields| format!("on_conflict={fields}"));
+    let resolution = upsert.then_some(Resolution::Merge);
+    change(config, tenant, Operation { entity, verb: Verb::Insert(rows, resolution), query, returning: true }).await
+}
+
+pub(super) async fn update(config: &Config, query: &str, values: &str, tenant: &str) -> Result<(), Failure> {
+    let (entity, query) = split(query);
+    let verb = Verb::Update(body(values)?);
+    change(config, tenant, Operation { entity: entity.into(), verb, query: query.into(), returning: true }).await
+}
+
+pub(super) async fn delete(config: &Config, query: &str, tenant: &str) -> Result<(), Failure> {
+    let (entity, query) = split(query);
+    change(config, tenant, Operation { entity: entity.into(), verb: Verb::Delete, query: query.into(), returning: true }).await
+}
+
+async fn change(config: &Config, tenant: &str, operation: Operation) -> Result<(), Failure> {
+    let site = Site::open(config).await?;
+    let engine = site.engine(config).await?;
+    let tenant = engine.tenant(tenant).await?;
+    let Written { body, rows, .. } = engine.write(&tenant, operation).await?;
+    if config.json {
+        output::say(body);
+    } else {
+        for row in serde_json::from_str::<Vec<Value>>(&body).unwrap_or_default() {
+            output::say(row);
+        }
+        output::note(format!("{rows} rows changed"));
+    }
+    Ok(())
+}
+
+fn split(query: &str) -> (&str, &str) {
+    query.split_once('?').unwrap_or((query, ""))
+}
+
+/// JSON given as it is, in a file (`@file`), or on standard input (`-`).
+fn body(text: &str) -> Result<Value, Refusal> {
+    let unreadable = |error: std::io::Error| {
+        Refusal::new(Code::Usage, format!("{text} cannot be read")).detail(error.to_string())
+    };
+    let bytes = match text.strip_prefix('@') {
+        Some(file) => std::fs::read(file).map_err(unreadable)?,
+        None if text == "-" => {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes).map_err(unreadable)?;
+            bytes
+        }
+        None => text.as_bytes().to_vec(),
+    };
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Refusal::new(Code::Body, "the rows are not UTF-8 text")
+            .detail(format!("at byte {}", error.utf8_error().valid_up_to()))
+    })?;
+    serde_json::from_str(&text).map_err(|error| {
+        Refusal::new(Code::Body, "the rows are not JSON")
+            .detail(format!("line {}, column {}: {error}", error.line(), error.column()))
+            .hint(json!([{ "field": "value" }]).to_string())
+    })
+}

@@ -1,0 +1,91 @@
+//! `serve`, `work`, `dev`: what runs until it is told to stop.
+
+use freehold_engine::Engine;
+
+use super::{Site, apply, model};
+use crate::{
+    cli::Serve,
+    config::Config,
+    http::Server,
+    output::{self, Failure},
+};
+
+pub(super) async fn serve(config: &Config, serve: &Serve) -> Result<(), Failure> {
+    let site = Site::open(config).await?;
+    let engine = site.engine(config).await?;
+    let server = bind(&engine, serve).await?;
+    output::note(format!("serving http://{}/rest/v1/", server.address()?));
+    until_stopped(engine, server, serve).await
+}
+
+pub(super) async fn work(config: &Config) -> Result<(), Failure> {
+    let site = Site::open(config).await?;
+    let engine = site.engine(config).await?;
+    output::note("working; Ctrl-C stops");
+    tokio::select! {
+        () = engine.fill_forever() => {}
+        () = engine.follow_model() => {}
+        () = stopped() => {}
+    }
+    Ok(())
+}
+
+pub(super) async fn dev(config: &Config, serve: &Serve, tenant: &str) -> Result<(), Failure> {
+    if !config.model_file.exists() {
+        model::init(config, false)?;
+    }
+    let (text, _) = model::read(config)?;
+    let site = Site::open(config).await?;
+    apply::apply_text(config, &site, text, &[]).await?;
+    let key = key_of(&site, tenant).await?;
+    let engine = site.engine(config).await?;
+    let server = bind(&engine, serve).await?;
+    let address = server.address()?;
+    output::say(format!("URL     http://{address}/rest/v1/\nTENANT  {tenant}\nKEY     {key}"));
+    if let Some(entity) = engine.snapshot().model.entities().first() {
+        output::say(format!("TRY     curl 'http://{address}/rest/v1/{}' -H 'apikey: {key}'", entity.name));
+    }
+    output::note("Ctrl-C stops; the data stays");
+    until_stopped(engine, server, serve).await
+}
+
+/// A key of a tenant, both made if they are not there.
+pub(crate) async fn key_of(site: &Site, tenant: &str) -> Result<String, Failure> {
+    let mut operator = site.prepared("dev").await?;
+    operator.tenant_ensure(tenant).await?;
+    Ok(operator.key_create(tenant, "dev", Some(30)).await?)
+}
+
+pub(crate) async fn bind(engine: &Engine, serve: &Serve) -> Result<Server, Failure> {
+    Server::bind(&serve.listen, engine.clone())
+        .await
+        .map_err(|error| Failure::Machine(format!("cannot listen on {}: {error}; --listen names another address", serve.listen)))
+}
+
+pub(crate) async fn until_stopped(engine: Engine, server: Server, serve: &Serve) -> Result<(), Failure> {
+    let workers = async {
+        if serve.no_workers { std::future::pending().await } else { engine.fill_forever().await }
+    };
+    tokio::select! {
+        served = server.run(stopped()) => Ok(served?),
+        () = workers => Ok(()),
+        () = engine.follow_model() => Ok(()),
+    }
+}
+
+/// Done when the process is asked to stop.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+    output::note("stopping");
+}

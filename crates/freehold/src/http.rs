@@ -1,0 +1,73 @@
+//! The HTTP API: every route on one screen.
+
+mod auth;
+mod error;
+mod rows;
+mod transaction;
+
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+use freehold_engine::Engine;
+use tokio::net::TcpListener;
+
+/// Largest body of a request, in bytes.
+const BODY_BYTES_MAX: usize = 32 << 20;
+
+/// How long a stopping server waits for requests that are running.
+const DRAIN: Duration = Duration::from_secs(10);
+
+fn routes(engine: Engine) -> Router {
+    Router::new()
+        .route("/health/live", get(|| async { "live\n" }))
+        .route("/health/ready", get(rows::ready))
+        .route(
+            "/rest/v1/{entity}",
+            get(rows::read).head(rows::read).post(rows::insert).patch(rows::update).delete(rows::delete),
+        )
+        .route("/rest/v1/query/{entity}", post(rows::query))
+        .route("/rest/v1/transaction", post(transaction::run))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn(error::with_request_id))
+        .with_state(engine)
+}
+
+/// A server that has its port and is not yet serving.
+pub(crate) struct Server {
+    listener: TcpListener,
+    engine: Engine,
+}
+
+impl Server {
+    /// Takes the port.
+    pub(crate) async fn bind(listen: &str, engine: Engine) -> std::io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind(listen).await?, engine })
+    }
+
+    /// The address it really has, also if port 0 was asked for.
+    pub(crate) fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` is done, then lets running requests finish.
+    pub(crate) async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let serve = axum::serve(self.listener, routes(self.engine)).with_graceful_shutdown(async move {
+            stop.await;
+            let _ = stopping.send(());
+        });
+        tokio::select! {
+            served = serve.into_future() => served,
+            () = async { if stopped.await.is_ok() { tokio::time::sleep(DRAIN).await } else { std::future::pending().await } } => {
+                tracing::warn!("requests still running after {DRAIN:?} were cut off");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Several changes in one transaction: `POST /rest/v1/transaction`.
+
+use axum::{body::Bytes, extract::State, http::HeaderMap, response::Response};
+use freehold_engine::{
+    Code, Engine, Refusal,
+    write::{Operation, Resolution, Verb},
+};
+use serde_json::{Map, Value};
+
+use super::{auth::Caller, error::Answer, rows};
+
+/// Body: `{"changes": [{"insert": "person", "rows": […]}, {"upsert": …, "rows": …, "query": "on_conflict=handle"},
+/// {"update": "person", "values": {…}, "query": "handle=eq.ada"}, {"delete": "person", "query": "…"}]}`.
+/// Answer: one `{"rows": n, "body": […]}` for each.
+pub(super) async fn run(
+    State(engine): State<Engine>,
+    Caller(tenant): Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Answer> {
+    let _ = headers;
+    let mut body = rows::json(&body)?;
+    let Some(Value::Array(changes)) = body.get_mut("changes").map(Value::take) else {
+        return Err(shape("the body has no list `changes`").into());
+    };
+    let operations = changes.into_iter().enumerate().map(|(index, change)| operation(index, change));
+    let written = engine.write_all(&tenant, operations.collect::<Result<_, _>>()?).await?;
+    let answers: Vec<String> =
+        written.iter().map(|one| format!("{{\"rows\":{},\"body\":{}}}", one.rows, one.body)).collect();
+    Ok(rows::json_body(axum::http::StatusCode::OK, format!("[{}]", answers.join(","))))
+}
+
+fn operation(index: usize, change: Value) -> Result<Operation, Refusal> {
+    let place = |message: String| shape(&message).detail(format!("change {}", index + 1));
+    let Value::Object(mut change) = change else { return Err(place("a change is an object".into())) };
+    let verbs: Vec<&str> =
+        ["insert", "upsert", "update", "delete"].into_iter().filter(|verb| change.contains_key(*verb)).collect();
+    let [verb] = verbs[..] else {
+        return Err(place("a change has exactly one of insert, upsert, update, delete".into()));
+    };
+    let entity = text(&mut change, verb).ok_or_else(|| place(format!("`{verb}` names an entity")))?;
+    let query = text(&mut change, "query").unwrap_or_default();
+    let returning = change.remove("returning").is_some_and(|value| value == Value::Bool(true));
+    let wanted = match verb {
+        "insert" | "upsert" => Some("rows"),
+        "update" => Some("values"),
+        _ => None,
+    };
+    let payload = wanted.map(|key| change.remove(key).ok_or_else(|| place(format!("`{verb}` needs `{key}`")))).transpose()?;
+    if let Some(unknown) = change.keys().next() {
+        return Err(place(format!("a change has no part `{unknown}`")));
+    }
+    let verb = match (verb, payload) {
+        ("insert", Some(rows)) => Verb::Insert(rows, None),
+        ("upsert", Some(rows)) => Verb::Insert(rows, Some(Resolution::Merge)),
+        ("update", Some(values)) => Verb::Update(values),
+        _ => Verb::Delete,
+    };
+    Ok(Operation { entity, verb, query, returning })
+}
+
+fn text(change: &mut Map<String, Value>, key: &str) -> Option<String> {
+    match change.remove(key)? {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn shape(message: &str) -> Refusal {
+    Refusal::new(Code::Body, message)
+        .hint("{\"changes\": [{\"insert\": \"person\", \"rows\": [{…}]}, {\"delete\": \"person\", \"query\": \"id=eq.…\"}]}")
+}
