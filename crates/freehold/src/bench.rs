@@ -1,0 +1,74 @@
+//! `bench`: our way against the plain way, side by side in one run, in a database of its own that is dropped after.
+
+mod api;
+mod client;
+mod import;
+mod report;
+mod wall;
+
+use freehold_engine::{Engine, Operator, StoreConfig, Yardstick};
+use indicatif::ProgressBar;
+
+use self::report::Report;
+use crate::{
+    cli::{Bench, BenchName},
+    command::Site,
+    config::Config,
+    output::{self, Failure},
+};
+
+/// The model every benchmark works on.
+const MODEL: &str = include_str!("bench/model.toml");
+
+/// Everything a benchmark needs.
+struct Ground<'a> {
+    site: &'a Site,
+    /// The operator's URL of the database made for this run.
+    url: String,
+    engine: Engine,
+    operator: Operator,
+    bar: ProgressBar,
+    quick: bool,
+}
+
+pub(crate) async fn bench(config: &Config, bench: &Bench) -> Result<(), Failure> {
+    // The state folder's own server, or the one that is named; either way a database nobody else uses.
+    let site = Site::open(config).await?;
+    let database = format!("freehold_bench_{}", std::process::id());
+    let url = Yardstick::create_database(site.database.url(), &database).await?;
+    let measured = measure(config, bench, &site, url).await;
+    Yardstick::drop_database(site.database.url(), &database).await?;
+    let (report, server) = measured?;
+    report.print(config.json, &server);
+    Ok(())
+}
+
+async fn measure(config: &Config, bench: &Bench, site: &Site, url: String) -> Result<(Report, String), Failure> {
+    let mut operator = Operator::open(&url, "bench").await?;
+    operator.set_up(&site.root_key).await?;
+    let engine = Engine::open(
+        freehold_engine::Store::connect(StoreConfig::new(url.clone(), site.root_key.clone())).await?,
+        config.base_dir(),
+    )
+    .await?;
+    let proposal = freehold_engine::apply::propose(&mut operator, MODEL.into()).await?;
+    engine.apply(&mut operator, &proposal, &[], &mut |_| {}).await?;
+    engine.refresh().await?;
+    let server = operator.server_version().to_owned();
+    let bar = output::spinner("bench");
+    let mut ground = Ground { site, url, engine, operator, bar, quick: bench.quick };
+    let report = match bench.name {
+        BenchName::Wall => wall::run(&mut ground).await?,
+        BenchName::Api => api::run(&mut ground).await?,
+        BenchName::Import => import::run(&mut ground, bench.rows.as_deref(), bench.vectors.as_deref()).await?,
+    };
+    ground.bar.finish_and_clear();
+    Ok((report, server))
+}
+
+impl Ground<'_> {
+    /// Rounds of a measurement: the more, the narrower the spread.
+    fn rounds(&self) -> usize {
+        if self.quick { 7 } else { 25 }
+    }
+}
