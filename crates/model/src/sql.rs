@@ -27,6 +27,13 @@ impl Sql {
         &self.params
     }
 
+    /// Any text as a statement, for tests of the rooms that run statements.
+    #[cfg(feature = "any-sql")]
+    #[must_use]
+    pub fn any(text: &str, params: Vec<Option<String>>) -> Self {
+        Self { text: text.to_owned(), params }
+    }
+
     /// Appends text of this crate's own.
     pub(crate) fn raw(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);

@@ -1,1 +1,31 @@
-//! (being built)
+//! The only crate that speaks to PostgreSQL.
+//!
+//! [`Store`] is the tenants' door: every transaction opens one tenant by a signed token that the database checks, in the
+//! same round trip as the statement. [`Operator`] is the other one, for set-up, tenants and the model.
+//!
+//! Invariants: no connection leaves this crate; no text but [`freehold_model::Sql`] becomes a statement, except what an
+//! operator types; PostgreSQL's own words stay in the log; a connection whose transaction ended in doubt is closed.
+
+mod connect;
+mod error;
+mod key;
+mod operator;
+mod param;
+mod platform;
+mod pool;
+mod refusal;
+mod row;
+mod session;
+mod store;
+mod token;
+mod tx;
+
+pub use error::{Error, Fault};
+pub use key::RootKey;
+pub use operator::{ApiKey, KeyInfo, Operator, Swept, TenantInfo, TenantState};
+pub use param::Column;
+pub use platform::{Mode, Server};
+pub use refusal::Violation;
+pub use row::Row;
+pub use store::{Config, Due, Store, Table, Tenant};
+pub use tx::TenantTx;

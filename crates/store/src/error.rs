@@ -1,0 +1,91 @@
+//! Why something did not happen: the caller's side and ours.
+
+use std::{error::Error as StdError, fmt};
+
+use freehold_model::Refusal;
+
+use crate::refusal::Violation;
+
+/// Every way in which a call can end without its result.
+#[derive(Debug)]
+pub enum Error {
+    /// The caller's: what was asked for cannot be done as it stands, and nothing was changed.
+    Refused(Refusal),
+    /// The caller's too: a row that breaks a rule of the model. [`Error::refine`] says which in the model's words.
+    Violated(Violation),
+    /// Ours: the log gets the whole of it, the caller only that it happened.
+    Failed(Fault),
+}
+
+/// Something that went wrong on our side; opaque, with its causes as [`StdError::source`].
+#[derive(Debug)]
+pub struct Fault {
+    doing: &'static str,
+    unavailable: bool,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Fault {
+    pub(crate) fn new(
+        doing: &'static str,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self { doing, unavailable: false, source: Some(source.into()) }
+    }
+
+    pub(crate) fn unavailable(
+        doing: &'static str,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self { unavailable: true, ..Self::new(doing, source) }
+    }
+
+    /// Whether PostgreSQL could not be reached or has no room now, so that trying again later may help.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.unavailable
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed", self.doing)
+    }
+}
+
+impl StdError for Fault {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Violated(violation) => violation.refusal().fmt(f),
+            Self::Failed(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Failed(fault) => fault.source(),
+            Self::Refused(_) | Self::Violated(_) => None,
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}

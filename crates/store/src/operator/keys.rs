@@ -1,0 +1,94 @@
+//! API keys: shown once, kept as a hash.
+
+use freehold_model::{Code, Refusal};
+
+use super::Operator;
+use crate::{error::Error, key::hex, store::hash_of};
+
+/// A new API key.
+#[derive(Debug)]
+pub struct ApiKey {
+    /// What the client sends; cannot be seen again.
+    pub secret: String,
+    /// By which it is listed and revoked.
+    pub prefix: String,
+}
+
+/// What is known of an API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Whose.
+    pub tenant: String,
+    /// What it was called.
+    pub name: String,
+    /// Its beginning.
+    pub prefix: String,
+    /// When it was made; RFC 3339 in UTC, as all times here.
+    pub created_at: String,
+    /// When it ends, if ever.
+    pub expires_at: Option<String>,
+    /// When it was revoked.
+    pub revoked_at: Option<String>,
+}
+
+impl Operator {
+    /// Makes an API key for a tenant; `valid_for` in seconds.
+    ///
+    /// # Errors
+    /// `NoSuchTenant`.
+    pub async fn create_key(
+        &mut self,
+        tenant: &str,
+        name: &str,
+        valid_for: Option<u32>,
+    ) -> Result<ApiKey, Error> {
+        let mut bytes = [0; 36];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
+        let prefix = format!("fh_{}", hex(&bytes[..4]));
+        let secret = format!("{prefix}_{}", hex(&bytes[4..]));
+        let text = "insert into freehold.api_key (hash, tenant_id, name, prefix, expires_at) \
+                    select decode($2, 'hex'), id, $3, $4, now() + $5::text::integer * interval '1 s' \
+                    from freehold.tenant where name = $1 returning prefix";
+        let (hash, valid_for) = (hash_of(&secret), valid_for.map(|seconds| seconds.to_string()));
+        let params = [Some(tenant), Some(&hash), Some(name), Some(&prefix), valid_for.as_deref()];
+        match self.as_gate(text, &params).await?.first() {
+            Some(_) => Ok(ApiKey { secret, prefix }),
+            None => Err(super::tenants::missing(tenant).into()),
+        }
+    }
+
+    /// All API keys, or those of one tenant.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn keys(&mut self, tenant: Option<&str>) -> Result<Vec<KeyInfo>, Error> {
+        let text = "select t.name, k.name, prefix, to_char(k.created_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
+                    to_char(expires_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), to_char(revoked_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') \
+                    from freehold.api_key k join freehold.tenant t on t.id = k.tenant_id \
+                    where $1::text is null or t.name = $1 order by t.name, k.created_at";
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let keys = self.as_gate(text, &[tenant]).await?.into_iter().map(|row| KeyInfo {
+            tenant: owned(row.text(0)).unwrap_or_default(),
+            name: owned(row.text(1)).unwrap_or_default(),
+            prefix: owned(row.text(2)).unwrap_or_default(),
+            created_at: owned(row.text(3)).unwrap_or_default(),
+            expires_at: owned(row.text(4)),
+            revoked_at: owned(row.text(5)),
+        });
+        Ok(keys.collect())
+    }
+
+    /// Revokes the API key that begins so.
+    ///
+    /// # Errors
+    /// `Usage` if there is none.
+    pub async fn revoke_key(&mut self, prefix: &str) -> Result<(), Error> {
+        let text = "update freehold.api_key set revoked_at = coalesce(revoked_at, now()) where prefix = $1 returning prefix";
+        match self.as_gate(text, &[Some(prefix)]).await?.first() {
+            Some(_) => Ok(()),
+            None => Err(Refusal::new(Code::Usage, "there is no API key of this prefix")
+                .detail(prefix)
+                .into()),
+        }
+    }
+}

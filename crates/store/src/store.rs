@@ -1,0 +1,377 @@
+//! The door for tenants: every transaction opens one tenant, and only one.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::digest;
+use freehold_model::{Code, Refusal, Sql};
+use tokio_postgres::SimpleQueryMessage;
+use uuid::Uuid;
+
+use crate::{
+    connect::{Address, chain},
+    error::{Error, Fault},
+    key::{RootKey, hex},
+    platform,
+    pool::{Lease, Pool},
+    refusal::explain,
+    row::Row,
+    session::{Session, Stumble, is_stale},
+    token::Minter,
+    tx::TenantTx,
+};
+
+/// How to reach PostgreSQL, and how long to wait for it.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the database is: `postgresql://…` or `key=value …`. Its user and password are not used.
+    pub url: String,
+    /// The key the server was set up with.
+    pub root_key: RootKey,
+    /// Most connections at once.
+    pub pool_size: usize,
+    /// Longest wait for PostgreSQL to take a connection.
+    pub connect_timeout: Duration,
+    /// Longest wait for one of the pool's connections.
+    pub wait_timeout: Duration,
+    /// Longest run of one statement.
+    pub statement_timeout: Duration,
+}
+
+impl Config {
+    /// The usual: 16 connections, 10 s to connect, 10 s to wait, 30 s for a statement.
+    #[must_use]
+    pub fn new(url: impl Into<String>, root_key: RootKey) -> Self {
+        Self {
+            url: url.into(),
+            root_key,
+            pool_size: 16,
+            connect_timeout: Duration::from_secs(10),
+            wait_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The pool of connections logged in as `freehold_app`. Clones share it.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    pool: Arc<Pool>,
+    minter: Minter,
+    patience: Duration,
+}
+
+/// A tenant that was there and active when it was looked up. PostgreSQL looks again in every transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Tenant {
+    id: Uuid,
+    name: String,
+}
+
+/// Vectors of a tenant that are still to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Whose.
+    pub tenant: Tenant,
+    /// Of which entity.
+    pub entity: String,
+    /// Which vector field.
+    pub field: String,
+}
+
+/// What one statement of [`Store::raw`] answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    /// The names of its columns; empty for a statement that returns no rows.
+    pub columns: Vec<String>,
+    /// The rows, each value in text form.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Rows returned or touched.
+    pub count: u64,
+}
+
+impl Tenant {
+    pub(crate) fn new(id: Uuid, name: String) -> Self {
+        Self { id, name }
+    }
+
+    /// Its id, which is never in an answer to the tenant.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Store {
+    /// Logs in and checks that the server is one on which the wall stands.
+    ///
+    /// # Errors
+    /// `Server` with what to do about it; a fault if the server cannot be reached.
+    pub async fn connect(config: Config) -> Result<Self, Error> {
+        let address = Address::parse(&config.url)?;
+        let minter = Minter::new(&config.root_key, address.database());
+        let timeout = format!("{}ms", config.statement_timeout.as_millis());
+        let address = address.login(platform::APP, &config.root_key.app_password()).settings(&[
+            ("search_path", "pg_catalog,app,freehold_ext,pg_temp"),
+            ("statement_timeout", &timeout),
+            ("lock_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("default_transaction_isolation", "read committed"),
+            ("default_transaction_read_only", "off"),
+            ("synchronous_commit", "on"),
+            ("row_security", "on"),
+            ("TimeZone", "UTC"),
+            ("DateStyle", "ISO,MDY"),
+            ("IntervalStyle", "postgres"),
+            ("bytea_output", "hex"),
+            ("extra_float_digits", "1"),
+            ("standard_conforming_strings", "on"),
+            ("transform_null_equals", "off"),
+            // Without statistics on tenants' columns PostgreSQL guesses, and would compile small queries for long.
+            ("jit", "off"),
+        ]);
+        let pool =
+            Pool::new(address, config.pool_size, config.connect_timeout, config.wait_timeout);
+        let patience = config.statement_timeout + Duration::from_secs(5);
+        let store = Self(Arc::new(Inner { pool, minter, patience }));
+        let mut lease = store.0.pool.lease().await?;
+        platform::check_app(&mut lease).await?;
+        lease.give_back();
+        Ok(store)
+    }
+
+    /// The tenant of this name.
+    ///
+    /// # Errors
+    /// `NoSuchTenant`, `TenantSuspended`.
+    pub async fn tenant_named(&self, name: &str) -> Result<Tenant, Error> {
+        let text = "select id, name, state from freehold.tenant_named($1)";
+        self.look_up("looking up a tenant", text, name).await?.ok_or_else(|| {
+            Refusal::new(Code::NoSuchTenant, "there is no such tenant").detail(name).into()
+        })
+    }
+
+    /// The tenant whose API key this is.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if the key is wrong, expired or revoked; `TenantSuspended`.
+    pub async fn authenticate(&self, api_key: &str) -> Result<Tenant, Error> {
+        let text = "select id, name, state from freehold.key_holder($1)";
+        self.look_up("checking an API key", text, &hash_of(api_key)).await?.ok_or_else(|| {
+            Refusal::new(Code::Unauthenticated, "the API key is wrong, expired or revoked").into()
+        })
+    }
+
+    /// What the worker has to do, the oldest first.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn due(&self) -> Result<Vec<Due>, Error> {
+        let doing = "looking for embeddings to make";
+        let rows =
+            self.ask(doing, "select id, name, entity, field from freehold.due()", &[]).await?;
+        let due = rows.iter().map(|row| {
+            Some(Due {
+                tenant: tenant_in(row)?,
+                entity: row.text(2)?.to_owned(),
+                field: row.text(3)?.to_owned(),
+            })
+        });
+        due.collect::<Option<_>>()
+            .ok_or_else(|| Fault::new(doing, "a row without its fields").into())
+    }
+
+    /// The applied model: its version and its text.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn current_model(&self) -> Result<Option<(i64, String)>, Error> {
+        let doing = "reading the model";
+        let rows =
+            self.ask(doing, "select version, text from freehold.current_model()", &[]).await?;
+        Ok(rows.first().and_then(|row| row.int(0).zip(row.text(1).map(str::to_owned))))
+    }
+
+    /// One statement as a whole transaction, in one round trip once the statement is prepared. It answers with one row.
+    ///
+    /// # Errors
+    /// What the statement breaks; `TenantSuspended`; a fault if it answers with no row or several.
+    pub async fn run(&self, tenant: &Tenant, sql: &Sql) -> Result<Row, Error> {
+        let mut rows = self.run_all(tenant, sql).await?;
+        match (rows.pop(), rows.is_empty()) {
+            (Some(row), true) => Ok(row),
+            _ => Err(Fault::new("running a statement", "not one row").into()),
+        }
+    }
+
+    /// The same for a statement that answers with any number of rows.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_all(&self, tenant: &Tenant, sql: &Sql) -> Result<Vec<Row>, Error> {
+        let mut lease = self.0.pool.lease().await?;
+        let done = self.in_time(self.whole(&mut lease, tenant, sql)).await?;
+        lease.give_back();
+        done
+    }
+
+    /// Begins a transaction of several statements.
+    ///
+    /// # Errors
+    /// `NoSuchTenant`, `TenantSuspended`.
+    pub async fn begin(&self, tenant: &Tenant) -> Result<TenantTx, Error> {
+        let mut lease = self.0.pool.lease().await?;
+        let opening = self.opening(&lease, tenant);
+        self.in_time(lease.batch(&opening)).await?.map_err(|error| not_opened(tenant, error))?;
+        Ok(TenantTx::new(lease, self.0.patience))
+    }
+
+    /// Whatever an operator types, inside the tenant's wall and in a backend that is used for nothing else. Committed if all
+    /// of it succeeds.
+    ///
+    /// # Errors
+    /// `Syntax` with PostgreSQL's own words, because they are about what was typed.
+    pub async fn raw(&self, tenant: &Tenant, text: &str) -> Result<Vec<Table>, Error> {
+        let mut session = self.0.pool.apart().await?;
+        let opening = self.opening(&session, tenant);
+        session.batch(&opening).await.map_err(|error| not_opened(tenant, error))?;
+        let messages = session.simple(text).await.map_err(in_its_own_words)?;
+        session.batch("commit").await.map_err(in_its_own_words)?;
+        Ok(tables(messages))
+    }
+
+    async fn whole(
+        &self,
+        lease: &mut Lease,
+        tenant: &Tenant,
+        sql: &Sql,
+    ) -> Result<Vec<Row>, Error> {
+        let doing = "running a statement";
+        let mut may_be_stale = lease.knows(sql.text());
+        loop {
+            let statement =
+                lease.statement(sql.text()).await.map_err(|error| explain(doing, error))?;
+            let opening = self.opening(lease, tenant);
+            match lease.transact(&opening, &statement, sql.params()).await {
+                Ok(rows) => return Ok(rows),
+                Err(Stumble::Statement(error)) if is_stale(&error) => {
+                    lease.forget(sql.text());
+                    // Nothing was done, so it can be done again.
+                    if !std::mem::take(&mut may_be_stale) {
+                        return Err(explain(doing, error));
+                    }
+                }
+                Err(Stumble::Opening(error)) => return Err(not_opened(tenant, error)),
+                Err(Stumble::Statement(error)) => return Err(explain(doing, error)),
+                Err(Stumble::Commit(error)) => return Err(explain("committing", error)),
+            }
+        }
+    }
+
+    // A simple query: it leaves no named statement behind that somebody could put another in the place of.
+    fn opening(&self, session: &Session, tenant: &Tenant) -> String {
+        format!("begin; call freehold.open('{}')", self.0.minter.mint(tenant.id, session.backend()))
+    }
+
+    async fn look_up(
+        &self,
+        doing: &'static str,
+        text: &str,
+        by: &str,
+    ) -> Result<Option<Tenant>, Error> {
+        let rows = self.ask(doing, text, &[Some(by)]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let tenant =
+            tenant_in(row).ok_or_else(|| Fault::new(doing, "a tenant without its fields"))?;
+        match row.text(2) {
+            Some("active") => Ok(Some(tenant)),
+            _ => Err(suspended(&tenant).into()),
+        }
+    }
+
+    async fn ask(
+        &self,
+        doing: &'static str,
+        text: &str,
+        params: &[Option<&str>],
+    ) -> Result<Vec<Row>, Error> {
+        let mut lease = self.0.pool.lease().await?;
+        let rows = self.in_time(lease.select(doing, text, params)).await?;
+        lease.give_back();
+        rows
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        let timeout = tokio::time::timeout(self.0.patience, work).await;
+        timeout.map_err(|elapsed| Fault::unavailable("waiting for PostgreSQL", elapsed).into())
+    }
+}
+
+/// How an API key is kept.
+pub(crate) fn hash_of(api_key: &str) -> String {
+    hex(digest::digest(&digest::SHA256, api_key.as_bytes()).as_ref())
+}
+
+fn suspended(tenant: &Tenant) -> Refusal {
+    Refusal::new(Code::TenantSuspended, "the tenant is suspended or being deleted")
+        .detail(tenant.name())
+}
+
+fn tenant_in(row: &Row) -> Option<Tenant> {
+    Some(Tenant::new(row.text(0)?.parse().ok()?, row.text(1)?.to_owned()))
+}
+
+fn not_opened(tenant: &Tenant, error: tokio_postgres::Error) -> Error {
+    match error.code().map(tokio_postgres::error::SqlState::code) {
+        Some("FH001") => {
+            Refusal::new(Code::NoSuchTenant, "there is no such tenant").detail(tenant.name()).into()
+        }
+        Some("FH002") => suspended(tenant).into(),
+        Some(state) if !crate::refusal::is_passing(state) => {
+            Fault::new("opening a tenant", error).into()
+        }
+        _ => explain("opening a tenant", error),
+    }
+}
+
+fn in_its_own_words(error: tokio_postgres::Error) -> Error {
+    match error.as_db_error() {
+        Some(report) => {
+            let refusal = Refusal::new(Code::Syntax, report.message());
+            let refusal = report.detail().map_or(refusal.clone(), |detail| refusal.detail(detail));
+            report.hint().map_or(refusal.clone(), |hint| refusal.hint(hint)).into()
+        }
+        None => {
+            tracing::debug!(error = chain(&error), "a typed statement failed");
+            explain("running what was typed", error)
+        }
+    }
+}
+
+fn tables(messages: Vec<SimpleQueryMessage>) -> Vec<Table> {
+    let mut tables = Vec::new();
+    let mut table = Table::default();
+    for message in messages {
+        match message {
+            SimpleQueryMessage::RowDescription(columns) => {
+                table.columns = columns.iter().map(|column| column.name().to_owned()).collect();
+            }
+            SimpleQueryMessage::Row(row) => {
+                table.rows.push((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect());
+            }
+            SimpleQueryMessage::CommandComplete(count) => {
+                table.count = count;
+                tables.push(std::mem::take(&mut table));
+            }
+            _ => {}
+        }
+    }
+    tables
+}

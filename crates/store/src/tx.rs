@@ -1,0 +1,164 @@
+//! A transaction of several statements for one tenant.
+
+use std::time::Duration;
+
+use freehold_model::{Code, Refusal, Sql};
+use tokio_postgres::types::ToSql;
+
+use crate::{
+    error::{Error, Fault},
+    param::{Column, Text},
+    pool::Lease,
+    refusal::explain,
+    row::Row,
+    session::is_stale,
+};
+
+/// A transaction with its tenant opened. Dropped, it is rolled back; after an error nothing but dropping it is of use.
+pub struct TenantTx {
+    lease: Option<Lease>,
+    patience: Duration,
+    // PostgreSQL answers COMMIT of a failed transaction with success, having rolled it back.
+    failed: bool,
+}
+
+impl TenantTx {
+    pub(crate) fn new(lease: Lease, patience: Duration) -> Self {
+        Self { lease: Some(lease), patience, failed: false }
+    }
+
+    /// Runs one statement.
+    ///
+    /// # Errors
+    /// What the statement breaks; `TryAgain` if the tables changed underneath.
+    pub async fn query(&mut self, sql: &Sql) -> Result<Vec<Row>, Error> {
+        let mut answers = self.batch(std::slice::from_ref(sql)).await?;
+        Ok(answers.pop().unwrap_or_default())
+    }
+
+    /// Sends all statements together, and gives their rows in order.
+    ///
+    /// # Errors
+    /// That of the first that fails.
+    pub async fn batch(&mut self, batch: &[Sql]) -> Result<Vec<Vec<Row>>, Error> {
+        let was_failed = std::mem::replace(&mut self.failed, true);
+        let known = batch.iter().all(|sql| self.session().knows(sql.text()));
+        let patience = self.patience;
+        let session = self.session();
+        let work = async {
+            let mut statements = Vec::with_capacity(batch.len());
+            for sql in batch {
+                statements.push((session.statement(sql.text()).await?, sql.params()));
+            }
+            session.pipeline(&statements).await
+        };
+        let error = match in_time(patience, work).await? {
+            Ok(answers) => {
+                self.failed = was_failed;
+                return Ok(answers);
+            }
+            Err(error) => error,
+        };
+        if is_stale(&error) {
+            batch.iter().for_each(|sql| self.session().forget(sql.text()));
+            if known {
+                return Err(Refusal::new(Code::TryAgain, "the tables changed underneath")
+                    .hint("try again")
+                    .into());
+            }
+        }
+        Err(explain("running a statement", error))
+    }
+
+    /// Runs a statement over many rows: its own parameters come first, then one array for each column. Says how many rows
+    /// it touched.
+    ///
+    /// # Errors
+    /// What the rows break.
+    pub async fn load(&mut self, sql: &Sql, columns: &[Column]) -> Result<u64, Error> {
+        let was_failed = std::mem::replace(&mut self.failed, true);
+        let singles: Vec<Text<'_>> =
+            sql.params().iter().map(|param| Text(param.as_deref())).collect();
+        let params: Vec<&(dyn ToSql + Sync)> = singles
+            .iter()
+            .map(|text| text as _)
+            .chain(columns.iter().map(|column| column as _))
+            .collect();
+        let patience = self.patience;
+        let session = self.session();
+        let work = async {
+            let statement = session.statement(sql.text()).await?;
+            if statement.params().len() != params.len() {
+                return Ok(Err(Fault::new(
+                    "loading rows",
+                    "the statement has another number of parameters",
+                )));
+            }
+            session.execute(&statement, params).await.map(Ok)
+        };
+        let loaded = in_time(patience, work).await?;
+        let count = loaded.map_err(|error| explain("loading rows", error))??;
+        self.failed = was_failed;
+        Ok(count)
+    }
+
+    /// Takes the note that this vector field has something due, before its rows are looked for.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn take_due(&mut self, entity: &str, field: &str) -> Result<(), Error> {
+        let text = "delete from freehold.embedding_due where entity = $1 and field = $2";
+        let params = [Some(entity), Some(field)];
+        let patience = self.patience;
+        let was_failed = std::mem::replace(&mut self.failed, true);
+        in_time(patience, self.session().select("taking what is due", text, &params)).await??;
+        self.failed = was_failed;
+        Ok(())
+    }
+
+    /// Makes it all true.
+    ///
+    /// # Errors
+    /// What is checked only now; a fault that is unavailable if it is not known whether it happened.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        if self.failed {
+            return Err(
+                Fault::new("committing", "a statement of the transaction has failed").into()
+            );
+        }
+        let mut lease = self.lease.take().expect("there until the transaction ends");
+        in_time(self.patience, lease.batch("commit"))
+            .await?
+            .map_err(|error| explain("committing", error))?;
+        lease.give_back();
+        Ok(())
+    }
+
+    fn session(&mut self) -> &mut crate::session::Session {
+        self.lease.as_mut().expect("there until the transaction ends")
+    }
+}
+
+impl Drop for TenantTx {
+    fn drop(&mut self) {
+        let Some(mut lease) = self.lease.take() else { return };
+        // Without a runtime the lease is dropped here, and the connection with it.
+        if !lease.is_usable() {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Ok(Ok(())) =
+                    tokio::time::timeout(Duration::from_secs(5), lease.batch("rollback")).await
+                {
+                    lease.give_back();
+                }
+            });
+        }
+    }
+}
+
+async fn in_time<T>(patience: Duration, work: impl Future<Output = T>) -> Result<T, Error> {
+    let timeout = tokio::time::timeout(patience, work).await;
+    timeout.map_err(|elapsed| Fault::unavailable("waiting for PostgreSQL", elapsed).into())
+}
