@@ -13,6 +13,7 @@ mod filter;
 pub(crate) mod level;
 pub(crate) mod lexer;
 mod nearest;
+mod outputs;
 mod parse;
 mod relation;
 pub(crate) mod render;
@@ -124,6 +125,24 @@ impl Query {
         limits: &Limits,
     ) -> Result<Self, Refusal> {
         Ok(Self { level: check::check(model, entity, written, limits)?, count: false })
+    }
+
+    /// The entity's name.
+    #[must_use]
+    pub fn entity(&self) -> &str {
+        &self.level.entity
+    }
+
+    /// Most rows the answer has.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.level.limit.unwrap_or_default()
+    }
+
+    /// How many rows are passed over first.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.level.offset
     }
 
     /// The texts of `nearest.text:` operands; each is to be embedded and given to [`Query::bind`].
