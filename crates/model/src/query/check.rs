@@ -4,10 +4,10 @@ use super::{
     Limits,
     ast::{self, At, Item, Measure, Written},
     conds,
-    level::{Embed, Form, Level, Operand, Order, Output, OutputColumn},
+    level::{Embed, Level, Operand, Order, Output},
     lexer::shorten,
     nearest::{self, Numbers},
-    relation,
+    outputs, relation,
     suggest::suggest,
 };
 use crate::{
