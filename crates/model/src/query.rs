@@ -13,6 +13,7 @@ mod filter;
 pub(crate) mod level;
 pub(crate) mod lexer;
 mod nearest;
+mod outputs;
 mod parse;
 mod relation;
 pub(crate) mod render;
@@ -126,7 +127,19 @@ impl Query {
         Ok(Self { level: check::check(model, entity, written, limits)?, count: false })
     }
 
-    /// How many rows of the result are passed over before the first that is given.
+    /// The entity's name.
+    #[must_use]
+    pub fn entity(&self) -> &str {
+        &self.level.entity
+    }
+
+    /// Most rows the answer has.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.level.limit.unwrap_or_default()
+    }
+
+    /// How many rows are passed over first.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.level.offset

@@ -34,6 +34,12 @@ impl Sql {
         Self { text: text.to_owned(), params }
     }
 
+    /// The same statement with these parameters.
+    #[cfg(test)]
+    pub(crate) fn with_params(&self, params: Vec<Option<String>>) -> Self {
+        Self { text: self.text.clone(), params }
+    }
+
     /// Appends text of this crate's own.
     pub(crate) fn raw(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);

@@ -40,7 +40,8 @@ pub struct Insert {
     returning: Option<Query>,
 }
 
-/// Checks rows to insert. `query` may have `select`, `columns` and `on_conflict`.
+/// Checks rows to insert. `query` may have `select`, `columns` and `on_conflict`. Every written row is returned:
+/// `!inner` leaves none out.
 ///
 /// # Errors
 /// A refusal that names the field and, of several rows, the row.

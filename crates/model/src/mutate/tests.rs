@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Filling, Insert, Resolution, delete, dump, fill_vectors, insert, load, unfilled, update};
+use super::{
+    Filling, Insert, Resolution, delete, dump, fill_vectors, insert, load, unfilled, update,
+};
 use crate::{
     Refusal, Sql,
     query::{
@@ -15,7 +17,8 @@ use crate::{
 /// One line of a golden file: a verb, an entity with its query, a body.
 pub(crate) fn write(case: &str) -> Result<Sql, Refusal> {
     let mut parts = case.splitn(3, ' ');
-    let (verb, target, body) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap_or("null"));
+    let (verb, target, body) =
+        (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap_or("null"));
     let (entity, query) = target.split_once('?').unwrap_or((target, ""));
     let returning = query.contains("select=");
     let (model, limits) = (model(), Limits { body_rows_max: 3, ..Limits::default() });
@@ -29,9 +32,24 @@ pub(crate) fn write(case: &str) -> Result<Sql, Refusal> {
         "insert" => inserted(None),
         "merge" => inserted(Some(Resolution::Merge)),
         "ignore" => inserted(Some(Resolution::Ignore)),
-        "update" => Ok(update(&model, entity, &serde_json::from_str(body).unwrap(), query, returning, &limits)?.render()),
+        "update" => Ok(update(
+            &model,
+            entity,
+            &serde_json::from_str(body).unwrap(),
+            query,
+            returning,
+            &limits,
+        )?
+        .render()),
         "touch" => {
-            let update = update(&model, entity, &serde_json::from_str(body).unwrap(), query, returning, &limits)?;
+            let update = update(
+                &model,
+                entity,
+                &serde_json::from_str(body).unwrap(),
+                query,
+                returning,
+                &limits,
+            )?;
             Ok(update.render_touched())
         }
         "delete" => Ok(delete(&model, entity, query, returning, &limits)?.render()),
@@ -48,11 +66,12 @@ pub(crate) fn write(case: &str) -> Result<Sql, Refusal> {
             fill_vectors(&model, entity, words[0], query == "next", &fillings)
         }
         "load" | "loadmerge" => {
-            let (columns, _) = body.split_once(' ').unwrap();
+            let (columns, arrays) = body.split_once(' ').unwrap();
             let columns: Vec<&str> = columns.split(',').collect();
-            let conflict = (verb == "loadmerge").then(|| (Some(vec![query.to_owned()]), Resolution::Merge));
+            let conflict =
+                (verb == "loadmerge").then(|| (Some(vec![query.to_owned()]), Resolution::Merge));
             let load = load(&model, entity, &columns, conflict)?;
-            Ok(load.sql().clone())
+            Ok(load.sql().with_params(arrays.split(';').map(|array| Some(array.to_owned())).collect()))
         }
         "dump" => dump(&model, entity, words.first().copied().filter(|after| *after != "null"), 2),
         other => panic!("no verb {other}"),
@@ -62,7 +81,9 @@ pub(crate) fn write(case: &str) -> Result<Sql, Refusal> {
 #[test]
 fn writes() {
     golden("src/mutate/golden.txt", |cases| {
-        let answer = |case: &&str| write(case).map_or_else(|refusal| shown_refusal(&refusal), |sql| shown(&sql));
+        let answer = |case: &&str| {
+            write(case).map_or_else(|refusal| shown_refusal(&refusal), |sql| shown(&sql))
+        };
         cases.iter().map(answer).collect()
     });
 }
@@ -74,7 +95,8 @@ fn commit(body: &str, resolution: Option<Resolution>) -> Insert {
 
 #[test]
 fn vectors_are_due_where_their_texts_are_known() {
-    let whole = r#"{"sha":"a","author":"00000000-0000-0000-0000-000000000001","subject":"s","body":"b"}"#;
+    let whole =
+        r#"{"sha":"a","author":"00000000-0000-0000-0000-000000000001","subject":"s","body":"b"}"#;
     let part = r#"{"sha":"a","author":"00000000-0000-0000-0000-000000000001","subject":"s"}"#;
     assert_eq!(commit(whole, Some(Resolution::Merge)).due().len(), 1);
     assert_eq!(commit(part, Some(Resolution::Merge)).due().len(), 0);
@@ -93,6 +115,7 @@ fn updates_say_what_they_touch() {
     assert_eq!(update.touches(), ["subject", "added"]);
     assert_eq!(&**update.due()[0], "embedding");
     let patch = serde_json::json!({"subject": "s", "embedding": [1, 2, 3]});
-    let update = super::update(&model(), "commit", &patch, "sha=eq.a", false, &Limits::default()).unwrap();
+    let update =
+        super::update(&model(), "commit", &patch, "sha=eq.a", false, &Limits::default()).unwrap();
     assert!(update.due().is_empty());
 }

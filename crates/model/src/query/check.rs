@@ -4,15 +4,15 @@ use super::{
     Limits,
     ast::{self, At, Item, Measure, Written},
     conds,
-    level::{Embed, Form, Level, Operand, Order, Output, OutputColumn},
+    level::{Embed, Level, Operand, Order, Output},
     lexer::shorten,
     nearest::{self, Numbers},
-    relation,
+    outputs, relation,
     suggest::suggest,
 };
 use crate::{
     Code, Model, Refusal,
-    entity::{Entity, Kind, Scalar, VectorForm},
+    entity::{Entity, Kind, Scalar},
 };
 
 /// The entity called `name`.
@@ -130,10 +130,11 @@ impl Checker<'_> {
         let mut level = Level::new(entity.name.clone());
         for item in items {
             match item {
-                Item::All => star(&mut level, entity),
+                Item::All => outputs::star(&mut level, entity),
                 Item::Column { alias, operand, cast } => {
-                    let column = output(entity, &mut level, alias, &operand, cast.as_deref())?;
-                    add_column(&mut level, column)?;
+                    let column =
+                        outputs::output(entity, &mut level, alias, &operand, cast.as_deref())?;
+                    outputs::add_column(&mut level, column)?;
                 }
                 Item::Embed(embed) => self.embed(&mut level, entity, embed)?,
             }
@@ -151,12 +152,12 @@ impl Checker<'_> {
         let visible = !embed.items.is_empty();
         let below = self.level(entity(self.model, &relation.entity)?, embed.items)?;
         let name = embed.alias.unwrap_or_else(|| embed.target.clone());
-        check_output_name(&name)?;
+        outputs::check_output_name(&name)?;
         if level.embeds.iter().any(|other| other.name == name) {
-            return Err(same_name(&name));
+            return Err(outputs::same_name(&name));
         }
         if visible {
-            make_room(level, &name)?;
+            outputs::make_room(level, &name)?;
             level.outputs.push(Output::Embed(level.embeds.len()));
         }
         level.embeds.push(Embed {
@@ -240,139 +241,6 @@ impl Checker<'_> {
         }
         Ok(())
     }
-}
-
-fn star(level: &mut Level, entity: &Entity) {
-    let id = Kind::Scalar(Scalar::Uuid);
-    let fields = entity.fields.iter().map(|field| (field.name.as_str(), &field.kind));
-    for (name, kind) in [("id", &id)].into_iter().chain(fields) {
-        let taken = level.outputs.iter().any(|output| output_name(level, output) == name);
-        if !matches!(kind, Kind::Vector(_)) && !taken {
-            let (name, operand) = (name.to_owned(), Operand::Column(name.to_owned()));
-            level.outputs.push(Output::Column(OutputColumn {
-                name,
-                operand,
-                form: Form::Plain,
-                starred: true,
-            }));
-        }
-    }
-}
-
-fn output_name<'l>(level: &'l Level, output: &'l Output) -> &'l str {
-    match output {
-        Output::Column(column) => &column.name,
-        Output::Embed(index) => &level.embeds[*index].name,
-    }
-}
-
-fn add_column(level: &mut Level, column: OutputColumn) -> Result<(), Refusal> {
-    let again = |output: &Output| matches!(output, Output::Column(other) if !other.starred && *other == column);
-    if level.outputs.iter().any(again) {
-        return Ok(());
-    }
-    make_room(level, &column.name)?;
-    level.outputs.push(Output::Column(column));
-    Ok(())
-}
-
-/// What is asked for by name replaces what only `*` brought.
-fn make_room(level: &mut Level, name: &str) -> Result<(), Refusal> {
-    let Some(at) = level.outputs.iter().position(|output| output_name(level, output) == name)
-    else {
-        return Ok(());
-    };
-    if !matches!(&level.outputs[at], Output::Column(column) if column.starred) {
-        return Err(same_name(name));
-    }
-    level.outputs.remove(at);
-    Ok(())
-}
-
-fn same_name(name: &str) -> Refusal {
-    Refusal::new(Code::Syntax, format!("two items of select are called {}", shorten(name)))
-        .hint("give one of them another name with alias:item")
-}
-
-fn output(
-    entity: &Entity,
-    level: &mut Level,
-    alias: Option<String>,
-    written: &ast::Operand,
-    cast: Option<&str>,
-) -> Result<OutputColumn, Refusal> {
-    let (operand, kind) = resolve(entity, level, written)?;
-    let numbers = matches!(&kind, Kind::Vector(vector)
-        if matches!(vector.form, VectorForm::Vector | VectorForm::Halfvec));
-    let form = match cast {
-        Some(name) => Form::Cast(cast_type(name)?),
-        None if numbers => Form::Numbers,
-        None => Form::Plain,
-    };
-    let last_key = written.steps.iter().rev().find_map(|step| match &step.key {
-        ast::StepKey::Name(name) => Some(name.clone()),
-        ast::StepKey::Index(_) => None,
-    });
-    let measure = written.measure.map(|measure| match measure {
-        Measure::Distance => "distance".to_owned(),
-        Measure::Similarity => "similarity".to_owned(),
-    });
-    let name = alias.or(measure).or(last_key).unwrap_or_else(|| written.column.text.clone());
-    check_output_name(&name)?;
-    Ok(OutputColumn { name, operand, form, starred: false })
-}
-
-/// PostgreSQL would cut a longer name, and has none that is empty.
-fn check_output_name(name: &str) -> Result<(), Refusal> {
-    const BYTES_MAX: usize = 63;
-    if (1..=BYTES_MAX).contains(&name.len()) {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        Code::Syntax,
-        format!("an item of select cannot be called {:?}", shorten(name)),
-    )
-    .hint(format!("give it a name of 1 to {BYTES_MAX} bytes with alias:item")))
-}
-
-fn cast_type(name: &str) -> Result<&'static str, Refusal> {
-    const TYPES: [(&str, &str); 26] = [
-        ("text", "text"),
-        ("varchar", "text"),
-        ("smallint", "smallint"),
-        ("int2", "smallint"),
-        ("integer", "integer"),
-        ("int", "integer"),
-        ("int4", "integer"),
-        ("bigint", "bigint"),
-        ("int8", "bigint"),
-        ("numeric", "numeric"),
-        ("decimal", "numeric"),
-        ("real", "real"),
-        ("float4", "real"),
-        ("double precision", "double precision"),
-        ("float8", "double precision"),
-        ("boolean", "boolean"),
-        ("bool", "boolean"),
-        ("uuid", "uuid"),
-        ("date", "date"),
-        ("time", "time"),
-        ("timestamp", "timestamp"),
-        ("timestamptz", "timestamptz"),
-        ("interval", "interval"),
-        ("json", "json"),
-        ("jsonb", "jsonb"),
-        ("bytea", "bytea"),
-    ];
-    let found = TYPES.iter().find(|(written, _)| written.eq_ignore_ascii_case(name));
-    found.map(|(_, sql)| *sql).ok_or_else(|| {
-        let refusal =
-            Refusal::new(Code::Syntax, format!("values cannot be cast to {}", shorten(name)));
-        match suggest(name, TYPES.iter().map(|(written, _)| *written)) {
-            Some(near) => refusal.hint(format!("did you mean {near}?")),
-            None => refusal,
-        }
-    })
 }
 
 /// What an operand is and what it holds.

@@ -171,7 +171,7 @@ fn compare(subject: &Subject, op: Op, each: Option<Each>, value: String) -> Resu
     let value = if matches!(op, Op::Like | Op::Ilike) { value.replace('*', "%") } else { value };
     if matches!(op, Op::Like | Op::Ilike)
         && each.is_none()
-        && value.len() - value.trim_end_matches('\\').len() & 1 == 1
+        && (value.len() - value.trim_end_matches('\\').len()) % 2 == 1
     {
         return Err(Refusal::new(
             Code::InvalidValue,

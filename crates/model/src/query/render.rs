@@ -1,7 +1,7 @@
 //! [`Level`] to SQL.
 //!
 //! A level is a page of its table (filters, order, limit) with what is asked for computed on the page: embeds are
-//! subqueries of the rows that are left, so that order is kept and nothing is built for rows that are not given.
+//! joined to, or subqueries of, the rows that are left, so that nothing is built for rows that are not given.
 //! Filters on embeds stand inside the page as `exists`. No statement repeats `tenant_id = …`, the policy does;
 //! joins repeat it between tables, because references are composite.
 
@@ -81,23 +81,59 @@ impl Renderer {
     pub(crate) fn rows(&mut self, level: &Level, source: Source) {
         let alias = self.alias();
         let scope = Scope { level, alias: &alias, measured: true };
+        let mut joined: Vec<(String, &Embed)> = Vec::new();
         self.sql.raw("select");
         for (at, output) in level.outputs.iter().enumerate() {
             self.sql.raw(if at == 0 { " " } else { ", " });
             match output {
                 Output::Column(column) => self.column(scope, column),
-                Output::Embed(index) => self.embed(&alias, &level.embeds[*index]),
+                Output::Embed(index) if level.embeds[*index].relation.many => {
+                    self.embed_many(&alias, &level.embeds[*index]);
+                }
+                Output::Embed(index) => {
+                    let embed = &level.embeds[*index];
+                    let below = self.alias();
+                    self.sql.raw(&format!("row_to_json({below}.*) as ")).ident(&embed.name);
+                    joined.push((below, embed));
+                }
             }
         }
-        match source {
+        let ordered = match source {
             Source::Written => {
                 self.sql.raw(" from written ").raw(&alias);
+                false
             }
             Source::Page(parent) => {
+                let one = parent.is_some_and(|parent| !parent.relation.many);
+                // A join need not keep the order of the page, so the page's rows are numbered.
+                let numbered = !joined.is_empty()
+                    && !one
+                    && (level.nearest.is_some() || !level.order.is_empty());
                 self.sql.raw(" from (");
+                if numbered {
+                    self.sql
+                        .raw(&format!("select {alias}.*, row_number() over () as \"~row\" from ("));
+                }
                 self.page(scope, parent);
+                self.sql.raw(if numbered { ") " } else { "" }).raw(if numbered {
+                    &alias
+                } else {
+                    ""
+                });
                 self.sql.raw(") ").raw(&alias);
+                numbered
             }
+        };
+        for (below, embed) in joined {
+            self.sql.raw(" left join lateral (");
+            self.rows(
+                &embed.level,
+                Source::Page(Some(Parent { alias: &alias, relation: &embed.relation })),
+            );
+            self.sql.raw(") ").raw(&below).raw(" on true");
+        }
+        if ordered {
+            self.sql.raw(" order by ").raw(&alias).raw(".\"~row\"");
         }
     }
 
@@ -115,14 +151,8 @@ impl Renderer {
         self.sql.raw(" as ").ident(&column.name);
     }
 
-    fn embed(&mut self, alias: &str, embed: &Embed) {
-        let many = embed.relation.many;
-        self.sql.raw(if many {
-            "(select coalesce(json_agg(r.*), '[]')"
-        } else {
-            "(select row_to_json(r.*)"
-        });
-        self.sql.raw(" from (");
+    fn embed_many(&mut self, alias: &str, embed: &Embed) {
+        self.sql.raw("(select coalesce(json_agg(r.*), '[]') from (");
         self.rows(&embed.level, Source::Page(Some(Parent { alias, relation: &embed.relation })));
         self.sql.raw(") r) as ").ident(&embed.name);
     }

@@ -14,10 +14,11 @@ use crate::{
 fn shown(answer: &Answer) -> String {
     match answer {
         Ok(row) => {
-            let row: Vec<String> = row.iter().map(|v| v.as_deref().unwrap_or("null").replace(", \n ", ", ")).collect();
+            let row: Vec<String> =
+                row.iter().map(|v| v.as_deref().unwrap_or("null").replace(", \n ", ", ")).collect();
             format!("  {}\n", row.join(" | ").replace('\n', "\n  "))
         }
-        Err(message) => format!("  {message}\n"),
+        Err(state) => format!("  fails with {state}\n"),
     }
 }
 
@@ -35,7 +36,8 @@ fn answer(cases: &[&str]) -> Vec<String> {
                 Some(read) => {
                     let (entity, query) = read.split_once('?').unwrap();
                     parse(&model(), entity, query, &Limits::default()).map(|mut query| {
-                        let slots: Vec<usize> = query.texts().iter().map(|text| text.slot).collect();
+                        let slots: Vec<usize> =
+                            query.texts().iter().map(|text| text.slot).collect();
                         slots.into_iter().for_each(|slot| query.bind(slot, &[1.0, 0.0, 0.0]));
                         query.count_exact();
                         query.render()
@@ -47,7 +49,10 @@ fn answer(cases: &[&str]) -> Vec<String> {
         })
         .collect();
     let answers = session.run();
-    pending.into_iter().map(|one| one.map_or_else(|text| text, |number| shown(&answers[number]))).collect()
+    pending
+        .into_iter()
+        .map(|one| one.map_or_else(|text| text, |number| shown(&answers[number])))
+        .collect()
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) struct Session {
     count: usize,
 }
 
-/// What one statement answered: its row, or the SQLSTATE it failed with.
+/// What one statement answered: its row, or the SQLSTATE it failed with. Messages differ between versions.
 pub(super) type Answer = Result<Vec<Option<String>>, String>;
 
 impl Session {
@@ -34,18 +34,25 @@ impl Session {
     pub(super) fn add(&mut self, sql: &Sql) -> usize {
         let quote = |param: &Option<String>| {
             let text = param.as_deref().expect("no parameter of a query is null");
-            let text = text.replace('\\', "\\\\").replace('\'', "''").replace('\n', "\\n").replace('\r', "\\r");
+            let text = text
+                .replace('\\', "\\\\")
+                .replace('\'', "''")
+                .replace('\n', "\\n")
+                .replace('\r', "\\r");
             format!(" '{text}'")
         };
         let params: String = sql.params().iter().map(quote).collect();
-        self.script += &format!("{}\n\\bind{params} \\g\n\\echo {FIELD}:SQLSTATE{RECORD}\n", sql.text());
+        self.script +=
+            &format!("{}\n\\bind{params} \\g\n\\echo {FIELD}:SQLSTATE{RECORD}\n", sql.text());
         self.count += 1;
         self.count - 1
     }
 
     /// Runs everything and rolls back.
     pub(super) fn run(self) -> Vec<Answer> {
-        let url = option_env!("FREEHOLD_TEST_DATABASE_URL").expect("FREEHOLD_TEST_DATABASE_URL is set when built");
+        let Some(url) = option_env!("FREEHOLD_TEST_DATABASE_URL") else {
+            panic!("FREEHOLD_TEST_DATABASE_URL is set when these tests are built");
+        };
         let psql = option_env!("FREEHOLD_TEST_PSQL").unwrap_or("psql");
         let mut child = Command::new(psql)
             .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--dbname", url])
@@ -62,19 +69,22 @@ impl Session {
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
-        let mut messages = errors.lines().filter(|line| line.contains("ERROR: "));
         let text = String::from_utf8(output.stdout).unwrap();
-        let answers: Vec<&str> = text.split_terminator(RECORD).map(str::trim_start).filter(|a| !a.is_empty()).collect();
+        let answers: Vec<&str> =
+            text.split_terminator(RECORD).map(str::trim_start).filter(|a| !a.is_empty()).collect();
         assert_eq!(answers.len(), self.count, "{errors}");
         answers
             .into_iter()
             .map(|answer| {
                 let (row, state) = answer.rsplit_once(FIELD).unwrap();
                 if state.trim() != "00000" {
-                    return Err(messages.next().unwrap_or(state).to_owned());
+                    return Err(state.trim().to_owned());
                 }
                 let row = row.strip_suffix('\n').unwrap_or(row);
-                Ok(row.split(FIELD).map(|value| (value != "\u{1}").then(|| value.to_owned())).collect())
+                Ok(row
+                    .split(FIELD)
+                    .map(|value| (value != "\u{1}").then(|| value.to_owned()))
+                    .collect())
             })
             .collect()
     }

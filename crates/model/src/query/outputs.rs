@@ -1,0 +1,146 @@
+//! The columns of an answer: what they are called and how they are given.
+
+use super::{
+    ast::{self, Measure},
+    check::resolve,
+    level::{Form, Level, Operand, Output, OutputColumn},
+    lexer::shorten,
+    suggest::suggest,
+};
+use crate::{
+    Code, Refusal,
+    entity::{Entity, Kind, Scalar, VectorForm},
+};
+
+pub(crate) fn star(level: &mut Level, entity: &Entity) {
+    let id = Kind::Scalar(Scalar::Uuid);
+    let fields = entity.fields.iter().map(|field| (field.name.as_str(), &field.kind));
+    for (name, kind) in [("id", &id)].into_iter().chain(fields) {
+        let taken = level.outputs.iter().any(|output| output_name(level, output) == name);
+        if !matches!(kind, Kind::Vector(_)) && !taken {
+            let (name, operand) = (name.to_owned(), Operand::Column(name.to_owned()));
+            level.outputs.push(Output::Column(OutputColumn {
+                name,
+                operand,
+                form: Form::Plain,
+                starred: true,
+            }));
+        }
+    }
+}
+
+fn output_name<'l>(level: &'l Level, output: &'l Output) -> &'l str {
+    match output {
+        Output::Column(column) => &column.name,
+        Output::Embed(index) => &level.embeds[*index].name,
+    }
+}
+
+pub(crate) fn add_column(level: &mut Level, column: OutputColumn) -> Result<(), Refusal> {
+    let again = |output: &Output| matches!(output, Output::Column(other) if !other.starred && *other == column);
+    if level.outputs.iter().any(again) {
+        return Ok(());
+    }
+    make_room(level, &column.name)?;
+    level.outputs.push(Output::Column(column));
+    Ok(())
+}
+
+/// What is asked for by name replaces what only `*` brought.
+pub(crate) fn make_room(level: &mut Level, name: &str) -> Result<(), Refusal> {
+    let Some(at) = level.outputs.iter().position(|output| output_name(level, output) == name)
+    else {
+        return Ok(());
+    };
+    if !matches!(&level.outputs[at], Output::Column(column) if column.starred) {
+        return Err(same_name(name));
+    }
+    level.outputs.remove(at);
+    Ok(())
+}
+
+pub(crate) fn same_name(name: &str) -> Refusal {
+    Refusal::new(Code::Syntax, format!("two items of select are called {}", shorten(name)))
+        .hint("give one of them another name with alias:item")
+}
+
+pub(crate) fn output(
+    entity: &Entity,
+    level: &mut Level,
+    alias: Option<String>,
+    written: &ast::Operand,
+    cast: Option<&str>,
+) -> Result<OutputColumn, Refusal> {
+    let (operand, kind) = resolve(entity, level, written)?;
+    let numbers = matches!(&kind, Kind::Vector(vector)
+        if matches!(vector.form, VectorForm::Vector | VectorForm::Halfvec));
+    let form = match cast {
+        Some(name) => Form::Cast(cast_type(name)?),
+        None if numbers => Form::Numbers,
+        None => Form::Plain,
+    };
+    let last_key = written.steps.iter().rev().find_map(|step| match &step.key {
+        ast::StepKey::Name(name) => Some(name.clone()),
+        ast::StepKey::Index(_) => None,
+    });
+    let measure = written.measure.map(|measure| match measure {
+        Measure::Distance => "distance".to_owned(),
+        Measure::Similarity => "similarity".to_owned(),
+    });
+    let name = alias.or(measure).or(last_key).unwrap_or_else(|| written.column.text.clone());
+    check_output_name(&name)?;
+    Ok(OutputColumn { name, operand, form, starred: false })
+}
+
+/// PostgreSQL would cut a longer name, and has none that is empty.
+pub(crate) fn check_output_name(name: &str) -> Result<(), Refusal> {
+    const BYTES_MAX: usize = 63;
+    if (1..=BYTES_MAX).contains(&name.len()) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::Syntax,
+        format!("an item of select cannot be called {:?}", shorten(name)),
+    )
+    .hint(format!("give it a name of 1 to {BYTES_MAX} bytes with alias:item")))
+}
+
+fn cast_type(name: &str) -> Result<&'static str, Refusal> {
+    const TYPES: [(&str, &str); 26] = [
+        ("text", "text"),
+        ("varchar", "text"),
+        ("smallint", "smallint"),
+        ("int2", "smallint"),
+        ("integer", "integer"),
+        ("int", "integer"),
+        ("int4", "integer"),
+        ("bigint", "bigint"),
+        ("int8", "bigint"),
+        ("numeric", "numeric"),
+        ("decimal", "numeric"),
+        ("real", "real"),
+        ("float4", "real"),
+        ("double precision", "double precision"),
+        ("float8", "double precision"),
+        ("boolean", "boolean"),
+        ("bool", "boolean"),
+        ("uuid", "uuid"),
+        ("date", "date"),
+        ("time", "time"),
+        ("timestamp", "timestamp"),
+        ("timestamptz", "timestamptz"),
+        ("interval", "interval"),
+        ("json", "json"),
+        ("jsonb", "jsonb"),
+        ("bytea", "bytea"),
+    ];
+    let found = TYPES.iter().find(|(written, _)| written.eq_ignore_ascii_case(name));
+    found.map(|(_, sql)| *sql).ok_or_else(|| {
+        let refusal =
+            Refusal::new(Code::Syntax, format!("values cannot be cast to {}", shorten(name)));
+        match suggest(name, TYPES.iter().map(|(written, _)| *written)) {
+            Some(near) => refusal.hint(format!("did you mean {near}?")),
+            None => refusal,
+        }
+    })
+}
