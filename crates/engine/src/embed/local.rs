@@ -138,7 +138,8 @@ impl Loaded {
     fn tokens(&self, texts: &[String]) -> Result<Vec<Vec<u32>>, EmbedError> {
         let tokens = |text: &String| {
             let read = self.bytes_read.min(text.len());
-            let read = (0..=read).rev().find(|&at| text.is_char_boundary(at)).map_or("", |at| &text[..at]);
+            let read =
+                (0..=read).rev().find(|&at| text.is_char_boundary(at)).map_or("", |at| &text[..at]);
             let encoded =
                 self.tokenizer.encode_fast(read, true).map(|encoding| encoding.get_ids().to_vec());
             encoded.ok().filter(|ids| !ids.is_empty()).ok_or_else(|| {
