@@ -7,15 +7,14 @@ use std::path::Path;
 use freehold_model::{
     Model, declare,
     diagnostic::Diagnostic,
-    plan::{self, Plan},
+    plan::{self, Plan, Target},
 };
-use freehold_store::{ApplyRun, Operator, Store};
+use freehold_store::{Operator, Store};
 
 use crate::{
     Engine, Snapshot,
     embed::Embedders,
     error::{Code, Error, Refusal},
-    fill::Column,
     recorded,
 };
 
@@ -37,7 +36,7 @@ pub enum Progress {
     /// A step begins: its number from 1, how many there are, and its title.
     Step(usize, usize, String),
     /// A step waits for a lock and is tried again; the attempt, from 1.
-    Waiting(usize),
+    Waiting(u32),
     /// So many more vectors were filled.
     Filled(u64),
 }
@@ -55,7 +54,7 @@ pub fn check(text: &str) -> Result<declare::Checked, Vec<Diagnostic>> {
 /// # Errors
 /// `Model` with the number of problems if the file has any (use [`check`] to show them), or for a change PostgreSQL
 /// cannot make; faults.
-pub async fn propose(operator: &Operator, text: String) -> Result<Proposal, Error> {
+pub async fn propose(operator: &mut Operator, text: String) -> Result<Proposal, Error> {
     let model = match declare::read(&text) {
         Ok(checked) => checked.model,
         Err(problems) => {
@@ -68,7 +67,7 @@ pub async fn propose(operator: &Operator, text: String) -> Result<Proposal, Erro
         Some((version, text)) => (version, recorded(&text)?),
         None => (0, Model::default()),
     };
-    let plan = plan::plan(&old, &model, operator.target()).map_err(|refusals| all(&refusals))?;
+    let plan = plan::plan(&old, &model, Target { major: operator.check_server().await?.major }).map_err(|refusals| all(&refusals))?;
     Ok(Proposal { text, model, plan, from_version })
 }
 
@@ -88,22 +87,18 @@ pub async fn apply(
     let embedders = Embedders::new(&proposal.model, base_dir)?;
     let snapshot = Snapshot { version: proposal.from_version, model: proposal.model.clone(), embedders };
     let engine = Engine::with_snapshot(store.clone(), base_dir.to_owned(), snapshot);
-    let mut run: ApplyRun<'_> =
-        operator.begin_apply(&proposal.plan, &proposal.text, proposal.from_version, allow).await?;
+    let mut run = operator.begin_apply(&proposal.plan, &proposal.text, proposal.from_version, allow).await?;
     let steps = proposal.plan.steps.len();
-    while let Some((number, step)) = run.next() {
+    while let Some((number, step)) = run.next_step() {
         progress(Progress::Step(number, steps, step.title.clone()));
-        match &step.action {
-            plan::Action::Fill { entity, field } => {
-                for tenant in run.tenants().await? {
-                    let snapshot = engine.snapshot();
-                    let mut heard = |rows| progress(Progress::Filled(rows));
-                    engine.fill_column(&snapshot, &tenant, (entity, field), Column::Next, &mut heard).await?;
-                }
-                run.filled().await?;
+        if let plan::Action::Fill { entity, field, column } = &step.action {
+            for tenant in run.tenants().await? {
+                let snapshot = engine.snapshot();
+                let mut heard = |rows| progress(Progress::Filled(rows));
+                engine.fill_column(&snapshot, &tenant, (entity, field), Some(column), &mut heard).await?;
             }
-            _ => run.step(&mut |attempt| progress(Progress::Waiting(attempt))).await?,
         }
+        run.step(&mut |attempt| progress(Progress::Waiting(attempt))).await?;
     }
     run.finish().await
 }

@@ -35,15 +35,6 @@ pub enum Outcome {
     Away,
 }
 
-/// Which column is filled.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Column {
-    /// The field's own.
-    Present,
-    /// The hidden one beside it that will take its place.
-    Next,
-}
-
 impl Engine {
     /// Fills what is due until the process ends. Run it as a task; any number of processes may.
     pub async fn fill_forever(&self) {
@@ -68,9 +59,14 @@ impl Engine {
     pub async fn fill_step(&self) -> Result<Outcome, Error> {
         let snapshot = self.snapshot();
         let (mut filled, mut away) = (0, false);
-        for due in self.store.embeddings_due().await? {
-            match self.fill_field(&snapshot, &due.tenant, (&due.entity, &due.field)).await {
-                Ok(rows) => filled += rows,
+        for due in self.store.due().await? {
+            // The notes are read before the rows and cleared after: one made meanwhile, or a death, leaves it due.
+            let notes = self.store.due_notes(&due).await?;
+            match self.fill_column(&snapshot, &due.tenant, (&due.entity, &due.field), None, &mut |_| {}).await {
+                Ok(rows) => {
+                    filled += rows;
+                    self.store.clear_due(&due, &notes).await?;
+                }
                 Err(Error::Refused(refusal)) => {
                     away = true;
                     tracing::warn!(entity = %due.entity, field = %due.field, error = %refusal, "vectors stay empty");
@@ -85,27 +81,18 @@ impl Engine {
         })
     }
 
-    async fn fill_field(&self, snapshot: &Snapshot, tenant: &Tenant, (entity, field): (&str, &str)) -> Result<u64, Error> {
-        // Taken off the list first: whatever is emptied from here on puts itself there again.
-        self.store.take_embedding_due(tenant, entity, field).await?;
-        let outcome = self.fill_column(snapshot, tenant, (entity, field), Column::Present, &mut |_| {}).await;
-        if outcome.is_err() {
-            self.store.note_embedding_due(tenant, entity, field).await?;
-        }
-        outcome
-    }
-
-    /// Fills every empty vector of one field of one tenant; gives their number.
+    /// Fills every empty vector of one field of one tenant, in its own column or in that which will take its place;
+    /// gives their number.
     pub(crate) async fn fill_column(
         &self,
         snapshot: &Snapshot,
         tenant: &Tenant,
         (entity, field): (&str, &str),
-        column: Column,
+        column: Option<&str>,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<u64, Error> {
         let Some(vector) = vector(&snapshot.model, entity, field) else { return Ok(0) };
-        let next = matches!(column, Column::Next);
+        let next = column.is_some_and(|column| column != field);
         let (mut filled, mut after) = (0, None::<String>);
         loop {
             let page = mutate::unfilled(&snapshot.model, entity, field, next, after.as_deref(), PAGE_ROWS)?;

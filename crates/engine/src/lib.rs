@@ -11,7 +11,6 @@ use std::{
 };
 
 use freehold_model::{Model, declare, query::Limits};
-use freehold_store::Store;
 
 pub mod apply;
 pub mod embed;
@@ -23,7 +22,7 @@ pub mod read;
 pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
-pub use freehold_store::{Operator, RootKey, Tenant};
+pub use freehold_store::{Config as StoreConfig, Operator, RootKey, Store, Tenant, Work, Yardstick};
 
 use embed::Embedders;
 
@@ -60,6 +59,17 @@ impl Engine {
         Ok(Self { store, limits: Limits::default(), base_dir, snapshot: Arc::new(RwLock::new(Arc::new(snapshot))) })
     }
 
+    /// An engine whose model is not the recorded one: that of an apply under way.
+    pub(crate) fn with_snapshot(store: Store, base_dir: PathBuf, snapshot: Snapshot) -> Self {
+        Self { store, limits: Limits::default(), base_dir, snapshot: Arc::new(RwLock::new(Arc::new(snapshot))) }
+    }
+
+    /// The store underneath, for benchmarks that measure it.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        self.store.clone()
+    }
+
     /// The model as it is now.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
@@ -87,7 +97,7 @@ impl Engine {
     /// # Errors
     /// A fault if it does not.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.store.model_version().await.map(drop)
+        self.store.current_model().await.map(drop)
     }
 
     /// Runs what was typed inside the tenant's wall, for `freehold sql`.
@@ -113,7 +123,8 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`]; the old model stays.
     pub async fn refresh(&self) -> Result<(), Error> {
-        if self.store.model_version().await? == self.snapshot().version {
+        let version = self.store.current_model().await?.map_or(0, |(version, _)| version);
+        if version == self.snapshot().version {
             return Ok(());
         }
         let fresh = load(&self.store, &self.base_dir).await?;

@@ -10,7 +10,7 @@ use freehold_model::{
     entity::{Kind, Vector, When},
     mutate::{self, Delete, Filling, Insert, Update},
 };
-use freehold_store::{Fault, Row, Tenant, TenantTx};
+use freehold_store::{Row, Tenant, TenantTx};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -178,7 +178,7 @@ async fn embed_new_rows(snapshot: &Snapshot, mutation: &mut Mutation) -> Result<
 async fn change(snapshot: &Snapshot, tx: &mut TenantTx, mutation: &Mutation) -> Result<Written, Error> {
     match mutation {
         Mutation::Update(update) if !update.due().is_empty() => {
-            let row = one(tx, &update.render_touched()).await?;
+            let row = tx.query_one(&update.render_touched()).await?;
             let rows = objects(row.text(0));
             for field in update.due() {
                 fill_rows(snapshot, tx, (update.entity(), field), &rows).await?;
@@ -186,15 +186,15 @@ async fn change(snapshot: &Snapshot, tx: &mut TenantTx, mutation: &Mutation) -> 
             Ok(Written { body: row.text(3).unwrap_or("[]").to_owned(), ..Written::of(&row) })
         }
         Mutation::Insert(insert) => {
-            let written = Written::of(&one(tx, &mutation.render()).await?);
+            let written = Written::of(&tx.query_one(&mutation.render()).await?);
             for field in insert.left_empty() {
                 let unfilled = mutate::unfilled(&snapshot.model, insert.entity(), field, false, None, ROWS_MAX)?;
-                let rows = objects(one(tx, &unfilled).await?.text(0));
+                let rows = objects(tx.query_one(&unfilled).await?.text(0));
                 fill_rows(snapshot, tx, (insert.entity(), field), &rows).await?;
             }
             Ok(written)
         }
-        _ => Ok(Written::of(&one(tx, &mutation.render()).await?)),
+        _ => Ok(Written::of(&tx.query_one(&mutation.render()).await?)),
     }
 }
 
@@ -213,7 +213,7 @@ async fn fill_rows(
     }
     let filling = |(id, vector)| Filling { id, vector, stamp: None };
     let rows: Vec<Filling<'_>> = ids.into_iter().zip(vectors.iter().map(Vec::as_slice)).map(filling).collect();
-    one(tx, &mutate::fill_vectors(&snapshot.model, entity, field, false, &rows)?).await.map(drop)
+    tx.query_one(&mutate::fill_vectors(&snapshot.model, entity, field, false, &rows)?).await.map(drop)
 }
 
 /// `None` if the embedder is away and the field may be filled later.
@@ -268,12 +268,6 @@ fn vector_text(vector: &[f32]) -> String {
 async fn finish<T>(tx: TenantTx, outcome: Result<T, Error>) -> Result<T, Error> {
     let value = outcome?;
     tx.commit().await.map(|()| value)
-}
-
-/// The one row that every statement of the compiler answers with.
-async fn one(tx: &mut TenantTx, sql: &Sql) -> Result<Row, Error> {
-    let row = tx.query(sql).await?.pop();
-    row.ok_or_else(|| Fault::new("running a statement", "no row").into())
 }
 
 fn numbered(number: usize, error: Error) -> Error {

@@ -8,11 +8,13 @@
 
 mod connect;
 mod error;
+mod imports;
 mod key;
 mod operator;
 mod param;
 mod platform;
 mod pool;
+mod refine;
 mod refusal;
 mod row;
 mod session;
@@ -21,11 +23,12 @@ mod token;
 mod tx;
 
 pub use error::{Error, Fault};
+pub use imports::ImportMark;
 pub use key::RootKey;
-pub use operator::{ApiKey, KeyInfo, Operator, Swept, TenantInfo, TenantState};
+pub use operator::{ApiKey, ApplyRun, KeyInfo, Operator, Swept, TenantInfo, TenantState};
 pub use param::Column;
 pub use platform::{Mode, Server};
 pub use refusal::Violation;
 pub use row::Row;
-pub use store::{Config, Due, Store, Table, Tenant};
+pub use store::{Config, Due, DueNotes, Store, Table, Tenant, Work, Yardstick};
 pub use tx::TenantTx;

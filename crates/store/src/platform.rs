@@ -213,6 +213,7 @@ async fn install_once(
         })
         .await?;
     session.batch(include_str!("platform/functions.sql")).await?;
+    session.batch(include_str!("platform/imports.sql")).await?;
     session.batch("set local role freehold_gate").await?;
     set_keys(session, key).await?;
     let text = "insert into freehold.platform_version (version, mode) values ($1::text::integer, $2) \

@@ -1,5 +1,9 @@
 //! The door for tenants: every transaction opens one tenant, and only one.
 
+mod yardstick;
+
+pub use yardstick::{Work, Yardstick};
+
 use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
@@ -38,6 +42,9 @@ pub struct Config {
 }
 
 impl Config {
+    /// Longest wait for a connection of this crate's own.
+    pub(crate) const CONNECT: Duration = Duration::from_secs(10);
+
     /// The usual: 16 connections, 10 s to connect, 10 s to wait, 30 s for a statement.
     #[must_use]
     pub fn new(url: impl Into<String>, root_key: RootKey) -> Self {
@@ -79,6 +86,10 @@ pub struct Due {
     /// Which vector field.
     pub field: String,
 }
+
+/// Notes of what is due, as they were at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct DueNotes(Vec<String>);
 
 /// What one statement of [`Store::raw`] answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -186,6 +197,30 @@ impl Store {
         });
         due.collect::<Option<_>>()
             .ok_or_else(|| Fault::new(doing, "a row without its fields").into())
+    }
+
+    /// The notes that something is due for this vector field, before its rows are looked for.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn due_notes(&self, due: &Due) -> Result<DueNotes, Error> {
+        let text = "select xact::text from freehold.embedding_due where entity = $1 and field = $2";
+        let mut tx = self.begin(&due.tenant).await?;
+        let rows = tx.ask("reading what is due", text, &[Some(&due.entity), Some(&due.field)]).await?;
+        tx.commit().await?;
+        Ok(DueNotes(rows.iter().filter_map(|row| row.text(0)).map(str::to_owned).collect()))
+    }
+
+    /// Takes notes away, once what they ask for is done. Those that were made since stay.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn clear_due(&self, due: &Due, notes: &DueNotes) -> Result<(), Error> {
+        let text = "delete from freehold.embedding_due where entity = $1 and field = $2 and xact = any ($3::text::xid8[])";
+        let notes = format!("{{{}}}", notes.0.join(","));
+        let mut tx = self.begin(&due.tenant).await?;
+        tx.ask("clearing what was due", text, &[Some(&due.entity), Some(&due.field), Some(&notes)]).await?;
+        tx.commit().await
     }
 
     /// The applied model: its version and its text.

@@ -36,6 +36,15 @@ impl TenantTx {
         Ok(answers.pop().unwrap_or_default())
     }
 
+    /// Runs one statement that answers with one row.
+    ///
+    /// # Errors
+    /// As [`Self::query`]; a fault if it answers with no row.
+    pub async fn query_one(&mut self, sql: &Sql) -> Result<Row, Error> {
+        let row = self.query(sql).await?.pop();
+        row.ok_or_else(|| Fault::new("running a statement", "no row").into())
+    }
+
     /// Sends all statements together, and gives their rows in order.
     ///
     /// # Errors
@@ -102,20 +111,6 @@ impl TenantTx {
         Ok(count)
     }
 
-    /// Takes the note that this vector field has something due, before its rows are looked for.
-    ///
-    /// # Errors
-    /// Faults only.
-    pub async fn take_due(&mut self, entity: &str, field: &str) -> Result<(), Error> {
-        let text = "delete from freehold.embedding_due where entity = $1 and field = $2";
-        let params = [Some(entity), Some(field)];
-        let patience = self.patience;
-        let was_failed = std::mem::replace(&mut self.failed, true);
-        in_time(patience, self.session().select("taking what is due", text, &params)).await??;
-        self.failed = was_failed;
-        Ok(())
-    }
-
     /// Makes it all true.
     ///
     /// # Errors
@@ -132,6 +127,17 @@ impl TenantTx {
             .map_err(|error| explain("committing", error))?;
         lease.give_back();
         Ok(())
+    }
+
+    /// One of this crate's own statements.
+    pub(crate) async fn ask(
+        &mut self,
+        doing: &'static str,
+        text: &str,
+        params: &[Option<&str>],
+    ) -> Result<Vec<Row>, Error> {
+        let patience = self.patience;
+        in_time(patience, self.session().select(doing, text, params)).await?
     }
 
     fn session(&mut self) -> &mut crate::session::Session {

@@ -2,6 +2,7 @@
 //! table with the same keys and no tenant, partition or policy.
 
 use std::{
+    fmt::Write as _,
     fs::File,
     io::{BufReader, Write as _},
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use freehold_engine::{
     Tenant, Yardstick,
     import::{Format, Import, OnBad, VectorFile},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Ground,
@@ -31,7 +32,7 @@ pub(super) async fn run(ground: &mut Ground<'_>, rows: Option<&Path>, vectors: O
     };
     let tenant = super::tenant(ground, "acme").await?;
     let mut yardstick = Yardstick::open(&ground.url, ground.engine.store(), tenant.clone()).await?;
-    let copy = yardstick.copy_rows(&files.rows, &files.vectors)?;
+    let copy = copy_rows(&files)?;
     let (mut ours, mut other) = (Vec::new(), Vec::new());
     let rounds = if ground.quick { 3 } else { 7 };
     for round in 0..=rounds {
@@ -85,7 +86,7 @@ fn given(folder: &Path, rows: &Path, vectors: Option<&Path>, limit: usize) -> Re
     let mut out = std::io::BufWriter::new(File::create(&path)?);
     let mut count = 0;
     for line in text.lines().take(limit) {
-        let row: serde_json::Value = serde_json::from_str(line).map_err(|error| Failure::Machine(error.to_string()))?;
+        let row: Value = serde_json::from_str(line).map_err(|error| Failure::Machine(error.to_string()))?;
         // The same commit may be in two repositories.
         let sha = format!("{}-{count}", row["sha"].as_str().unwrap_or_default());
         let at = row["committed_at"].clone();
@@ -100,6 +101,33 @@ fn given(folder: &Path, rows: &Path, vectors: Option<&Path>, limit: usize) -> Re
         None => random_vectors(folder, count)?,
     };
     Ok(Files { rows: path, vectors: wanted, count })
+}
+
+/// The same rows in COPY's text format.
+fn copy_rows(files: &Files) -> Result<Vec<u8>, Failure> {
+    let text = std::fs::read_to_string(&files.rows)?;
+    let mut vectors = VectorFile::open(&files.vectors, DIMENSIONS as u32)?;
+    let mut out = String::with_capacity(text.len() + files.count * 4000);
+    for line in text.lines() {
+        let row: Value = serde_json::from_str(line).map_err(|error| Failure::Machine(error.to_string()))?;
+        for field in ["sha", "author", "at", "subject", "body"] {
+            out.push_str(&copied(row[field].as_str().unwrap_or_default()));
+            out.push('\t');
+        }
+        let files = row["files"].as_array().into_iter().flatten().filter_map(Value::as_str).map(quoted);
+        out.push_str(&copied(&format!("{{{}}}", files.collect::<Vec<_>>().join(","))));
+        let vector: Vec<String> = vectors.next_vector()?.unwrap_or_default().iter().map(f32::to_string).collect();
+        let _ = writeln!(out, "\t[{}]", vector.join(","));
+    }
+    Ok(out.into_bytes())
+}
+
+fn copied(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn first_vectors(folder: &Path, file: &Path, count: usize) -> Result<PathBuf, Failure> {
