@@ -6,7 +6,7 @@ mod import;
 mod report;
 mod wall;
 
-use freehold_engine::{Engine, Operator, StoreConfig, Yardstick};
+use freehold_engine::{Engine, Operator, Store, StoreConfig, Tenant, Yardstick, apply};
 use indicatif::ProgressBar;
 
 use self::report::Report;
@@ -45,16 +45,16 @@ pub(crate) async fn bench(config: &Config, bench: &Bench) -> Result<(), Failure>
 
 async fn measure(config: &Config, bench: &Bench, site: &Site, url: String) -> Result<(Report, String), Failure> {
     let mut operator = Operator::open(&url, "bench").await?;
-    operator.set_up(&site.root_key).await?;
+    operator.set_up(&site.root_key()?).await?;
     let engine = Engine::open(
-        freehold_engine::Store::connect(StoreConfig::new(url.clone(), site.root_key.clone())).await?,
+        Store::connect(StoreConfig::new(url.clone(), site.root_key()?)).await?,
         config.base_dir(),
     )
     .await?;
-    let proposal = freehold_engine::apply::propose(&mut operator, MODEL.into()).await?;
-    engine.apply(&mut operator, &proposal, &[], &mut |_| {}).await?;
+    let proposal = apply::propose(&mut operator, MODEL.into()).await?;
+    apply::apply(&mut operator, &engine.store(), &config.base_dir(), &proposal, &[], &mut |_| {}).await?;
     engine.refresh().await?;
-    let server = operator.server_version().to_owned();
+    let server = operator.check_server().await?.version;
     let bar = output::spinner("bench");
     let mut ground = Ground { site, url, engine, operator, bar, quick: bench.quick };
     let report = match bench.name {
@@ -71,4 +71,10 @@ impl Ground<'_> {
     fn rounds(&self) -> usize {
         if self.quick { 7 } else { 25 }
     }
+}
+
+/// A new tenant.
+async fn tenant(ground: &mut Ground<'_>, name: &str) -> Result<Tenant, Failure> {
+    ground.operator.create_tenant(name).await?;
+    Ok(ground.engine.tenant(name).await?)
 }

@@ -56,6 +56,9 @@ pub(crate) enum Command {
         /// Allow a destructive step by its flag, such as drop:person.email (repeatable)
         #[arg(long, value_name = "FLAG")]
         allow: Vec<String>,
+        /// Finish an apply that was interrupted, with the model it had
+        #[arg(long)]
+        resume: bool,
     },
     /// Create, list, suspend, resume and delete tenants
     #[command(subcommand)]
@@ -163,10 +166,10 @@ pub(crate) enum Key {
         #[arg(long, value_name = "DAYS")]
         expires: Option<u32>,
     },
-    /// A tenant's keys
+    /// All keys, or a tenant's
     List {
         #[arg(long)]
-        tenant: String,
+        tenant: Option<String>,
     },
     /// Refuse a key from now on
     Revoke {

@@ -44,7 +44,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Check => model::check(config),
         Command::Schema => model::schema(),
         Command::Plan => apply::plan(config).await,
-        Command::Apply { allow } => apply::apply(config, &allow).await,
+        Command::Apply { allow, resume } => apply::apply(config, &allow, resume).await,
         Command::Tenant(what) => tenant::tenant(config, what).await,
         Command::Key(what) => tenant::key(config, what).await,
         Command::Query { query, tenant, count } => rows::query(config, &query, &tenant, count).await,
@@ -67,15 +67,23 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
 pub(crate) struct Site {
     /// Kept so that a local server lives as long as it is used.
     pub(crate) database: Database,
-    pub(crate) root_key: RootKey,
+    key_file: std::path::PathBuf,
 }
 
 impl Site {
     /// Finds the database, starting the local one if none is named.
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
         let database = services::database(config).await?;
-        let root_key = RootKey::from_file(&config.key_file, database.is_local())?;
-        Ok(Self { database, root_key })
+        // On a server of its own nothing is lost by making a key; elsewhere one that is missing may be a wrong path.
+        if matches!(database, Database::Local { .. }) {
+            RootKey::read_or_create(&config.key_file)?;
+        }
+        Ok(Self { database, key_file: config.key_file.clone() })
+    }
+
+    /// The root key. It is read anew each time: no copy of it is kept longer than needed.
+    pub(crate) fn root_key(&self) -> Result<RootKey, Failure> {
+        Ok(RootKey::read(&self.key_file)?)
     }
 
     /// The operator's door, with the reason that is recorded.
@@ -86,12 +94,14 @@ impl Site {
     /// The operator's door on a database that is made ready for Freehold if it is not.
     pub(crate) async fn prepared(&self, reason: &'static str) -> Result<Operator, Failure> {
         let mut operator = self.operator(reason).await?;
-        operator.set_up(&self.root_key).await?;
+        if !operator.is_current().await? {
+            operator.set_up(&self.root_key()?).await?;
+        }
         Ok(operator)
     }
 
     pub(crate) async fn store(&self) -> Result<Store, Failure> {
-        let config = StoreConfig::new(self.database.url(), self.root_key.clone());
+        let config = StoreConfig::new(self.database.url(), self.root_key()?);
         Ok(Store::connect(config).await?)
     }
 

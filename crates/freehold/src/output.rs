@@ -46,7 +46,7 @@ impl From<std::io::Error> for Failure {
 
 impl From<freehold_local::Error> for Failure {
     fn from(error: freehold_local::Error) -> Self {
-        Self::Machine(error.to_string())
+        Self::Machine(error.report())
     }
 }
 
@@ -75,12 +75,12 @@ pub(crate) fn note(text: impl std::fmt::Display) {
 pub(crate) fn failure(failure: &Failure, json: bool) -> ExitCode {
     let code = match failure {
         Failure::Told(code) => return ExitCode::from(*code),
-        Failure::Engine(Error::Refused(_)) => REFUSED,
+        Failure::Engine(Error::Refused(_) | Error::Violated(_)) => REFUSED,
         Failure::Engine(Error::Failed(_)) | Failure::Machine(_) => FAILED,
     };
     match failure {
-        Failure::Engine(Error::Refused(refusal)) if json => note(refusal_json(refusal)),
-        Failure::Engine(Error::Refused(refusal)) => note(refusal_text(refusal)),
+        Failure::Engine(Error::Refused(refusal)) => note(shown(refusal, json)),
+        Failure::Engine(Error::Violated(violation)) => note(shown(&violation.refusal(), json)),
         Failure::Engine(Error::Failed(fault)) => {
             let message = fault_chain(fault);
             note(if json { json!({ "code": "FAULT", "message": message }).to_string() } else { format!("error: {message}") });
@@ -107,6 +107,10 @@ pub(crate) fn refusal_json(refusal: &Refusal) -> Value {
     json!({
         "code": refusal.code.as_str(), "message": refusal.message, "details": refusal.detail, "hint": refusal.hint,
     })
+}
+
+fn shown(refusal: &Refusal, json: bool) -> String {
+    if json { refusal_json(refusal).to_string() } else { refusal_text(refusal) }
 }
 
 fn refusal_text(refusal: &Refusal) -> String {

@@ -1,6 +1,8 @@
 //! The services a command works with: the database that was named, or the one of its own on this machine.
 
-use freehold_local::{Event, Options, Server};
+use std::path::PathBuf;
+
+use freehold_local::{Event, Major, Options, Server};
 use indicatif::ProgressBar;
 
 use crate::{
@@ -9,7 +11,7 @@ use crate::{
 };
 
 /// Name of the database inside the local server.
-const LOCAL_DATABASE: &str = "freehold";
+const LOCAL_DATABASE: &str = "postgres";
 
 /// A PostgreSQL to work with.
 pub(crate) enum Database {
@@ -31,11 +33,11 @@ impl Database {
         matches!(self, Self::Local { .. })
     }
 
-    /// Folder of the local server's programs, such as pgbench.
-    pub(crate) fn bin_dir(&self) -> Option<std::path::PathBuf> {
+    /// A program of the local server, such as pgbench, or the machine's of that name.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
         match self {
-            Self::Named(_) => None,
-            Self::Local { server, .. } => Some(server.bin_dir().to_owned()),
+            Self::Named(_) => name.into(),
+            Self::Local { server, .. } => server.program(name),
         }
     }
 }
@@ -45,12 +47,16 @@ pub(crate) async fn database(config: &Config) -> Result<Database, Failure> {
     if let Some(url) = &config.database_url {
         return Ok(Database::Named(url.clone()));
     }
-    let options = Options::new(config.state_dir.join("postgres"));
+    let options = Options {
+        data_dir: config.data_dir.clone(),
+        cache_dir: config.cache_dir.clone(),
+        major: Major::V18,
+        durable: true,
+        settings: Vec::new(),
+    };
     let started = tokio::task::spawn_blocking(move || {
         let mut shown = Shown::default();
-        let server = Server::start(&options, &mut |event| shown.show(event))?;
-        server.ensure_database(LOCAL_DATABASE)?;
-        Ok::<_, freehold_local::Error>(server)
+        Server::start(&options, &mut |event| shown.show(event))
     });
     let server = started.await.map_err(|error| Failure::Machine(error.to_string()))??;
     let url = server.admin_url(LOCAL_DATABASE);
@@ -63,20 +69,27 @@ struct Shown(Option<ProgressBar>);
 
 impl Shown {
     fn show(&mut self, event: Event) {
+        let spin = |shown: &mut Self, text: String| {
+            shown.0.get_or_insert_with(|| output::spinner("PostgreSQL")).set_message(text);
+        };
         match event {
             Event::Fetching { bytes, total } => {
-                let bar = self.0.get_or_insert_with(|| output::bar(total.unwrap_or(0), "fetching", true));
-                bar.set_position(bytes);
+                self.0.get_or_insert_with(|| output::bar(total, "fetching", true)).set_position(bytes);
             }
-            Event::Ready => {
-                if let Some(bar) = self.0.take() {
-                    bar.finish_and_clear();
-                }
+            Event::Unpacking { files, total } => {
+                self.clear();
+                spin(self, format!("unpacking {files} of {total} files"));
             }
-            other => {
-                let bar = self.0.get_or_insert_with(|| output::spinner("PostgreSQL"));
-                bar.set_message(other.to_string());
-            }
+            Event::Waiting { lock } => spin(self, format!("waiting for another process ({})", lock.display())),
+            Event::InitDb => spin(self, "filling a new data folder".into()),
+            Event::Starting => spin(self, "starting".into()),
+            _ => self.clear(),
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.0.take() {
+            bar.finish_and_clear();
         }
     }
 }

@@ -22,8 +22,13 @@ pub fn default_data_dir() -> PathBuf {
     folder_of_user("/var/lib", "XDG_DATA_HOME", ".local/share")
 }
 
+/// Whether we are root, so that PostgreSQL has to run as somebody else.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 fn folder_of_user(for_root: &str, variable: &str, below_home: &str) -> PathBuf {
-    if rustix::process::geteuid().is_root() {
+    if is_root() {
         return Path::new(for_root).join("freehold");
     }
     let absolute =

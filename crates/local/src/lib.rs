@@ -14,7 +14,7 @@ mod progress;
 mod server;
 mod wheel;
 
-pub use account::{default_cache_dir, default_data_dir};
+pub use account::{default_cache_dir, default_data_dir, is_root};
 pub use binaries::Binaries;
 pub use error::Error;
 pub use progress::{Event, Progress};

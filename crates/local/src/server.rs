@@ -96,7 +96,12 @@ impl Server {
 
     /// The program `psql` of the same version.
     pub fn psql_path(&self) -> PathBuf {
-        self.binaries.program(self.major, "psql")
+        self.program("psql")
+    }
+
+    /// A program of the same version, such as `pgbench`.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.binaries.program(self.major, name)
     }
 
     /// Whether it was running before we came.

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) const APP: &str = "freehold_app";
 
 /// Raised with every change of the SQL in `platform/`.
-const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 1;
 
 /// Serialises operators of one database.
 pub(crate) const LOCK: i64 = 0x66_72_65_65_68_6f_6c_64;
@@ -108,6 +108,12 @@ fn check_versions(row: &Row) -> Result<u16, Refusal> {
             .hint("install pgvector 0.8 or newer and run: alter extension vector update"));
     }
     Ok(major)
+}
+
+/// The version of the platform that is there.
+pub(crate) async fn recorded_version(session: &mut Session) -> Result<Option<i64>, Error> {
+    let text = "select max(version)::bigint from freehold.platform_version";
+    Ok(in_gates_name(session, text, &[]).await?.first().and_then(|row| row.int(0)))
 }
 
 async fn recorded_mode(session: &mut Session) -> Result<Option<Mode>, Error> {

@@ -26,7 +26,7 @@ const ROWS: u32 = 5000;
 pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
     ground.bar.set_message("filling the tables");
     let tenant = super::tenant(ground, "acme").await?;
-    let key = ground.operator.key_create("acme", "bench", Some(1)).await?;
+    let key = ground.operator.create_key("acme", "bench", Some(86_400)).await?.secret;
     let mut yardstick = Yardstick::open(&ground.url, ground.engine.store(), tenant).await?;
     yardstick.fill(ROWS).await?;
     let ids = yardstick.ids(1000).await?;

@@ -13,8 +13,8 @@ use crate::{
 pub(super) async fn plan(config: &Config) -> Result<(), Failure> {
     let (text, _) = model::read(config)?;
     let site = Site::open(config).await?;
-    let operator = site.prepared("plan").await?;
-    let proposal = apply::propose(&operator, text).await?;
+    let mut operator = site.prepared("plan").await?;
+    let proposal = apply::propose(&mut operator, text).await?;
     if config.json {
         output::say(as_json(&proposal));
     } else if proposal.plan.is_empty() {
@@ -26,16 +26,23 @@ pub(super) async fn plan(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) async fn apply(config: &Config, allow: &[String]) -> Result<(), Failure> {
-    let (text, _) = model::read(config)?;
+pub(super) async fn apply(config: &Config, allow: &[String], resume: bool) -> Result<(), Failure> {
+    if !resume {
+        let (text, _) = model::read(config)?;
+        return apply_text(config, &Site::open(config).await?, text, allow).await;
+    }
     let site = Site::open(config).await?;
+    let Some(text) = site.prepared("apply").await?.interrupted_apply().await? else {
+        output::note("no apply was interrupted");
+        return Ok(());
+    };
     apply_text(config, &site, text, allow).await
 }
 
 /// Applies a model's text, showing each step.
 pub(crate) async fn apply_text(config: &Config, site: &Site, text: String, allow: &[String]) -> Result<(), Failure> {
     let mut operator = site.prepared("apply").await?;
-    let proposal = apply::propose(&operator, text).await?;
+    let proposal = apply::propose(&mut operator, text).await?;
     let store = site.store().await?;
     let bar = output::spinner("apply");
     let mut filled = 0;
@@ -70,7 +77,7 @@ fn as_json(proposal: &Proposal) -> serde_json::Value {
     let steps = proposal.plan.steps.iter().map(|step| {
         let (effect, flag) = match &step.effect {
             Effect::Additive => ("additive", None),
-            Effect::Rewriting => ("rewriting", None),
+            Effect::Rewriting { .. } => ("rewriting", None),
             Effect::Destructive { flag } => ("destructive", Some(flag)),
         };
         json!({ "title": step.title, "effect": effect, "flag": flag })

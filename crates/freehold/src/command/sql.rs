@@ -52,7 +52,7 @@ async fn run(engine: &Engine, tenant: &Tenant, text: &str) -> Result<(), Error> 
                 .collect();
             output::table(&titles, &rows);
         }
-        output::note(&table.tag);
+        output::note(format!("{} rows", table.count));
     }
     Ok(())
 }

@@ -14,29 +14,29 @@ pub(super) async fn tenant(config: &Config, what: Tenant) -> Result<(), Failure>
     let site = Site::open(config).await?;
     match what {
         Tenant::Create { name } => {
-            let tenant = site.prepared("tenant create").await?.tenant_create(&name).await?;
-            done(config, &json!({ "tenant": tenant.name() }), &format!("tenant {name} made"));
+            site.prepared("tenant create").await?.create_tenant(&name).await?;
+            done(config, &json!({ "tenant": name }), &format!("tenant {name} made"));
         }
         Tenant::List => {
             let tenants = site.prepared("tenant list").await?.tenants().await?;
             if config.json {
                 let list: Vec<_> = tenants
                     .iter()
-                    .map(|t| json!({ "name": t.name, "state": t.state, "created_at": t.created_at }))
+                    .map(|t| json!({ "name": t.name, "state": t.state.as_str(), "created_at": t.created_at }))
                     .collect();
                 output::say(json!(list));
             } else {
                 let rows: Vec<Vec<String>> =
-                    tenants.into_iter().map(|t| vec![t.name, t.state, t.created_at]).collect();
+                    tenants.into_iter().map(|t| vec![t.name, t.state.as_str().to_owned(), t.created_at]).collect();
                 output::table(&["tenant", "state", "created"], &rows);
             }
         }
         Tenant::Suspend { name } => {
-            site.prepared("tenant suspend").await?.tenant_suspend(&name).await?;
+            site.prepared("tenant suspend").await?.suspend_tenant(&name).await?;
             done(config, &json!({ "tenant": name, "state": "suspended" }), &format!("tenant {name} suspended"));
         }
         Tenant::Resume { name } => {
-            site.prepared("tenant resume").await?.tenant_resume(&name).await?;
+            site.prepared("tenant resume").await?.resume_tenant(&name).await?;
             done(config, &json!({ "tenant": name, "state": "active" }), &format!("tenant {name} active again"));
         }
         Tenant::Delete { name, confirm } => delete(config, &site, &name, &confirm).await?,
@@ -51,13 +51,12 @@ async fn delete(config: &Config, site: &Site, name: &str, confirm: &str) -> Resu
             .into());
     }
     let mut operator = site.prepared("tenant delete").await?;
-    let store = site.store().await?;
     let bar = output::spinner("deleting");
     let mut deleted = 0;
     operator
-        .tenant_delete(&store, name, &mut |rows| {
-            deleted += rows;
-            bar.set_message(format!("{deleted} rows"));
+        .delete_tenant(name, |swept| {
+            deleted = swept.rows;
+            bar.set_message(format!("{deleted} rows, now {}", swept.entity));
         })
         .await?;
     bar.finish_and_clear();
@@ -69,30 +68,39 @@ pub(super) async fn key(config: &Config, what: Key) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     match what {
         Key::Create { tenant, name, expires } => {
-            let key = site.prepared("key create").await?.key_create(&tenant, &name, expires).await?;
-            done(config, &json!({ "tenant": tenant, "key": key }), &key);
+            let key = site.prepared("key create").await?.create_key(&tenant, &name, expires.map(|days| days * 86_400)).await?;
+            done(config, &json!({ "tenant": tenant, "key": key.secret, "id": key.prefix }), &key.secret);
             if !config.json {
                 output::note("keep it: it is not shown again");
             }
         }
         Key::List { tenant } => {
-            let keys = site.prepared("key list").await?.keys(&tenant).await?;
+            let keys = site.prepared("key list").await?.keys(tenant.as_deref()).await?;
             if config.json {
                 let list: Vec<_> = keys
                     .iter()
-                    .map(|k| json!({ "id": k.id, "name": k.name, "state": k.state, "created_at": k.created_at, "expires_at": k.expires_at }))
+                    .map(|k| {
+                        json!({
+                            "id": k.prefix, "tenant": k.tenant, "name": k.name, "created_at": k.created_at,
+                            "expires_at": k.expires_at, "revoked_at": k.revoked_at,
+                        })
+                    })
                     .collect();
                 output::say(json!(list));
             } else {
+                let none = || "–".to_owned();
                 let rows: Vec<Vec<String>> = keys
                     .into_iter()
-                    .map(|k| vec![k.id, k.name, k.state, k.created_at, k.expires_at.unwrap_or_else(|| "never".into())])
+                    .map(|k| {
+                        let (expires, revoked) = (k.expires_at.unwrap_or_else(none), k.revoked_at.unwrap_or_else(none));
+                        vec![k.prefix, k.tenant, k.name, k.created_at, expires, revoked]
+                    })
                     .collect();
-                output::table(&["id", "name", "state", "created", "expires"], &rows);
+                output::table(&["id", "tenant", "name", "created", "expires", "revoked"], &rows);
             }
         }
         Key::Revoke { id } => {
-            site.prepared("key revoke").await?.key_revoke(&id).await?;
+            site.prepared("key revoke").await?.revoke_key(&id).await?;
             done(config, &json!({ "id": id, "state": "revoked" }), &format!("key {id} revoked"));
         }
     }

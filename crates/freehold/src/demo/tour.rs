@@ -119,7 +119,7 @@ async fn attack(engine: &Engine, tenant: &Tenant, sql: &str) {
             .find_map(|table| Some(format!("{} = {}", table.columns.first()?, table.rows.first()?.first()?.clone()?)))
             .unwrap_or_else(|| "done".into()),
         Err(Error::Refused(refusal)) => format!("refused: {refusal}"),
-        Err(Error::Failed(fault)) => format!("refused: {fault}"),
+        Err(error) => format!("refused: {error}"),
     };
     output::say(format!("  {}\n      → {outcome}", cut(sql, 90)));
 }

@@ -29,6 +29,7 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         match self.0 {
             Error::Refused(refusal) => refused(&refusal),
+            Error::Violated(violation) => refused(&violation.refusal()),
             Error::Failed(fault) => failed(&fault),
         }
     }

@@ -208,7 +208,7 @@ fn changed(status: StatusCode, prefer: &Prefer, written: Written) -> Response {
     response
 }
 
-fn json_body(status: StatusCode, body: String) -> Response {
+pub(super) fn json_body(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
 }
 

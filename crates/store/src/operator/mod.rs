@@ -86,6 +86,15 @@ impl Operator {
         Ok(rows.first().and_then(|row| row.int(0).zip(row.text(1).map(str::to_owned))))
     }
 
+    /// Whether Freehold is set up in this database by this version.
+    ///
+    /// # Errors
+    /// As [`Self::check_server`].
+    pub async fn is_current(&mut self) -> Result<bool, Error> {
+        let server = platform::look(&mut self.session).await?;
+        Ok(server.mode.is_some() && platform::recorded_version(&mut self.session).await? == Some(platform::VERSION))
+    }
+
     /// Whether Freehold is set up in this database.
     ///
     /// # Errors

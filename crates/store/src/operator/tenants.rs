@@ -23,6 +23,18 @@ pub enum TenantState {
     Deleting,
 }
 
+impl TenantState {
+    /// `active`, `suspended` or `deleting`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Deleting => "deleting",
+        }
+    }
+}
+
 /// What is known of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantInfo {
