@@ -20,3 +20,7 @@ mod url;
 
 pub use database::TestDb;
 pub use server::admin_url;
+
+/// A query for everything PostgreSQL keeps about the tables of a model, as sorted lines of text: two databases whose lines are the same
+/// have the same tables.
+pub const CATALOGUE: &str = include_str!("catalogue.sql");
