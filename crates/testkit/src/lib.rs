@@ -13,6 +13,7 @@
 //! application's role ([`TestDb::url_as`]); and roles belong to the server, not to the database, so all tests share them.
 
 mod database;
+pub mod random_model;
 mod server;
 mod sweep;
 mod template;
