@@ -39,7 +39,11 @@ impl Choices {
     /// A new name each time; every fifth is one that has to be quoted well.
     fn name(&mut self, stem: &str) -> String {
         self.names += 1;
-        let odd = if self.chance(5) { ["select ", "\"", "'", "\\", "$$", "ß", " ", "A"][self.pick(8)] } else { "" };
+        let odd = if self.chance(5) {
+            ["select ", "\"", "'", "\\", "$$", "ß", " ", "A"][self.pick(8)]
+        } else {
+            ""
+        };
         format!("{stem}{odd}{}", self.names)
     }
 }
@@ -107,7 +111,8 @@ const TYPES: [(&str, &str, [&str; 2]); 14] = [
 ];
 const ENUMS: [&str; 3] = ["[\"a\", \"b\"]", "[\"a\", \"it's\"]", "[\"a\"]"];
 const ON_DELETE: [&str; 3] = ["restrict", "cascade", "unlink"];
-const SHAPES: [&str; 5] = ["vector = 16", "vector = 32", "halfvec = 16", "bit = 8", "sparsevec = 20"];
+const SHAPES: [&str; 5] =
+    ["vector = 16", "vector = 32", "halfvec = 16", "bit = 8", "sparsevec = 20"];
 const SEARCH: [&str; 3] = ["", "english", "simple"];
 
 impl Draft {
@@ -121,7 +126,14 @@ impl Draft {
 
     fn add_entity(&mut self, choices: &mut Choices) {
         let id = self.entities.iter().map(|entity| entity.id + 1).max().unwrap_or(0);
-        let entity = Entity { name: choices.name("e"), was: None, fields: Vec::new(), uniques: Vec::new(), indexes: Vec::new(), id };
+        let entity = Entity {
+            name: choices.name("e"),
+            was: None,
+            fields: Vec::new(),
+            uniques: Vec::new(),
+            indexes: Vec::new(),
+            id,
+        };
         self.entities.push(entity);
         let ids: Vec<usize> = self.entities.iter().map(|entity| entity.id).collect();
         let entity = self.entities.last_mut().expect("one was pushed");
@@ -137,7 +149,8 @@ impl Draft {
         new.entities.retain(|_| !choices.chance(8));
         let ids: Vec<usize> = new.entities.iter().map(|entity| entity.id).collect();
         for entity in &mut new.entities {
-            entity.was = choices.chance(5).then(|| std::mem::replace(&mut entity.name, choices.name("e")));
+            entity.was =
+                choices.chance(5).then(|| std::mem::replace(&mut entity.name, choices.name("e")));
             entity.change(&ids, choices);
         }
         if choices.chance(4) {
@@ -178,7 +191,8 @@ impl Entity {
         let next = self.fields.iter().map(|field| field.id + 1).max().unwrap_or(0);
         self.fields.retain(|_| !choices.chance(6));
         for field in &mut self.fields {
-            field.was = choices.chance(5).then(|| std::mem::replace(&mut field.name, choices.name("f")));
+            field.was =
+                choices.chance(5).then(|| std::mem::replace(&mut field.name, choices.name("f")));
             field.change(entities, choices);
         }
         if choices.chance(3) || self.fields.is_empty() {
@@ -247,7 +261,9 @@ impl Field {
     fn change(&mut self, entities: &[usize], choices: &mut Choices) {
         if choices.chance(4) {
             self.kind = match self.kind {
-                Kind::Vector(..) => Kind::Vector(choices.pick(SHAPES.len()), choices.pick(3), choices.chance(3)),
+                Kind::Vector(..) => {
+                    Kind::Vector(choices.pick(SHAPES.len()), choices.pick(3), choices.chance(3))
+                }
                 _ if choices.chance(2) => Kind::Type(0),
                 _ => Kind::random(entities, choices),
             };
@@ -271,7 +287,9 @@ impl Field {
     /// Its kind, unless the entity it refers to is gone.
     fn kind(&self, entities: &[Entity]) -> Kind {
         match self.kind {
-            Kind::Ref(target, _) if !entities.iter().any(|entity| entity.id == target) => Kind::Type(8),
+            Kind::Ref(target, _) if !entities.iter().any(|entity| entity.id == target) => {
+                Kind::Type(8)
+            }
             kind => kind,
         }
     }
@@ -297,13 +315,21 @@ impl Field {
             Kind::Ref(target, on_delete) => {
                 // A circle of required references could never have a first row.
                 optional |= target >= entity.id || on_delete == 2;
-                let name = entities.iter().find(|entity| entity.id == target).map_or("", |entity| &entity.name);
-                parts.push(format!("ref = {}, on_delete = \"{}\"", quoted(name), ON_DELETE[on_delete]));
+                let name = entities
+                    .iter()
+                    .find(|entity| entity.id == target)
+                    .map_or("", |entity| &entity.name);
+                parts.push(format!(
+                    "ref = {}, on_delete = \"{}\"",
+                    quoted(name),
+                    ON_DELETE[on_delete]
+                ));
             }
             Kind::Vector(shape, texts, house) => {
                 keys = (false, false);
                 parts.push(SHAPES[shape].to_owned());
-                let texts: Vec<String> = entity.texts().take(if shape < 3 { texts } else { 0 }).collect();
+                let texts: Vec<String> =
+                    entity.texts().take(if shape < 3 { texts } else { 0 }).collect();
                 if !texts.is_empty() {
                     optional = false;
                     parts.push(format!("of = [{}]", texts.join(", ")));
@@ -322,7 +348,10 @@ impl Field {
 
 impl Entity {
     fn texts(&self) -> impl Iterator<Item = String> {
-        self.fields.iter().filter(|field| field.kind == Kind::Type(0)).map(|field| quoted(&field.name))
+        self.fields
+            .iter()
+            .filter(|field| field.kind == Kind::Type(0))
+            .map(|field| quoted(&field.name))
     }
 }
 

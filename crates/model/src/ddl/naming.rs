@@ -13,7 +13,11 @@ pub(crate) fn derived(parts: &[&str]) -> String {
         return whole;
     }
     let hash = format!("~{:012x}", fnv1a(&whole) & 0xffff_ffff_ffff);
-    format!("{}{hash}", &whole[..whole.floor_char_boundary(DERIVED_BYTES_MAX - hash.len())])
+    let mut cut = DERIVED_BYTES_MAX - hash.len();
+    while !whole.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    format!("{}{hash}", &whole[..cut])
 }
 
 /// The generated column that makes `field` searchable by words.

@@ -131,9 +131,10 @@ pub(crate) fn plan(old: &Model, new: &Model, order: &mut Order) {
     for (before, after) in old.iter().zip(&new) {
         statements.extend(moved_triggers(before, after).flat_map(|(_, trigger)| trigger.add()));
     }
-    let titles = titles.join(", ");
-    if !statements.is_empty() {
-        order.transaction(Phase::Rename, format!("rename {titles}"), Effect::Additive, statements);
+    let title = format!("rename {}", titles.join(", "));
+    if let Some(step) = order.transaction(Phase::Rename, title, Effect::Additive, statements) {
+        step.note =
+            Some("servers that still have the old model fail until they have the new one".into());
     }
 }
 

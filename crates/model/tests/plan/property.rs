@@ -12,11 +12,21 @@ use crate::{model, postgres};
 
 #[test]
 fn a_random_change_makes_what_the_new_model_makes() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let config = Config { cases: cases(12), max_shrink_iters: 40, failure_persistence: None, ..Config::default() };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let config = Config {
+        cases: cases(12),
+        max_shrink_iters: 40,
+        failure_persistence: None,
+        ..Config::default()
+    };
     TestRunner::new(config)
         .run(&random_model::change(), |(old, new)| {
-            runtime.block_on(postgres::same(&format!("from\n{old}\nto\n{new}"), &model(&old), &model(&new)));
+            runtime.block_on(postgres::same(
+                &format!("from\n{old}\nto\n{new}"),
+                &model(&old),
+                &model(&new),
+            ));
             Ok(())
         })
         .unwrap_or_else(|error| panic!("{error}"));

@@ -1,4 +1,5 @@
 -- 1. rename we"ird $$ \ ' to ta ble, äääääääääääääääääääääää to äääääääääääääääääääääääd, ta ble.a"b $$ '\ to c"d $$ '\ %s, ta ble.select to from, äääääääääääääääääääääääd.äääääääääääääääääääääää to äääääääääääääääääääääääe, äääääääääääääääääääääääd.äääääääääääääääääääääääb to äääääääääääääääääääääääf, äääääääääääääääääääääääd.äääääääääääääääääääääääc to äääääääääääääääääääääääg (additive)
+-- servers that still have the old model fail until they have the new one
 begin;
 drop trigger "we""ird $$ \ '~select~outdated" on app."we""ird $$ \ '";
 drop function freehold_shelf."we""ird $$ \ '~select~outdated"();

@@ -1,4 +1,5 @@
 -- 1. rename person to human, human.handle to login, human.team to squad, note.author to writer, note.title to subject, note.meaning to embedding (additive)
+-- servers that still have the old model fail until they have the new one
 begin;
 drop trigger "note~meaning~outdated" on app."note";
 drop function freehold_shelf."note~meaning~outdated"();

@@ -1,4 +1,5 @@
 -- 1. rename t.d to e (additive)
+-- servers that still have the old model fail until they have the new one
 begin;
 alter table app."t" rename column "d" to "e";
 alter table app."t" rename column "d~search" to "e~search";
