@@ -1,4 +1,5 @@
-//! Runs PostgreSQL over a data folder until its input ends: `cargo run -p freehold-local --example postgres -- DATA [CACHE]`.
+//! Runs PostgreSQL over a data folder until its input ends:
+//! `cargo run -p freehold-local --example postgres -- DATA [CACHE [throwaway]]`.
 
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -22,8 +23,8 @@ fn run() -> Result<(), Error> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let data_dir = arguments.next().unwrap_or_else(|| ".freehold/example".into());
     let cache_dir = arguments.next().unwrap_or_else(default_cache_dir);
-    let options =
-        Options { data_dir, cache_dir, major: Major::V18, durable: true, settings: Vec::new() };
+    let durable = arguments.next().is_none_or(|word| word.as_os_str() != "throwaway");
+    let options = Options { data_dir, cache_dir, major: Major::V18, durable, settings: Vec::new() };
     let mut last = String::new();
     let server = Server::start(&options, &mut |event| {
         let step = format!("{event:?}").split([' ', '{']).next().unwrap_or_default().to_owned();

@@ -20,7 +20,7 @@ const START_LIMIT: Duration = Duration::from_secs(300);
 /// How long a server may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 /// How long what is left of a killed server may take to notice.
-const LEFTOVER_LIMIT: Duration = Duration::from_secs(5);
+const LEFTOVER_LIMIT: Duration = Duration::from_secs(2);
 const PORT: u16 = 5432;
 const LARGEST_LOG: u64 = 16 << 20;
 
@@ -127,7 +127,8 @@ impl Server {
     fn leave(&mut self) -> Result<bool, Error> {
         let Some(using) = self.using.take() else { return Ok(false) };
         let _turn = self.folder.turn(&mut |_| {})?;
-        drop(using);
+        // Not just dropped: a child that another thread is starting may hold a copy for a moment.
+        using.unlock().at("unlock", self.folder.cluster())?;
         if self.folder.users()?.try_lock().is_err() {
             return Ok(false);
         }
@@ -162,8 +163,8 @@ pub fn stop(data_dir: &Path) -> Result<bool, Error> {
 /// The running server, once it answers. One that is stopping is waited for; what is left of a killed one is cleared away.
 fn running(folder: &Folder, progress: &mut Progress<'_>) -> Result<Option<Postmaster>, Error> {
     let cluster = folder.cluster();
-    let Some(pid) = postmaster::named_in(&cluster) else { return Ok(None) };
-    if process::works_in(pid, &cluster) {
+    let named = postmaster::named_in(&cluster);
+    if let Some(pid) = named.filter(|pid| process::works_in(*pid, &cluster)) {
         progress(Event::Starting);
         let mut found = None;
         process::until(START_LIMIT, || {
@@ -174,13 +175,18 @@ fn running(folder: &Folder, progress: &mut Progress<'_>) -> Result<Option<Postma
             return Ok(found);
         }
     }
-    clear_away(&cluster, pid)?;
+    end_leftovers(&cluster)?;
+    // PostgreSQL itself looks into the file a dead server left, unless somebody else has its process id now: that it takes for a running
+    // server.
+    if named.is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
+        let file = postmaster::pid_file(&cluster);
+        fs::remove_file(&file).at("remove", &file)?;
+    }
     Ok(None)
 }
 
-/// After the first process was killed: the others notice and end, or are ended. The lock file stays, for PostgreSQL looks into it; unless
-/// its process id is now somebody else's, which PostgreSQL would take for a running server.
-fn clear_away(cluster: &Path, pid: Pid) -> Result<(), Error> {
+/// After the first process was killed the others notice and end; one that is too busy to notice is ended.
+fn end_leftovers(cluster: &Path) -> Result<(), Error> {
     for how in [None, Some(Signal::QUIT), Some(Signal::KILL)] {
         for left in process::working_in(cluster) {
             how.map_or(Ok(()), |how| process::signal(left, how))?;
@@ -188,10 +194,6 @@ fn clear_away(cluster: &Path, pid: Pid) -> Result<(), Error> {
         if process::until(LEFTOVER_LIMIT, || Ok(process::working_in(cluster).is_empty()))? {
             break;
         }
-    }
-    if Path::new(&format!("/proc/{pid}")).exists() {
-        let file = postmaster::pid_file(cluster);
-        fs::remove_file(&file).at("remove", &file)?;
     }
     Ok(())
 }
@@ -230,10 +232,8 @@ fn launch(
     })?;
     match (found, ended) {
         (Some(postmaster), None) => Ok((postmaster, child)),
-        (_, ended) => {
-            let _ = child.kill();
-            Err(did_not_start(&folder.log(), begin, ended))
-        }
+        // One that is still busy with repair goes on with it: the next start finds it.
+        (_, ended) => Err(did_not_start(&folder.log(), begin, ended)),
     }
 }
 

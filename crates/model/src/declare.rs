@@ -19,6 +19,9 @@ mod names;
 mod report;
 mod schema;
 mod syntax;
+#[cfg(test)]
+mod syntax_test;
+mod tables;
 mod time;
 mod tree;
 mod vector;

@@ -47,7 +47,7 @@ impl Other {
     pub(crate) fn start(data: &Path, cache: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(program());
         command
-            .args([data, cache])
+            .args([data, cache, Path::new("throwaway")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -89,9 +89,11 @@ impl Other {
     }
 }
 
-/// Examples lie beside the folder of the test programs.
+/// Examples lie beside the folder of the test programs. `cargo test` builds them, `cargo test --test it` does not.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().expect("a program");
     let target = tests.ancestors().nth(2).expect("target/debug/deps/program");
-    target.join("examples/postgres")
+    let program = target.join("examples/postgres");
+    assert!(program.is_file(), "build it first: cargo build -p freehold-local --examples");
+    program
 }

@@ -14,8 +14,31 @@ pub(super) const DEPTH_MAX: u32 = 24;
 /// After this many the rest are most likely consequences.
 const SYNTAX_ERRORS_MAX: usize = 100;
 
-/// Reports what the parser found.
-pub(super) fn report(text: &str, found: Vec<ParseError>, report: &mut Report) {
+/// The outermost bracket that swallows further lines because it is never closed.
+pub(super) fn unclosed(text: &str, found: &[ParseError]) -> Option<Span> {
+    let swallows = |error: &&ParseError| {
+        let until = error.unexpected().map_or(text.len(), |at| at.start());
+        let from = error.context().map_or(until, |at| at.start());
+        matches!(error.description(), "unclosed inline table" | "unclosed array")
+            && text.get(from..until).is_some_and(|part| part.contains('\n'))
+    };
+    found
+        .iter()
+        .filter(swallows)
+        .filter_map(ParseError::context)
+        .map(|at| inside(text, span(at)))
+        .min_by_key(|at| at.start)
+}
+
+/// Reports the brackets that are never closed, and what the parser found.
+pub(super) fn report(text: &str, open: &[Span], found: Vec<ParseError>, report: &mut Report) {
+    for bracket in open {
+        let (bracket_text, closing) =
+            if text[bracket.clone()].starts_with('[') { ("[", "]") } else { ("{", "}") };
+        report
+            .error(codes::TOML_SYNTAX, bracket, format!("this `{bracket_text}` is never closed"))
+            .help(format!("close it with `{closing}`, most likely at the end of this line"));
+    }
     let total = found.len();
     for error in found.into_iter().take(SYNTAX_ERRORS_MAX) {
         let at = inside(
@@ -26,8 +49,15 @@ pub(super) fn report(text: &str, found: Vec<ParseError>, report: &mut Report) {
             too_deep(&at, report);
             continue;
         }
-        let mut entry = report.error(codes::TOML_SYNTAX, &at, sentence(&error));
-        if let Some(help) = mend(error.description(), &text[at.clone()]) {
+        let no_value = error.description() == "string values must be quoted"
+            && text[at.clone()].trim().is_empty();
+        let (message, description) = if no_value {
+            ("missing value".into(), "missing value")
+        } else {
+            (sentence(&error), error.description())
+        };
+        let mut entry = report.error(codes::TOML_SYNTAX, &at, message);
+        if let Some(help) = mend(description, &text[at.clone()]) {
             entry = entry.help(help);
         }
         if let Some(context) = error.context().map(|context| inside(text, span(context)))
@@ -67,7 +97,7 @@ fn sentence(error: &ParseError) -> String {
             _ => None,
         })
         .collect();
-    if expected.is_empty() {
+    if expected.is_empty() || error.description() == "string values must be quoted" {
         error.description().into()
     } else {
         format!("{}, expected {}", error.description(), expected.join(" or "))
@@ -78,11 +108,23 @@ fn mend(description: &str, found: &str) -> Option<String> {
     Some(match description {
         "string values must be quoted" => format!("put it in quotes: \"{}\"", found.trim()),
         "unclosed inline table" => "close it with `}`".into(),
+        "invalid basic string" | "invalid literal string" => {
+            "a text begins and ends with the same quote, in one line; `\\` is written `\\\\` between double quotes".into()
+        }
+        "invalid multi-line basic string" => "close the text with `\"\"\"`".into(),
+        "invalid multi-line literal string" => "close the text with `'''`".into(),
+        "missing key for inline table element" => "write `key = value` before the comma or the end".into(),
+        text if text.starts_with("there is no") || text.starts_with("this month") || text.starts_with("a year") => {
+            "write a date or time that exists, such as 2024-02-29".into()
+        }
         "unclosed array" => "close it with `]`".into(),
         "unclosed table" => "close the header with `]`".into(),
         "unclosed array table" => "close the header with `]]`".into(),
         "missing value" | "missing value for key" | "key with no value" => {
             "write the value after `=`, as in `name = \"history\"`".into()
+        }
+        "unexpected content" | "unexpected key or value" => {
+            "write one thing in a line, and comments behind `#`".into()
         }
         "missing comma between key-value pairs" | "missing comma between array elements" => {
             "put a `,` between the two".into()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     codes,
     entities::Draft,
-    report::{Report, Span},
+    report::{Report, Span, a},
 };
 use crate::entity::Kind;
 
@@ -28,7 +28,7 @@ pub(super) fn check(entities: &[Draft], report: &mut Report) {
             }
             if *to.entity == entity.word.text {
                 report
-                    .warn(codes::ENTITY_SELF, &place.at, format!("every `{}` must refer to a `{}`, so the first one can only refer to itself", to.entity, to.entity))
+                    .warn(codes::ENTITY_SELF, &place.at, format!("every `{}` must refer to another, so the first one can only refer to itself", to.entity))
                     .help("add `optional = true` if there are ones at the top");
             } else {
                 edges.push((to.entity.as_str(), &place.at));
@@ -109,6 +109,6 @@ fn describe(circle: &[(&str, Edge)], report: &mut Report) {
         )
         .help("make one of these references `optional = true`");
     for (from, (to, place)) in rest {
-        entry = entry.also(place, format!("`{from}` needs a `{to}`"));
+        entry = entry.also(place, format!("`{from}` needs {}", a(to)));
     }
 }

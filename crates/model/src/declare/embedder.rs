@@ -16,6 +16,9 @@ use crate::{
 /// The one that is always there.
 pub(super) const LEXICAL: &str = "lexical";
 
+/// Embedders of a model.
+const EMBEDDERS_MAX: usize = 100;
+
 const TIMEOUT_S: u32 = 30;
 const BATCH: u32 = 64;
 
@@ -30,6 +33,8 @@ pub(super) struct Embedders<'t> {
 impl<'t> Embedders<'t> {
     pub(super) fn read(pairs: &'t [Pair], report: &mut Report) -> Self {
         let mut declared = BTreeMap::new();
+        let pairs =
+            report.within(pairs, |pair| &pair.key.at, EMBEDDERS_MAX, "a model", "embedders");
         for pair in pairs {
             let name = names::read(&pair.key, report);
             if pair.key.text == LEXICAL {
@@ -63,7 +68,8 @@ impl<'t> Embedders<'t> {
         if let Some((_, embedder)) = self.declared.get(name) {
             return embedder.as_ref().map(|embedder| *embedder == Embedder::Lexical);
         }
-        let known = || self.declared.keys().copied().chain([LEXICAL]);
+        let known =
+            || self.declared.keys().copied().filter(|name| *name != LEXICAL).chain([LEXICAL]);
         let help = match nearest(name, known()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {

@@ -37,7 +37,7 @@ pub(super) struct Draft<'t> {
 }
 
 pub(super) fn read(pairs: &[Pair], embedders: &mut Embedders, report: &mut Report) -> Vec<Entity> {
-    let pairs = within(pairs, ENTITIES_MAX, "a model", "entities", report);
+    let pairs = report.within(pairs, |pair| &pair.key.at, ENTITIES_MAX, "a model", "entities");
     let all: Vec<&str> = pairs.iter().map(|pair| pair.key.text.as_str()).collect();
     let drafts: Vec<Draft> =
         pairs.iter().map(|pair| draft(pair, &all, embedders, report)).collect();
@@ -83,7 +83,8 @@ fn fields<'t>(
     embedders: &mut Embedders,
     report: &mut Report,
 ) -> Vec<field::Draft<'t>> {
-    let pairs = within(found.named("field"), FIELDS_MAX, "an entity", "fields", report);
+    let pairs =
+        report.within(found.named("field"), |pair| &pair.key.at, FIELDS_MAX, "an entity", "fields");
     if pairs.is_empty() {
         report
             .warn(
@@ -105,26 +106,6 @@ fn fields<'t>(
     names::together(&named, "field", report);
     vector::check(&fields, embedders, report);
     fields
-}
-
-/// The first `most` of `pairs`; that there are more is reported once.
-fn within<'t>(
-    pairs: &'t [Pair],
-    most: usize,
-    whole: &str,
-    parts: &str,
-    report: &mut Report,
-) -> &'t [Pair] {
-    let Some(over) = pairs.get(most) else { return pairs };
-    report
-        .error(
-            codes::MODEL_TOO_LARGE,
-            &over.key.at,
-            format!("{whole} has at most {most} {parts}, but here are {}", pairs.len()),
-        )
-        .here("one too many")
-        .help(format!("keep open-ended lists in rows or in a `jsonb`, not in {parts}"));
-    &pairs[..most]
 }
 
 /// The entity, if every part of it is sound.

@@ -4,7 +4,7 @@ use super::{
     codes,
     constant::{Wrong, compare, constant, length},
     kind, names,
-    report::{Report, Span},
+    report::{Report, Span, a},
     tree::{Data, Pair, Value, Word},
     walk::{Found, walk_named},
 };
@@ -91,7 +91,7 @@ fn default(
                 .error(
                     codes::DEFAULT_INVALID,
                     &at,
-                    format!("this is no default for a `{}`: {message}", spoken(kind)),
+                    format!("this is no default for {}: {message}", a(&spoken(kind))),
                 )
                 .help(help);
             None
@@ -206,7 +206,7 @@ fn value_bound(key: &str, found: &Found, kind: &Kind, report: &mut Report) -> Op
             .error(
                 codes::BOUND_MEANINGLESS,
                 &pair.key.at,
-                format!("a `{}` has no `{key}`", spoken(kind)),
+                format!("{} has no `{key}`", a(&spoken(kind))),
             )
             .help(help);
         return None;
@@ -228,7 +228,7 @@ fn value_bound(key: &str, found: &Found, kind: &Kind, report: &mut Report) -> Op
                 .error(
                     codes::BOUND_INVALID,
                     &at,
-                    format!("this is no `{key}` for a `{}`: {message}", spoken(kind)),
+                    format!("this is no `{key}` for {}: {message}", a(&spoken(kind))),
                 )
                 .help(help);
             None
@@ -240,7 +240,7 @@ fn length_bound(key: &str, found: &Found, kind: &Kind, report: &mut Report) -> O
     let pair = found.pair(key)?;
     if !has_length(kind) {
         report
-            .error(codes::BOUND_MEANINGLESS, &pair.key.at, format!("a `{}` has no length", spoken(kind)))
+            .error(codes::BOUND_MEANINGLESS, &pair.key.at, format!("{} has no length", a(&spoken(kind))))
             .help(format!("write `{}` to bound its value, if it is a number, date or time; otherwise remove it", &key[..3]));
         return None;
     }

@@ -2,8 +2,8 @@
 
 use super::{
     codes,
-    grammar::{Form, Key, type_names},
-    report::{Report, Span, did_you_mean, listed},
+    grammar::{Form, KINDS, Key, type_names},
+    report::{Report, Span, listed, nearest},
     tree::{Data, Pair, Value},
 };
 
@@ -20,7 +20,10 @@ pub(super) fn check(pair: &Pair, key: &Key, report: &mut Report) -> bool {
         (_, Data::Broken) => false,
         (Form::Text | Form::Type, Data::Text(text)) => clean(text, at, report),
         (Form::Choice(known), Data::Text(text)) if !known.contains(&text.as_str()) => {
-            let help = did_you_mean(text, known.iter().copied());
+            let help = match nearest(text, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it is one of {}", listed(known.iter().copied())),
+            };
             report
                 .error(
                     codes::VALUE_UNKNOWN_CHOICE,
@@ -37,16 +40,18 @@ pub(super) fn check(pair: &Pair, key: &Key, report: &mut Report) -> bool {
                     format!("`{}` must be between {min} and {max}, but is {digits}", key.name);
                 report
                     .error(codes::VALUE_OUT_OF_RANGE, at, message)
-                    .help(lower_sentence(key.about));
+                    .help(example(key, &pair.value.data));
             }
             fits
         }
         (Form::Choice(_), Data::Text(_)) | (Form::Flag, Data::Boolean(_)) => true,
         (Form::Texts, Data::Array { items, .. }) => {
-            items.iter().fold(true, |fits, item| text_item(item, key, report) && fits)
+            items.iter().for_each(|item| text_item(item, key, report));
+            true
         }
         (Form::Keys | Form::KeysOrNames, Data::Array { items, .. }) => {
-            items.iter().fold(true, |fits, item| key_item(item, key, report) && fits)
+            items.iter().for_each(|item| key_item(item, key, report));
+            true
         }
         (Form::Constant, _) | (Form::Section(_) | Form::Named(_), Data::Table(_)) => true,
         (form, data) => {
@@ -69,29 +74,29 @@ fn clean(text: &str, at: &Span, report: &mut Report) -> bool {
     true
 }
 
-fn text_item(item: &Value, key: &Key, report: &mut Report) -> bool {
+fn text_item(item: &Value, key: &Key, report: &mut Report) {
     match &item.data {
-        Data::Text(text) => clean(text, &item.at, report),
-        Data::Broken => false,
+        Data::Text(text) => {
+            clean(text, &item.at, report);
+        }
+        Data::Broken => {}
         other => {
             let message = format!("`{}` takes texts, but this is {}", key.name, other.noun());
             report.error(codes::VALUE_WRONG_TYPE, &item.at, message).help(example(key, other));
-            false
         }
     }
 }
 
-fn key_item(item: &Value, key: &Key, report: &mut Report) -> bool {
+fn key_item(item: &Value, key: &Key, report: &mut Report) {
     match (&item.data, key.form) {
         (Data::Array { items, .. }, _) => {
-            items.iter().fold(true, |fits, item| text_item(item, key, report) && fits)
+            items.iter().for_each(|item| text_item(item, key, report))
         }
-        (Data::Text(_), Form::KeysOrNames) => true,
+        (Data::Text(_), Form::KeysOrNames) => {}
         (Data::Text(_), _) => {
             report
                 .error(codes::VALUE_WRONG_TYPE, &item.at, "each unique key is an array of field names")
                 .help("write `[[\"a\", \"b\"]]` for two fields together, and `unique = true` at a field that is unique by itself");
-            false
         }
         _ => text_item(item, key, report),
     }
@@ -124,7 +129,10 @@ fn example(key: &Key, data: &Data) -> String {
         (Form::Count(..), Data::Text(text)) if text.parse::<u32>().is_ok() => {
             format!("write `{name} = {text}`, without quotes")
         }
-        (Form::Count(min, max), _) => format!("write `{name} = {}`", 384.clamp(min, max)),
+        (Form::Count(..), _) => {
+            let number = if KINDS.contains(&name) { 384 } else { 30 };
+            format!("write a number such as `{name} = {number}` ({})", lower(key.about))
+        }
         (Form::Texts, Data::Text(text)) => format!("write `{name} = [\"{text}\"]`"),
         (Form::Texts, _) => format!("write `{name} = [\"…\", \"…\"]`"),
         (Form::Keys | Form::KeysOrNames, Data::Text(text)) => {
@@ -145,10 +153,6 @@ fn example(key: &Key, data: &Data) -> String {
 
 /// A description as the end of a sentence.
 pub(super) fn lower(about: &str) -> String {
-    lower_sentence(about).trim_end_matches('.').to_owned()
-}
-
-fn lower_sentence(about: &str) -> String {
-    let mut chars = about.chars();
+    let mut chars = about.trim_end_matches('.').chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }

@@ -15,10 +15,19 @@ use crate::{
 /// Columns of an index by PostgreSQL's limit, less the tenant's.
 const FIELDS_MAX: usize = 31;
 
+/// Entries of `unique` or `index`; each costs every write.
+const KEYS_MAX: usize = 100;
+
 /// The unique keys and the further indexes of an entity.
 pub(super) fn read(found: &Found, fields: &[Draft], report: &mut Report) -> (Vec<Key>, Vec<Key>) {
-    let uniques = Sort { flag: "unique", noun: "unique key" }.read(found, fields, &[], report);
-    let indexes = Sort { flag: "index", noun: "index" }.read(found, fields, &uniques, report);
+    let uniques = Sort { flag: "unique", noun: "unique key", nouns: "unique keys" }.read(
+        found,
+        fields,
+        &[],
+        report,
+    );
+    let indexes = Sort { flag: "index", noun: "index", nouns: "indexes" }
+        .read(found, fields, &uniques, report);
     let keys = |placed: Vec<(Key, Span)>| placed.into_iter().map(|(key, _)| key).collect();
     (keys(uniques), keys(indexes))
 }
@@ -28,6 +37,7 @@ struct Sort {
     /// At the field and at the entity.
     flag: &'static str,
     noun: &'static str,
+    nouns: &'static str,
 }
 
 impl Sort {
@@ -46,6 +56,7 @@ impl Sort {
             Some((vec![field.name.clone()], found.pair(self.flag)?.key.at.clone()))
         });
         let listed = found.items(self.flag).unwrap_or_default();
+        let listed = report.within(listed, |item| &item.at, KEYS_MAX, "an entity", self.nouns);
         let listed: Vec<(Vec<Name>, Span)> =
             listed.iter().filter_map(|entry| self.fields_of(entry, fields, report)).collect();
         for (names, at) in flagged.chain(listed) {
@@ -84,6 +95,15 @@ impl Sort {
             Data::Array { .. } => items(entry).iter().filter_map(text).collect(),
             _ => text(entry).into_iter().collect(),
         };
+        // A single name is one key among indexes; among unique keys it is reported already.
+        let sound = match &entry.data {
+            Data::Text(_) => self.flag == "index",
+            Data::Array { items, .. } => items.len() == words.len(),
+            _ => false,
+        };
+        if !sound {
+            return None;
+        }
         if words.is_empty() {
             report
                 .error(

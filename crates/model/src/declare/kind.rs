@@ -33,6 +33,9 @@ pub(super) const NUMERIC_PATTERN: &str = r"^numeric\( *[0-9]+ *(, *[0-9]+ *)?\)(
 /// Digits of a numeric, by PostgreSQL's limit.
 const PRECISION_MAX: u16 = 1000;
 
+/// Values of an enum: a check lists them all.
+const ENUM_VALUES_MAX: usize = 500;
+
 /// Names of types elsewhere, and what is meant by them here.
 const ELSEWHERE: [(&str, &str); 27] = [
     ("string", "text"),
@@ -186,6 +189,7 @@ fn enumeration(list: &Value, items: &[Value], report: &mut Report) -> Option<Kin
             .help("write `enum = [\"draft\", \"live\"]`");
         return None;
     }
+    let items = report.within(items, |item| &item.at, ENUM_VALUES_MAX, "an enum", "values");
     let mut values: Vec<(&str, &Span)> = Vec::new();
     let mut sound = true;
     for (value, at) in items.iter().filter_map(text) {

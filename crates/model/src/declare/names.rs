@@ -34,7 +34,7 @@ pub(super) fn read(word: &Word, report: &mut Report) -> Option<Name> {
         Err(rule) => {
             report
                 .error(codes::NAME_INVALID, &word.at, rule)
-                .help("choose another name, such as `created_at`");
+                .help("choose another name; letters, digits and `_` are always right");
             None
         }
     }
@@ -71,7 +71,8 @@ pub(super) fn field(word: &Word, report: &mut Report) -> Option<Name> {
             .help(format!("choose another name, such as `{text}_value`"));
     }
     if let Some(own) = RESERVED_FIELDS.iter().find(|own| text.eq_ignore_ascii_case(own)) {
-        report.warn(codes::NAME_LOOKALIKE, &word.at, format!("`{text}` differs from `{own}`, which every entity has, in upper and lower case only"));
+        report.warn(codes::NAME_LOOKALIKE, &word.at, format!("`{text}` differs from `{own}`, which every entity has, in upper and lower case only"))
+.help("that is allowed, but people will mix them up");
     }
     read(word, report)
 }
@@ -120,7 +121,7 @@ pub(super) fn together(all: &[Named], noun: &str, report: &mut Report) {
                 .help("remove `was`, or write its former name");
         } else if let Some(other) = now.get(old.as_str()) {
             report
-                .error(codes::RENAME_TAKEN, at, format!("`{old}` cannot have become `{}`, because there still is a {noun} `{old}`", word.text))
+                .error(codes::RENAME_TAKEN, at, format!("`{old}` cannot have become `{}`, because `{old}` is still there", word.text))
                 .also(&other.at, "this one")
                 .help("remove `was`; to swap two names, rename one of them to a third name first and apply that");
         }

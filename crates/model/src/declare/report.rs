@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::codes;
 use crate::diagnostic::{Diagnostic, Label};
 
 /// A place in the text, in bytes.
@@ -34,6 +35,32 @@ impl Report {
         message: impl Into<String>,
     ) -> Entry<'_> {
         push(&mut self.warnings, code, at, message.into())
+    }
+
+    /// The first `most` of `all`; that there are more is reported once.
+    pub(super) fn within<'t, T>(
+        &mut self,
+        all: &'t [T],
+        at: fn(&T) -> &Span,
+        most: usize,
+        whole: &str,
+        parts: &str,
+    ) -> &'t [T] {
+        let Some(over) = all.get(most) else { return all };
+        self.error(
+            codes::MODEL_TOO_LARGE,
+            at(over),
+            format!("{whole} has at most {most} {parts}, but here are {}", all.len()),
+        )
+        .here("one too many")
+        .help(format!("keep open-ended lists in rows or in a `jsonb`, not in {parts}"));
+        &all[..most]
+    }
+
+    /// Takes over what `other` gathered.
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.errors.append(&mut other.errors);
+        self.warnings.append(&mut other.warnings);
     }
 
     /// The warnings, or the errors if there are any, in the order of the file.
@@ -98,15 +125,22 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// "did you mean …", or else the known words in a row.
+/// "did you mean …", or else the words to choose from.
 pub(super) fn did_you_mean<'k>(
     word: &str,
     known: impl IntoIterator<Item = &'k str> + Clone,
 ) -> String {
     match nearest(word, known.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known are {}", listed(known)),
+        None if known.clone().into_iter().next().is_none() => "there is none yet".into(),
+        None => format!("there are {}", listed(known)),
     }
+}
+
+/// The word with its article.
+pub(super) fn a(word: &str) -> String {
+    let article = if word.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+    format!("{article} `{word}`")
 }
 
 /// `a`, `b` and `c`; a long list is cut.
@@ -160,5 +194,6 @@ mod tests {
         assert_eq!(listed([]), "none");
         assert_eq!(listed(["a"]), "`a`");
         assert_eq!(listed(["a", "b", "c"]), "`a`, `b` and `c`");
+        assert_eq!(a("integer") + &a("uuid"), "an `integer`a `uuid`");
     }
 }

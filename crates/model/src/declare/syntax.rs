@@ -13,14 +13,47 @@ use toml_parser::{
 };
 
 use super::{
-    codes,
     complaint::{self, DEPTH_MAX},
     report::{Report, Span},
-    tree::{Data, Origin, Pair, Table, Value, Word},
+    tables::{self, Header, Path},
+    time,
+    tree::{Data, Origin, Table, Value, Word},
 };
 
+/// Brackets that are never closed, each of which costs another attempt.
+const ATTEMPTS_MAX: usize = 20;
+
 /// Reads `text`; whatever could not be read is reported, and missing or `Broken` in the tree.
+///
+/// A bracket that is never closed swallows the rest of the file. It is reported, its line is taken out, and the text is read again.
 pub(super) fn parse(text: &str, report: &mut Report) -> Table {
+    let mut patched = Cow::Borrowed(text);
+    let mut open: Vec<Span> = Vec::new();
+    loop {
+        let mut own = Report::default();
+        let (tree, found) = attempt(&patched, &open, &mut own);
+        match complaint::unclosed(text, &found).filter(|_| open.len() < ATTEMPTS_MAX) {
+            Some(bracket) => {
+                let line_end = text[bracket.start..]
+                    .find('\n')
+                    .map_or(text.len(), |length| bracket.start + length);
+                patched.to_mut().replace_range(
+                    bracket.start..line_end,
+                    &format!("{:<width$}", 0, width = line_end - bracket.start),
+                );
+                open.push(bracket);
+            }
+            None => {
+                complaint::report(text, &open, found, &mut own);
+                report.append(own);
+                return tree;
+            }
+        }
+    }
+}
+
+/// The tree, with whatever is at one of the places in `broken` marked as that.
+fn attempt(text: &str, broken: &[Span], report: &mut Report) -> (Table, Vec<ParseError>) {
     let source = Source::new(text);
     let tokens = source.lex().into_vec();
     let mut found: Vec<ParseError> = Vec::new();
@@ -29,48 +62,43 @@ pub(super) fn parse(text: &str, report: &mut Report) -> Table {
     let mut guarded = RecursionGuard::new(&mut checked, DEPTH_MAX);
     parse_document(&tokens, &mut guarded, &mut found);
 
-    let mut builder = Builder { source, events: events.iter().peekable(), found, report };
+    let mut builder = Builder { source, events: events.iter().peekable(), broken, found, report };
     let root = builder.document();
-    let found = std::mem::take(&mut builder.found);
-    complaint::report(text, found, report);
-    root
+    (root, builder.found)
 }
 
 struct Builder<'a> {
     source: Source<'a>,
     events: Peekable<Iter<'a, Event>>,
+    broken: &'a [Span],
     found: Vec<ParseError>,
     report: &'a mut Report,
-}
-
-/// Keys joined by dots; never empty.
-struct Path {
-    parents: Vec<Word>,
-    last: Word,
 }
 
 impl Builder<'_> {
     fn document(&mut self) -> Table {
         let mut root = Table::new(Origin::Header);
-        let mut section: Option<Section> = None;
+        let mut section = None;
         while let Some(event) = self.events.next() {
             match event.kind() {
                 EventKind::StdTableOpen | EventKind::ArrayTableOpen => {
-                    close_section(&mut root, section.take());
-                    section = self.header(event).map(|header| self.open_section(&mut root, header));
+                    tables::close(&mut root, section.take());
+                    section = self
+                        .header(event)
+                        .map(|header| tables::open(&mut root, header, self.report));
                 }
                 EventKind::SimpleKey => {
                     let path = self.path(event);
                     let value = self.value_of_key(&path);
                     let table = section.as_mut().map_or(&mut root, |section| &mut section.table);
                     if let Some(path) = path {
-                        self.insert(table, path, value);
+                        tables::insert(table, path, value, self.report);
                     }
                 }
                 _ => {}
             }
         }
-        close_section(&mut root, section);
+        tables::close(&mut root, section);
         root
     }
 
@@ -182,7 +210,7 @@ impl Builder<'_> {
                     let value = self.value_of_key(&path);
                     at.end = at.end.max(value.at.end);
                     if let Some(path) = path {
-                        self.insert(&mut table, path, value);
+                        tables::insert(&mut table, path, value, self.report);
                     }
                 }
                 _ => {}
@@ -199,13 +227,19 @@ impl Builder<'_> {
             Some(raw) => raw.decode_scalar(&mut text, &mut self.found),
             None => return Value { at, data: Data::Broken },
         };
-        if self.found.len() > before {
+        if self.found.len() > before || self.broken.iter().any(|broken| broken.start == at.start) {
             return Value { at, data: Data::Broken };
         }
         let data = match kind {
             ScalarKind::String => Data::Text(text.into_owned()),
             ScalarKind::Boolean(value) => Data::Boolean(value),
-            ScalarKind::DateTime => Data::Time(text.into_owned()),
+            ScalarKind::DateTime => match time::exists(&text) {
+                Ok(()) => Data::Time(text.into_owned()),
+                Err(why) => {
+                    self.found.push(ParseError::new(why).with_unexpected(event.span()));
+                    Data::Broken
+                }
+            },
             ScalarKind::Float => Data::Float(text.trim_start_matches('+').to_owned()),
             ScalarKind::Integer(radix) => match i128::from_str_radix(&text, radix.value()) {
                 Ok(number) => Data::Integer(number.to_string()),
@@ -220,153 +254,6 @@ impl Builder<'_> {
             },
         };
         Value { at, data }
-    }
-
-    fn insert(&mut self, table: &mut Table, path: Path, value: Value) {
-        let table = match descend(table, &path.parents, Origin::Dotted) {
-            Ok(table) => table,
-            Err(clash) => return clash.report(self.report),
-        };
-        if let Some(first) = table.get(&path.last.text) {
-            Clash::new(&path.last, first).report(self.report);
-        } else {
-            table.push(path.last, value);
-        }
-    }
-
-    /// Takes the table of a header out of the tree, so that pairs can be added without descending for each.
-    fn open_section(&mut self, root: &mut Table, header: Header) -> Section {
-        let mut table = Table::new(Origin::Header);
-        let reached = match descend(root, &header.path.parents, Origin::Implied) {
-            Ok(parent) => self.take_table(parent, &header, &mut table),
-            Err(clash) => {
-                clash.report(self.report);
-                false
-            }
-        };
-        Section { header, table, reached }
-    }
-
-    /// Whether what `parent` has under the header's last word, if anything, can be gone on with; then that is put in `table`.
-    fn take_table(&mut self, parent: &mut Table, header: &Header, table: &mut Table) -> bool {
-        let Some(pair) = parent.get_mut(&header.path.last.text) else { return true };
-        let clash = Clash::new(&header.path.last, pair);
-        match &mut pair.value.data {
-            Data::Array { of_tables: true, .. } if header.array => true,
-            Data::Table(existing) if !header.array && existing.origin != Origin::Inline => {
-                if existing.origin != Origin::Implied {
-                    clash.report(self.report);
-                }
-                std::mem::swap(table, existing);
-                table.origin = Origin::Header;
-                true
-            }
-            _ => {
-                clash.report(self.report);
-                false
-            }
-        }
-    }
-}
-
-struct Header {
-    path: Path,
-    at: Span,
-    array: bool,
-}
-
-struct Section {
-    header: Header,
-    table: Table,
-    /// Otherwise its header clashed with something, and what it holds goes nowhere.
-    reached: bool,
-}
-
-/// Puts the table of a header, now complete, where it belongs.
-fn close_section(root: &mut Table, section: Option<Section>) {
-    let Some(Section { header: Header { path, at, array }, table, reached: true }) = section else {
-        return;
-    };
-    let Ok(parent) = descend(root, &path.parents, Origin::Implied) else { return };
-    let value = Value { at, data: Data::Table(table) };
-    match parent.get_mut(&path.last.text).map(|pair| &mut pair.value) {
-        Some(Value { data: Data::Array { items, .. }, .. }) if array => items.push(value),
-        Some(place) => *place = value,
-        None if array => {
-            let at = value.at.clone();
-            parent.push(
-                path.last,
-                Value { at, data: Data::Array { items: vec![value], of_tables: true } },
-            );
-        }
-        None => {
-            parent.push(path.last, value);
-        }
-    }
-}
-
-fn descend<'t>(table: &'t mut Table, parents: &[Word], by: Origin) -> Result<&'t mut Table, Clash> {
-    parents.iter().try_fold(table, |table, word| step(table, word, by))
-}
-
-/// One level down, by a dotted key or a header; makes the table if there is none.
-fn step<'t>(table: &'t mut Table, word: &Word, by: Origin) -> Result<&'t mut Table, Clash> {
-    if table.get(&word.text).is_none() {
-        let at = word.at.clone();
-        table.push(word.clone(), Value { at, data: Data::Table(Table::new(by)) });
-    }
-    let pair = table.get_mut(&word.text).expect("it was made if it was not there");
-    let clash = Clash::new(word, pair);
-    match &mut pair.value.data {
-        Data::Table(inner) if inner.origin == Origin::Inline => Err(clash.closed()),
-        Data::Table(inner) if by == Origin::Dotted && inner.origin == Origin::Header => Err(clash),
-        Data::Table(inner) => {
-            if by == Origin::Dotted {
-                inner.origin = Origin::Dotted;
-            }
-            Ok(inner)
-        }
-        Data::Array { items, of_tables: true } => match items.last_mut().map(|item| &mut item.data)
-        {
-            Some(Data::Table(inner)) => Ok(inner),
-            _ => Err(clash.closed()),
-        },
-        _ => Err(clash.closed()),
-    }
-}
-
-/// A key that cannot be where it is because of an earlier one.
-struct Clash {
-    word: Word,
-    first: Span,
-    /// The first is a value that nothing can be added to.
-    closed: bool,
-}
-
-impl Clash {
-    fn new(word: &Word, first: &Pair) -> Self {
-        Self { word: word.clone(), first: first.key.at.clone(), closed: false }
-    }
-
-    fn closed(self) -> Self {
-        Self { closed: true, ..self }
-    }
-
-    fn report(self, report: &mut Report) {
-        let name = &self.word.text;
-        let (message, help) = if self.closed {
-            (
-                format!("`{name}` already has a value that nothing can be added to"),
-                "write all of it in one place",
-            )
-        } else {
-            (format!("`{name}` is written twice"), "keep one of the two")
-        };
-        report
-            .error(codes::TOML_DUPLICATE, &self.word.at, message)
-            .here("again here")
-            .also(&self.first, "first written here")
-            .help(help);
     }
 }
 

@@ -48,6 +48,17 @@ pub(super) fn instant(text: &str) -> Result<(String, i64), &'static str> {
     Ok((normal, seconds * 1_000_000 + micros))
 }
 
+/// Whether what TOML takes for a date or time exists: a date, a time of day, or both, with or without a zone.
+pub(super) fn exists(text: &str) -> Result<(), &'static str> {
+    let dated = text.as_bytes().get(4) == Some(&b'-');
+    if dated && text.len() == 10 {
+        return date(text).map(drop);
+    }
+    let full = if dated { text.to_owned() } else { format!("2024-01-01T{text}") };
+    let zoned = full.get(10..).is_some_and(|rest| rest.contains(['Z', 'z', '+', '-']));
+    instant(&if zoned { full } else { full + "Z" }).map(drop)
+}
+
 /// A zone in one form, and its seconds east of Greenwich.
 fn zone_offset(text: &str) -> Option<(String, i64)> {
     if matches!(text, "Z" | "z") {
@@ -114,6 +125,22 @@ mod tests {
         let micros = |text| instant(text).unwrap().1;
         assert_eq!(micros("2024-01-01T00:00:00Z"), micros("2024-01-01T01:00:00+01:00"));
         assert_eq!(micros("2024-01-01T00:00:00.25Z") - micros("2023-12-31T23:59:59Z"), 1_250_000);
+    }
+
+    #[test]
+    fn what_toml_takes_for_a_time_must_exist() {
+        for text in [
+            "2024-02-29",
+            "2024-02-29T12:00:00",
+            "2024-02-29 12:00:00.5-01:00",
+            "12:00:00",
+            "12:00",
+        ] {
+            assert_eq!(exists(text), Ok(()), "{text}");
+        }
+        for text in ["2024-02-30", "2024-02-30T12:00:00", "25:00:00", "12:60"] {
+            assert!(exists(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{
     codes,
     embedder::Embedders,
     field::{Draft, spoken},
-    report::{Report, did_you_mean},
+    report::{Report, a, did_you_mean},
     tree::Data,
     walk::{Found, items, text},
 };
@@ -12,6 +12,9 @@ use crate::entity::{Kind, Scalar, Vector, VectorForm};
 
 /// Dimensions of vectors that the built-in embedder makes.
 const LEXICAL_DIMENSIONS: std::ops::RangeInclusive<u32> = 16..=4096;
+
+/// Fields that a vector is made from.
+const SOURCES_MAX: usize = 32;
 
 /// Checks the vectors of one entity, whose fields are all `fields`.
 pub(super) fn check(fields: &[Draft], embedders: &mut Embedders, report: &mut Report) {
@@ -73,8 +76,9 @@ fn sources(draft: &Draft, found: &Found, fields: &[Draft], report: &mut Report) 
             "name the text fields to embed, or remove `of` if you bring the vectors yourself",
         );
     }
+    let names = report.within(items(of), |item| &item.at, SOURCES_MAX, "a vector", "sources");
     let mut seen: Vec<&str> = Vec::new();
-    for (name, at) in items(of).iter().filter_map(text) {
+    for (name, at) in names.iter().filter_map(text) {
         if seen.contains(&name) {
             report
                 .error(codes::VECTOR_OF_INVALID, at, format!("`of` names `{name}` twice"))
@@ -102,7 +106,7 @@ fn sources(draft: &Draft, found: &Found, fields: &[Draft], report: &mut Report) 
             let what = if std::ptr::eq(source.word, draft.word) {
                 "itself".into()
             } else {
-                format!("`{name}`, a `{}`", spoken(kind))
+                format!("`{name}`, {}", a(&spoken(kind)))
             };
             report
                 .error(codes::VECTOR_OF_INVALID, at, format!("a vector cannot be made from {what}"))

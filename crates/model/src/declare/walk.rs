@@ -11,8 +11,6 @@ use super::{
 /// What a table says, as far as it has the right form.
 #[derive(Debug)]
 pub(super) struct Found<'t> {
-    /// Where the table is.
-    pub(super) at: Span,
     /// Which variant of its section it is, if that could be told.
     pub(super) variant: Option<&'static str>,
     pairs: Vec<&'t Pair>,
@@ -124,7 +122,7 @@ pub(super) fn walk<'t>(
     report: &mut Report,
 ) -> Found<'t> {
     let variant = variant(table, at, section, report);
-    let mut found = Found { at: at.clone(), variant, pairs: Vec::new() };
+    let mut found = Found { variant, pairs: Vec::new() };
     for pair in table.pairs() {
         let named = || section.keys.iter().filter(|key| key.name == pair.key.text);
         match named().find(|key| key.fits(variant)) {
@@ -140,10 +138,19 @@ pub(super) fn walk<'t>(
             None => misplaced(&pair.key, named().flat_map(|key| key.fits), variant, report),
         }
     }
+    // A mistyped key is reported as unknown; that it is also missing would be said twice.
+    let mistyped = |name: &'static str| {
+        let unknown = |word: &str| section.keys.iter().all(|key| key.name != word);
+        table
+            .pairs()
+            .iter()
+            .any(|pair| unknown(&pair.key.text) && nearest(&pair.key.text, [name]).is_some())
+    };
     let missing = |key: &&Key| {
         key.required
             && (key.fits.is_empty() || variant.is_some_and(|v| key.fits.contains(&v)))
             && table.get(key.name).is_none()
+            && !mistyped(key.name)
     };
     for key in section.keys.iter().filter(missing) {
         let help = match key.form {
@@ -183,7 +190,7 @@ fn variant(
             match said.as_slice() {
                 [(one, _)] => Some(one),
                 [] => {
-                    // A mistyped key is reported as such; that it is also missing would be said twice.
+                    // As above: what is mistyped is not missing.
                     let mistyped = table
                         .pairs()
                         .iter()
