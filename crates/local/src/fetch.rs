@@ -102,7 +102,10 @@ fn explain(said: &str, status: ExitStatus) -> (String, Option<&'static str>) {
         "Failed to establish a new connection",
         "NewConnectionError",
         "Temporary failure in name resolution",
+        "Max retries exceeded",
         "ConnectTimeout",
+        "ReadTimeout",
+        "ProxyError",
     ];
     if network.iter().any(|sign| said.contains(sign)) {
         return (

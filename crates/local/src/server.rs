@@ -132,7 +132,8 @@ impl Server {
     fn leave(&mut self) -> Result<bool, Error> {
         let Some(using) = self.using.take() else { return Ok(false) };
         let _turn = self.folder.turn(&mut |_| {})?;
-        drop(using);
+        // Not just dropped: a child that another thread is starting may hold a copy for a moment.
+        using.unlock().at("unlock", self.folder.cluster())?;
         if self.folder.users()?.try_lock().is_err() {
             return Ok(false);
         }
@@ -236,10 +237,8 @@ fn launch(
     })?;
     match (found, ended) {
         (Some(postmaster), None) => Ok((postmaster, child)),
-        (_, ended) => {
-            let _ = child.kill();
-            Err(did_not_start(&folder.log(), begin, ended))
-        }
+        // One that is still busy with repair goes on with it: the next start finds it.
+        (_, ended) => Err(did_not_start(&folder.log(), begin, ended)),
     }
 }
 

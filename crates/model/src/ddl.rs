@@ -63,7 +63,9 @@ pub enum Violation {
 #[must_use]
 pub fn violation(model: &Model, constraint: &str) -> Option<Violation> {
     let whole = constraint.rsplit_once('~').map(|(whole, _)| whole);
-    let find = |name: &str, of_part: bool| model.entities().iter().find_map(|entity| meaning(entity, name, of_part));
+    let find = |name: &str, of_part: bool| {
+        model.entities().iter().find_map(|entity| meaning(entity, name, of_part))
+    };
     find(constraint, false).or_else(|| whole.and_then(|name| find(name, true)))
 }
 
@@ -75,7 +77,10 @@ fn meaning(entity: &Entity, name: &str, of_part: bool) -> Option<Violation> {
         return Some(Violation::PrimaryKey { entity });
     }
     if let Some(index) = table.indexes.iter().find(|index| index.unique && index.name == name) {
-        return Some(Violation::Unique { entity, fields: index.fields.iter().filter_map(|name| field(name)).collect() });
+        return Some(Violation::Unique {
+            entity,
+            fields: index.fields.iter().filter_map(|name| field(name)).collect(),
+        });
     }
     if let Some(reference) = table.references.iter().find(|reference| reference.name == name) {
         let (field, target) = (field(&reference.field)?, Name::new(&reference.target).ok()?);

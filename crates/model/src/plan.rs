@@ -11,13 +11,6 @@ mod order;
 mod rename;
 mod revector;
 
-#[cfg(test)]
-mod on_postgres;
-#[cfg(test)]
-mod sketch;
-#[cfg(test)]
-mod tests;
-
 use std::fmt::Write as _;
 
 use crate::{Model, Name, Refusal, sql::ident};
@@ -139,8 +132,12 @@ impl Step {
     fn render(&self, number: usize, text: &mut String) {
         let _ = match &self.effect {
             Effect::Additive => writeln!(text, "-- {number}. {} (additive)", self.title),
-            Effect::Rewriting { why } => writeln!(text, "-- {number}. {} (rewriting: {why})", self.title),
-            Effect::Destructive { flag } => writeln!(text, "-- {number}. {} (destructive: {flag})", self.title),
+            Effect::Rewriting { why } => {
+                writeln!(text, "-- {number}. {} (rewriting: {why})", self.title)
+            }
+            Effect::Destructive { flag } => {
+                writeln!(text, "-- {number}. {} (destructive: {flag})", self.title)
+            }
         };
         if let Some(note) = &self.note {
             let _ = writeln!(text, "-- {note}");
@@ -159,7 +156,11 @@ impl Step {
                 }
             }
             Action::Fill { entity, column, .. } => {
-                let _ = writeln!(text, "-- Freehold embeds the rows of {entity} in which {} is null", ident(column));
+                let _ = writeln!(
+                    text,
+                    "-- Freehold embeds the rows of {entity} in which {} is null",
+                    ident(column)
+                );
             }
         }
     }

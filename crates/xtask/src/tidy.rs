@@ -68,7 +68,8 @@ fn unlisted_crates(root: &Path) -> Vec<String> {
     let crates = entries.filter(|entry| entry.path().join("Cargo.toml").is_file());
     let names = crates.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let unlisted = names.filter(|name| !map.contains(&format!("| `{name}` |")));
-    unlisted.map(|name| format!("ARCHITECTURE.md: crate {name} is not in the table of rooms; say what it is and what it must never do")).collect()
+    let advice = "is not in the table of rooms; say what it is and what it must never do";
+    unlisted.map(|name| format!("ARCHITECTURE.md: crate {name} {advice}")).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use freehold_local::{Binaries, Error, default_cache_dir};
+use freehold_local::{Binaries, Error, Major, default_cache_dir};
 
 use crate::place::{Other, place, psql};
 
@@ -53,6 +53,12 @@ fn two_processes_fill_one_cache() {
     }
     assert!(others.into_iter().all(Other::end));
     assert!(!cache.join("staging").exists());
+
+    let postgres = |binaries: Binaries| binaries.program(Major::V18, "postgres");
+    let program = postgres(Binaries::ensure(&cache, &mut |_| {}).expect("filled"));
+    fs::remove_file(&program).expect("removed");
+    Binaries::ensure(&cache, &mut |_| {}).expect("mended");
+    assert!(program.is_file());
 }
 
 #[test]
@@ -64,7 +70,7 @@ fn a_filled_cache_needs_neither_network_nor_python() {
         command.env("PATH", "/nonexistent");
     });
     let url = other.url();
-    let psql_path = binaries.program(freehold_local::Major::V18, "psql");
+    let psql_path = binaries.program(Major::V18, "psql");
     let vector =
         psql(&psql_path, &url, "create extension vector; select '[1,2]'::vector <-> '[1,4]'");
     assert_eq!(vector, Ok("2".into()));

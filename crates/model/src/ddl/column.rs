@@ -36,7 +36,7 @@ impl Column {
     /// The generated column that makes the field searchable by words, if it is to be.
     pub(crate) fn search_of(field: &Field) -> Option<Self> {
         let language = field.search.as_ref()?;
-        let config = literal(&format!("pg_catalog.{}", ident(language)));
+        let config = literal(&format!("pg_catalog.{language}"));
         Some(Self {
             name: search_column(&field.name),
             sql_type: "tsvector".into(),
@@ -67,7 +67,8 @@ impl Column {
 
     /// Adds it to a table that exists, with its grants.
     pub(crate) fn add(&self, entity: &str) -> Vec<String> {
-        let mut statements = vec![format!("alter table {} add column {}", root(entity), self.definition())];
+        let mut statements =
+            vec![format!("alter table {} add column {}", root(entity), self.definition())];
         statements.extend(self.store(entity));
         statements.push(grant(entity, std::slice::from_ref(self)));
         statements
@@ -75,8 +76,13 @@ impl Column {
 
     /// How its values are stored, if not in its type's own way.
     pub(crate) fn store(&self, entity: &str) -> Option<String> {
-        self.in_line
-            .then(|| format!("alter table {} alter column {} set storage main", root(entity), ident(&self.name)))
+        self.in_line.then(|| {
+            format!(
+                "alter table {} alter column {} set storage main",
+                root(entity),
+                ident(&self.name)
+            )
+        })
     }
 
     /// Removes it.
@@ -96,7 +102,9 @@ pub(crate) fn made_from(field: &Field) -> Option<&Vector> {
 /// What servers may do with these columns.
 pub(crate) fn grant(entity: &str, columns: &[Column]) -> String {
     let all = list(columns.iter().map(|column| &*column.name));
-    let writable = list(columns.iter().filter(|column| column.generated.is_none()).map(|column| &*column.name));
+    let writable = list(
+        columns.iter().filter(|column| column.generated.is_none()).map(|column| &*column.name),
+    );
     let rights = if writable.is_empty() {
         format!("select ({all})")
     } else {

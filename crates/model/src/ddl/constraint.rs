@@ -36,8 +36,16 @@ impl Check {
         let mut all = Vec::new();
         all.extend(min.as_ref().map(|least| check("min", format!("{column} >= {}", value(least)))));
         all.extend(max.as_ref().map(|most| check("max", format!("{column} <= {}", value(most)))));
-        all.extend(min_length.map(|least| check("min_length", format!("pg_catalog.{length}({column}) >= {least}"))));
-        all.extend(max_length.map(|most| check("max_length", format!("pg_catalog.{length}({column}) <= {most}"))));
+        all.extend(
+            min_length.map(|least| {
+                check("min_length", format!("pg_catalog.{length}({column}) >= {least}"))
+            }),
+        );
+        all.extend(
+            max_length.map(|most| {
+                check("max_length", format!("pg_catalog.{length}({column}) <= {most}"))
+            }),
+        );
         if let Kind::Enum(values) = &field.kind {
             let values = values.iter().map(|value| literal(value)).collect::<Vec<_>>().join(", ");
             all.push(check("enum", format!("{column} = any (array[{values}]::text[])")));
@@ -132,7 +140,8 @@ impl ForeignKey {
 /// that every reference seems right. Without the right to run that query it looks each row up by the
 /// constraint's own trigger, which no policy can blind.
 fn seeing_every_row(entity: &str, statement: String) -> Vec<String> {
-    let leaves = naming::leaves().map(|suffix| part(entity, &suffix)).collect::<Vec<_>>().join(", ");
+    let leaves =
+        naming::leaves().map(|suffix| part(entity, &suffix)).collect::<Vec<_>>().join(", ");
     vec![
         format!("revoke select on {leaves} from freehold_owner"),
         statement,

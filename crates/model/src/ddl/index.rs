@@ -39,7 +39,11 @@ impl Index {
         let mut parts = vec![&*entity.name];
         parts.extend(key.fields.iter().map(|field| &**field));
         parts.push(if unique { "key" } else { "idx" });
-        Self { name: derived(&parts), unique, fields: key.fields.iter().map(ToString::to_string).collect() }
+        Self {
+            name: derived(&parts),
+            unique,
+            fields: key.fields.iter().map(ToString::to_string).collect(),
+        }
     }
 
     /// In words, for a step's title.
@@ -50,8 +54,10 @@ impl Index {
 
     /// Makes it on empty tables: the shelves' parts under their own names first, which the parents then adopt.
     pub(crate) fn create(&self, entity: &str) -> Vec<String> {
-        let mut statements: Vec<_> =
-            naming::parts().skip(1).map(|suffix| self.on(&part(entity, &suffix), Some(&suffix), "")).collect();
+        let mut statements: Vec<_> = naming::parts()
+            .skip(1)
+            .map(|suffix| self.on(&part(entity, &suffix), Some(&suffix), ""))
+            .collect();
         statements.push(self.on(&part(entity, DEFAULT_PART), Some(DEFAULT_PART), ""));
         statements.push(self.on(&root(entity), None, ""));
         statements
@@ -62,7 +68,10 @@ impl Index {
     pub(crate) fn build_leaves(&self, entity: &str) -> Vec<String> {
         naming::leaves()
             .flat_map(|suffix| {
-                let leftover = format!("drop index concurrently if exists {}", shelf(&self.part_name(&suffix)));
+                let leftover = format!(
+                    "drop index concurrently if exists {}",
+                    shelf(&self.part_name(&suffix))
+                );
                 [leftover, self.on(&part(entity, &suffix), Some(&suffix), "concurrently ")]
             })
             .collect()
@@ -77,7 +86,10 @@ impl Index {
             format!("alter index app.{} attach partition {default_part}", ident(&self.name)),
         ];
         statements.extend(naming::leaves().map(|suffix| {
-            format!("alter index {default_part} attach partition {}", shelf(&self.part_name(&suffix)))
+            format!(
+                "alter index {default_part} attach partition {}",
+                shelf(&self.part_name(&suffix))
+            )
         }));
         statements
     }
@@ -91,7 +103,10 @@ impl Index {
         let unique = if self.unique { "unique " } else { "" };
         let name = suffix.map_or_else(|| self.name.clone(), |suffix| self.part_name(suffix));
         let columns = list(self.fields.iter().map(String::as_str));
-        format!("create {unique}index {concurrently}{} on {table} (tenant_id, {columns})", ident(&name))
+        format!(
+            "create {unique}index {concurrently}{} on {table} (tenant_id, {columns})",
+            ident(&name)
+        )
     }
 
     fn part_name(&self, suffix: &str) -> String {

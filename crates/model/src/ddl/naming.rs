@@ -13,7 +13,11 @@ pub(crate) fn derived(parts: &[&str]) -> String {
         return whole;
     }
     let hash = format!("~{:012x}", fnv1a(&whole) & 0xffff_ffff_ffff);
-    format!("{}{hash}", &whole[..whole.floor_char_boundary(DERIVED_BYTES_MAX - hash.len())])
+    let mut cut = DERIVED_BYTES_MAX - hash.len();
+    while !whole.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    format!("{}{hash}", &whole[..cut])
 }
 
 /// The generated column that makes `field` searchable by words.
@@ -60,7 +64,9 @@ pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 fn fnv1a(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]

@@ -37,7 +37,11 @@ impl Table {
             columns: entity.fields.iter().flat_map(columns).flatten().collect(),
             checks: entity.fields.iter().flat_map(|field| Check::all(name, field)).collect(),
             indexes: Index::all(entity),
-            references: entity.fields.iter().filter_map(|field| ForeignKey::of(name, field)).collect(),
+            references: entity
+                .fields
+                .iter()
+                .filter_map(|field| ForeignKey::of(name, field))
+                .collect(),
             triggers: entity.fields.iter().flat_map(|field| Trigger::all(name, field)).collect(),
         }
     }
@@ -68,7 +72,11 @@ impl Table {
         ];
         lines.extend(self.columns.iter().map(Column::definition));
         lines.extend(self.checks.iter().map(Check::definition));
-        format!("create table {} (\n  {}\n) partition by list (tenant_id)", root(&self.entity), lines.join(",\n  "))
+        format!(
+            "create table {} (\n  {}\n) partition by list (tenant_id)",
+            root(&self.entity),
+            lines.join(",\n  ")
+        )
     }
 
     /// The partitions. Each has its part of the primary key under a name of its own, which the parents then adopt.
@@ -76,7 +84,10 @@ impl Table {
         let entity = &self.entity;
         let default_part = part(entity, DEFAULT_PART);
         let key = |suffix: Option<&str>| {
-            let name = suffix.map_or_else(|| self.primary_key.clone(), |suffix| format!("{}~{suffix}", self.primary_key));
+            let name = suffix.map_or_else(
+                || self.primary_key.clone(),
+                |suffix| format!("{}~{suffix}", self.primary_key),
+            );
             format!("constraint {} primary key (tenant_id, id)", ident(&name))
         };
         let mut statements = vec![format!(
@@ -97,12 +108,20 @@ impl Table {
     }
 
     fn grants(&self) -> String {
-        let all = ["tenant_id", "id"].into_iter().chain(self.columns.iter().map(|column| &*column.name));
-        let updatable: Vec<_> =
-            self.columns.iter().filter(|column| column.generated.is_none()).map(|column| &*column.name).collect();
+        let all =
+            ["tenant_id", "id"].into_iter().chain(self.columns.iter().map(|column| &*column.name));
+        let updatable: Vec<_> = self
+            .columns
+            .iter()
+            .filter(|column| column.generated.is_none())
+            .map(|column| &*column.name)
+            .collect();
         let insertable = ["tenant_id", "id"].into_iter().chain(updatable.iter().copied());
-        let update =
-            if updatable.is_empty() { String::new() } else { format!(", update ({})", naming::list(updatable.iter().copied())) };
+        let update = if updatable.is_empty() {
+            String::new()
+        } else {
+            format!(", update ({})", naming::list(updatable.iter().copied()))
+        };
         format!(
             "grant select ({}), insert ({}){update}, delete on {} to freehold_app",
             naming::list(all),

@@ -39,7 +39,9 @@ impl Trigger {
             format!("row({})", texts.collect::<Vec<_>>().join(", "))
         };
         let equals = match &field.kind {
-            crate::entity::Kind::Vector(vector) if vector.form != VectorForm::Bit => "operator(freehold_ext.=)",
+            crate::entity::Kind::Vector(vector) if vector.form != VectorForm::Bit => {
+                "operator(freehold_ext.=)"
+            }
             _ => "operator(pg_catalog.=)",
         };
         let column_name = ident(column);

@@ -4,9 +4,12 @@ use crate::ddl::naming::{self, part, root};
 
 /// Walls the tables of `entity`, partitions included.
 pub(crate) fn raise(entity: &str) -> Vec<String> {
-    let tables = std::iter::once(root(entity)).chain(naming::parts().map(|suffix| part(entity, &suffix)));
+    let tables =
+        std::iter::once(root(entity)).chain(naming::parts().map(|suffix| part(entity, &suffix)));
     let mut statements: Vec<_> = tables
-        .map(|table| format!("alter table {table} enable row level security, force row level security"))
+        .map(|table| {
+            format!("alter table {table} enable row level security, force row level security")
+        })
         .collect();
     let root = root(entity);
     statements.push(format!(

@@ -41,13 +41,20 @@ pub(crate) fn between(old: &Kind, new: &Kind, column: &str) -> Option<Conversion
         Way::ToJson => format!("pg_catalog.to_jsonb({column})"),
         Way::Wrap => format!("case when {column} is not null then array[{column}] end"),
     };
-    let settings = [old, new].into_iter().flat_map(settings).copied().fold(Vec::new(), |mut all, setting| {
-        if !all.contains(&setting) {
-            all.push(setting);
-        }
-        all
-    });
-    Some(Conversion { using, settings, rewrites: cost.rewrites, loses: cost.loses, fails: cost.fails })
+    let settings =
+        [old, new].into_iter().flat_map(settings).copied().fold(Vec::new(), |mut all, setting| {
+            if !all.contains(&setting) {
+                all.push(setting);
+            }
+            all
+        });
+    Some(Conversion {
+        using,
+        settings,
+        rewrites: cost.rewrites,
+        loses: cost.loses,
+        fails: cost.fails,
+    })
 }
 
 enum Element {
@@ -103,7 +110,10 @@ const RANGE: &str = "fails if a value is out of the new type's range";
 const FORM: &str = "fails if a text does not have the new type's form";
 
 fn scalar(old: Scalar, new: Scalar, listed: bool) -> Option<Cost> {
-    use Scalar::{BigInt, Boolean, Bytea, Date, Double, Integer, Jsonb, Numeric, SmallInt, Text, TimestampTz, Uuid};
+    use Scalar::{
+        BigInt, Boolean, Bytea, Date, Double, Integer, Jsonb, Numeric, SmallInt, Text, TimestampTz,
+        Uuid,
+    };
     let cast = Cost::free(Way::Cast);
     Some(match (old, new) {
         (SmallInt, Integer | BigInt) | (Integer, BigInt) => cast,
@@ -112,28 +122,37 @@ fn scalar(old: Scalar, new: Scalar, listed: bool) -> Option<Cost> {
         (BigInt, Double) => cast.loses("digits beyond the fifteenth"),
         (SmallInt | Integer | BigInt, Numeric(Some(_))) => cast.fails(RANGE),
         (Numeric(Some((_, 0))), SmallInt | Integer | BigInt) => cast.fails(RANGE),
-        (Numeric(_) | Double, SmallInt | Integer | BigInt) => cast.loses("digits after the point").fails(RANGE),
+        (Numeric(_) | Double, SmallInt | Integer | BigInt) => {
+            cast.loses("digits after the point").fails(RANGE)
+        }
         (Numeric(old), Numeric(new)) => numeric(old, new),
         (Numeric(_), Double) => cast.loses("digits beyond the fifteenth").fails(RANGE),
         (Double, Numeric(None)) => Cost::free(Way::CastThrough("text")),
-        (Double, Numeric(Some(_))) => Cost::free(Way::CastThrough("text")).loses("digits after the point").fails(RANGE),
+        (Double, Numeric(Some(_))) => {
+            Cost::free(Way::CastThrough("text")).loses("digits after the point").fails(RANGE)
+        }
         (Boolean, Integer) => cast,
         (Boolean, SmallInt | BigInt) => Cost::free(Way::CastThrough("integer")),
         (Date, TimestampTz) => cast.fails(RANGE),
         (TimestampTz, Date) => cast.loses("the time of day"),
-        (SmallInt | Integer | BigInt | Numeric(_) | Double | Boolean | Uuid | TimestampTz | Date | Jsonb | Bytea, Text) => {
-            cast
-        }
+        (
+            SmallInt | Integer | BigInt | Numeric(_) | Double | Boolean | Uuid | TimestampTz | Date
+            | Jsonb | Bytea,
+            Text,
+        ) => cast,
         (Text, Jsonb) if listed => Cost::free(Way::ToJson),
         (Text, Double) => cast.loses("digits beyond the fifteenth").fails(FORM),
         (Text, Numeric(Some(_))) => cast.loses("digits after the point").fails(FORM),
         (Text, Date) => cast.loses("the time of day").fails(FORM),
-        (Text, SmallInt | Integer | BigInt | Numeric(None) | Boolean | Uuid | TimestampTz | Jsonb | Bytea) => {
-            cast.fails(FORM)
-        }
-        (SmallInt | Integer | BigInt | Numeric(_) | Double | Boolean | Uuid | TimestampTz | Date, Jsonb) => {
-            Cost::free(Way::ToJson)
-        }
+        (
+            Text,
+            SmallInt | Integer | BigInt | Numeric(None) | Boolean | Uuid | TimestampTz | Jsonb
+            | Bytea,
+        ) => cast.fails(FORM),
+        (
+            SmallInt | Integer | BigInt | Numeric(_) | Double | Boolean | Uuid | TimestampTz | Date,
+            Jsonb,
+        ) => Cost::free(Way::ToJson),
         _ => return None,
     })
 }
@@ -143,7 +162,9 @@ fn numeric(old: Option<(u16, u16)>, new: Option<(u16, u16)>) -> Cost {
     match (old, new) {
         (_, None) => cast.in_place(),
         (None, Some(_)) => cast.loses("digits after the point").fails(RANGE),
-        (Some((_, from)), Some((_, to))) if to < from => cast.loses("digits after the point").fails(RANGE),
+        (Some((_, from)), Some((_, to))) if to < from => {
+            cast.loses("digits after the point").fails(RANGE)
+        }
         (Some((old, from)), Some((new, to))) if new - to < old - from => cast.fails(RANGE),
         (Some((_, from)), Some((_, to))) if from == to => cast.in_place(),
         _ => cast,
@@ -161,11 +182,16 @@ fn vector(old: VectorForm, new: VectorForm) -> Option<Cost> {
 
 fn settings(kind: &Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Scalar(Scalar::TimestampTz | Scalar::Date) | Kind::Array(Scalar::TimestampTz | Scalar::Date) => {
+        Kind::Scalar(Scalar::TimestampTz | Scalar::Date)
+        | Kind::Array(Scalar::TimestampTz | Scalar::Date) => {
             &["set local timezone to 'UTC'", "set local datestyle to 'ISO'"]
         }
-        Kind::Scalar(Scalar::Double) | Kind::Array(Scalar::Double) => &["set local extra_float_digits to 1"],
-        Kind::Scalar(Scalar::Bytea) | Kind::Array(Scalar::Bytea) => &["set local bytea_output to 'hex'"],
+        Kind::Scalar(Scalar::Double) | Kind::Array(Scalar::Double) => {
+            &["set local extra_float_digits to 1"]
+        }
+        Kind::Scalar(Scalar::Bytea) | Kind::Array(Scalar::Bytea) => {
+            &["set local bytea_output to 'hex'"]
+        }
         _ => &[],
     }
 }
@@ -182,8 +208,16 @@ mod tests {
     fn what_loses_digits_says_so() {
         assert_eq!(of(Scalar::Integer, Scalar::BigInt).unwrap().loses, None);
         assert!(of(Scalar::Numeric(Some((10, 2))), Scalar::Integer).unwrap().loses.is_some());
-        assert!(of(Scalar::Numeric(Some((10, 2))), Scalar::Numeric(Some((10, 1)))).unwrap().loses.is_some());
-        assert_eq!(of(Scalar::Double, Scalar::Numeric(None)).unwrap().using, r#""f"::text::numeric"#);
+        assert!(
+            of(Scalar::Numeric(Some((10, 2))), Scalar::Numeric(Some((10, 1))))
+                .unwrap()
+                .loses
+                .is_some()
+        );
+        assert_eq!(
+            of(Scalar::Double, Scalar::Numeric(None)).unwrap().using,
+            r#""f"::text::numeric"#
+        );
     }
 
     #[test]

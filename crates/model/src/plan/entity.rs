@@ -4,6 +4,7 @@ use crate::{
     Model,
     ddl::{
         constraint::{self, NAME_PARTS_OF_REFERENCES},
+        index::Index,
         table::Table,
     },
     entity::Entity,
@@ -22,6 +23,19 @@ pub(crate) struct Kept<'a> {
     pub(crate) before: Table,
     pub(crate) after: Table,
     pub(crate) target: Target,
+}
+
+impl Kept<'_> {
+    /// The indexes of both models that `field` is part of. PostgreSQL would rebuild them under names of its own when
+    /// the type changes.
+    pub(crate) fn indexes_with(&self, field: &str) -> impl Iterator<Item = &Index> {
+        let with = self
+            .after
+            .indexes
+            .iter()
+            .filter(move |index| index.fields.iter().any(|name| name == field));
+        with.filter(|index| self.before.indexes.iter().any(|before| before.name == index.name))
+    }
 }
 
 /// Plans everything but renames, which `old` has behind it.
@@ -48,8 +62,14 @@ pub(crate) fn plan(old: &Model, new: &Model, target: Target, order: &mut Order) 
 
 fn add(entity: &Entity, order: &mut Order) {
     let table = Table::of(entity);
-    order.transaction(Phase::Create, format!("add entity {}", entity.name), Effect::Additive, table.create());
-    let mut references: Vec<_> = table.references.iter().map(|reference| reference.add(&table.entity)).collect();
+    order.transaction(
+        Phase::Create,
+        format!("add entity {}", entity.name),
+        Effect::Additive,
+        table.create(),
+    );
+    let mut references: Vec<_> =
+        table.references.iter().map(|reference| reference.add(&table.entity)).collect();
     if !references.is_empty() {
         references.push(NAME_PARTS_OF_REFERENCES.into());
     }
@@ -58,33 +78,34 @@ fn add(entity: &Entity, order: &mut Order) {
 }
 
 fn keep(kept: &Kept<'_>, order: &mut Order) {
-    let mut replaced = Vec::new();
+    let mut retyped = Vec::new();
     for new in &kept.new.fields {
         match kept.old.field(&new.name) {
             None => field::add(kept, new, order),
             Some(old) => {
-                if field::change(kept, old, new, order) {
-                    replaced.push(&*new.name);
-                }
+                retyped.extend(field::change(kept, old, new, order).map(|when| (&*new.name, when)))
             }
         }
     }
     for old in kept.old.fields.iter().filter(|old| kept.new.field(&old.name).is_none()) {
         field::remove(kept, old, order);
     }
-    indexes(kept, &replaced, order);
+    indexes(kept, &retyped, order);
 }
 
-/// Indexes are told apart by name, which says all about them, but those on a column that is replaced go with it.
-fn indexes(kept: &Kept<'_>, replaced: &[&str], order: &mut Order) {
+/// Indexes are told apart by name, which says all about them.
+fn indexes(kept: &Kept<'_>, retyped: &[(&str, Phase)], order: &mut Order) {
     let entity = &*kept.after.entity;
-    let on_replaced = |fields: &[String]| fields.iter().any(|field| replaced.contains(&&**field));
-    for index in &kept.after.indexes {
-        let anew = on_replaced(&index.fields);
-        if kept.before.indexes.iter().any(|before| before.name == index.name) && !anew {
-            continue;
-        }
-        let phase = if anew { Phase::IndexReplaced } else { Phase::Index };
+    let retyped = |index: &Index, when: &[Phase]| {
+        retyped.iter().any(|(field, phase)| {
+            when.contains(phase) && index.fields.iter().any(|name| name == field)
+        })
+    };
+    let missing =
+        |index: &&Index, there: &[Index]| !there.iter().any(|other| other.name == index.name);
+    for index in kept.after.indexes.iter().filter(|index| missing(index, &kept.before.indexes)) {
+        let phase =
+            if retyped(index, &[Phase::ChangeSource]) { Phase::IndexSource } else { Phase::Index };
         let title = index.title(entity);
         let build = Action::Concurrently(index.build_leaves(entity));
         let step = order.step(phase, format!("build {title}"), Effect::Additive, build);
@@ -93,21 +114,30 @@ fn indexes(kept: &Kept<'_>, replaced: &[&str], order: &mut Order) {
         }
         order.transaction(phase, format!("add {title}"), Effect::Additive, index.attach(entity));
     }
-    let gone = |name: &str| !kept.after.indexes.iter().any(|index| index.name == name);
-    for index in kept.before.indexes.iter().filter(|index| gone(&index.name) && !on_replaced(&index.fields)) {
+    for index in kept.before.indexes.iter().filter(|index| missing(index, &kept.after.indexes)) {
+        let in_the_way = retyped(index, &[Phase::Change, Phase::ChangeSource]);
+        let phase = if in_the_way { Phase::Release } else { Phase::DropIndex };
         let title = format!("remove {}", index.title(entity));
-        order.transaction(Phase::DropIndex, title, Effect::Additive, vec![index.remove()]);
+        order.transaction(phase, title, Effect::Additive, vec![index.remove()]);
     }
 }
 
 /// The tables of entities that are no longer declared. The references between them go first.
 fn remove(old: &Model, new: &Model, order: &mut Order) {
-    let leaving: Vec<_> = old.entities.iter().filter(|entity| new.entity(&entity.name).is_none()).map(Table::of).collect();
+    let leaving: Vec<_> = old
+        .entities
+        .iter()
+        .filter(|entity| new.entity(&entity.name).is_none())
+        .map(Table::of)
+        .collect();
     for (position, table) in leaving.iter().enumerate() {
         let mut statements = Vec::new();
         for other in &leaving[position + 1..] {
-            let to_this = other.references.iter().filter(|reference| reference.target == table.entity);
-            statements.extend(to_this.map(|reference| constraint::remove(&other.entity, &reference.name)));
+            let to_this =
+                other.references.iter().filter(|reference| reference.target == table.entity);
+            statements.extend(
+                to_this.map(|reference| constraint::remove(&other.entity, &reference.name)),
+            );
         }
         statements.extend(table.remove());
         let flag = format!("drop:{}", table.entity);

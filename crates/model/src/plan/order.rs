@@ -16,6 +16,8 @@ pub(crate) enum Phase {
     Create,
     /// Columns of new fields.
     Add,
+    /// Indexes that are no longer wanted, on fields whose type is to change.
+    Release,
     /// What a field's own columns need in order to be as they should.
     Change,
     /// References, which need the tables and types on both sides.
@@ -26,7 +28,7 @@ pub(crate) enum Phase {
     Require,
     /// Indexes, beside running writes.
     Index,
-    /// Columns beside the old ones, in which new vectors gather.
+    /// Columns of vectors that are made from texts: of new fields, and beside old ones.
     Stage,
     /// Embedding of rows that are there.
     Fill,
@@ -46,8 +48,8 @@ pub(crate) enum Phase {
     ValidateSource,
     /// What [`Phase::Require`] does, for those fields.
     RequireSource,
-    /// Indexes on columns that were replaced.
-    IndexReplaced,
+    /// What [`Phase::Index`] does, for those fields.
+    IndexSource,
     /// The other fields that are no longer wanted.
     DropField,
     /// Entities that are no longer wanted.
@@ -63,7 +65,13 @@ pub(crate) struct Order {
 
 impl Order {
     /// Adds a step.
-    pub(crate) fn step(&mut self, phase: Phase, title: impl Into<String>, effect: Effect, action: Action) -> &mut Step {
+    pub(crate) fn step(
+        &mut self,
+        phase: Phase,
+        title: impl Into<String>,
+        effect: Effect,
+        action: Action,
+    ) -> &mut Step {
         let steps = self.steps.entry(phase).or_default();
         steps.push(Step { title: title.into(), effect, note: None, action });
         steps.last_mut().expect("a step was pushed")
@@ -77,7 +85,8 @@ impl Order {
         effect: Effect,
         statements: Vec<String>,
     ) -> Option<&mut Step> {
-        (!statements.is_empty()).then(|| self.step(phase, title, effect, Action::Transaction(statements)))
+        (!statements.is_empty())
+            .then(|| self.step(phase, title, effect, Action::Transaction(statements)))
     }
 
     /// Adds a refusal; the plan is then not made.

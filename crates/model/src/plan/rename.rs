@@ -1,6 +1,6 @@
 //! What is called differently now, and how it is renamed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
     Code, Model, Name, Refusal,
@@ -38,15 +38,23 @@ pub(crate) fn find(old: &Model, new: &Model) -> Result<Renames, Vec<Refusal>> {
     );
     let mut fields = BTreeMap::new();
     for before in &old.entities {
-        let Some(after) = new.entity(entities.get(&before.name).unwrap_or(&before.name)) else { continue };
-        let declared = |entity: &Entity| entity.fields.iter().map(|field| (field.name.clone(), field.was.clone())).collect();
+        let Some(after) = new.entity(entities.get(&before.name).unwrap_or(&before.name)) else {
+            continue;
+        };
+        let declared = |entity: &Entity| {
+            entity.fields.iter().map(|field| (field.name.clone(), field.was.clone())).collect()
+        };
         let prefix = format!("{}.", after.name);
-        fields.insert(before.name.clone(), pairs(&declared(before), &declared(after), &prefix, &mut refusals));
+        fields.insert(
+            before.name.clone(),
+            pairs(&declared(before), &declared(after), &prefix, &mut refusals),
+        );
     }
     if refusals.is_empty() { Ok(Renames { entities, fields }) } else { Err(refusals) }
 }
 
-/// A rename holds if its old name was there and its new name was not, or makes way by a rename itself.
+/// A rename holds if its old name was there and its new name was not. The reader of models has seen to it that no old
+/// name is still in use, and that none is claimed twice.
 fn pairs(
     old: &BTreeMap<Name, Option<Name>>,
     new: &BTreeMap<Name, Option<Name>>,
@@ -55,20 +63,21 @@ fn pairs(
 ) -> BTreeMap<Name, Name> {
     let mut pairs = BTreeMap::new();
     for (name, was) in new {
-        let Some(was) = was.as_ref().filter(|was| *was != name && old.contains_key(*was)) else { continue };
-        let done = old.get(name).is_some_and(|before| before.as_ref() == Some(was));
-        if !done && let Some(other) = pairs.insert(was.clone(), name.clone()) {
-            let message = format!("{prefix}{other} and {prefix}{name} both say that they were {was}");
-            refusals.push(Refusal::new(Code::Model, message).hint("let only one of them say so"));
-        }
-    }
-    while let Some(was) = pairs.iter().find(|(_, name)| old.contains_key(*name) && !pairs.contains_key(*name)) {
-        let (was, name) = (was.0.clone(), was.1.clone());
-        pairs.remove(&was);
-        if !new.contains_key(&was) {
-            let message = format!("{prefix}{name} says that it was {was}, but both are in the applied model");
-            let hint = format!("apply a model without {prefix}{name} first, then rename {was}; or take `was` away");
-            refusals.push(Refusal::new(Code::Model, message).hint(hint));
+        let Some(was) = was.as_ref().filter(|was| old.contains_key(*was)) else { continue };
+        match old.get(name) {
+            None => {
+                pairs.insert(was.clone(), name.clone());
+            }
+            Some(before) if before.as_ref() == Some(was) => {}
+            Some(_) => {
+                let message = format!(
+                    "{prefix}{name} says that it was {was}, but both are in the applied model"
+                );
+                let hint = format!(
+                    "apply a model without {prefix}{name} first, then rename {was}; or take `was` away"
+                );
+                refusals.push(Refusal::new(Code::Model, message).hint(hint));
+            }
         }
     }
     pairs
@@ -113,16 +122,19 @@ pub(crate) fn plan(old: &Model, new: &Model, order: &mut Order) {
     let (old, new) = (tables(old), tables(new));
     let mut statements = Vec::new();
     for (before, after) in old.iter().zip(&new) {
-        statements.extend(moved_triggers(before, after).flat_map(|(trigger, _)| trigger.remove(&before.entity)));
+        statements.extend(
+            moved_triggers(before, after).flat_map(|(trigger, _)| trigger.remove(&before.entity)),
+        );
     }
     let (titles, named_anew) = rename_tables(&old, &new);
     statements.extend(named_anew);
     for (before, after) in old.iter().zip(&new) {
         statements.extend(moved_triggers(before, after).flat_map(|(_, trigger)| trigger.add()));
     }
-    let titles = titles.join(", ");
-    if !statements.is_empty() {
-        order.transaction(Phase::Rename, format!("rename {titles}"), Effect::Additive, statements);
+    let title = format!("rename {}", titles.join(", "));
+    if let Some(step) = order.transaction(Phase::Rename, title, Effect::Additive, statements) {
+        step.note =
+            Some("servers that still have the old model fail until they have the new one".into());
     }
 }
 
@@ -130,56 +142,59 @@ fn rename_tables(old: &[Table], new: &[Table]) -> (Vec<String>, Vec<String>) {
     let mut titles = Vec::new();
     let mut statements = Vec::new();
     let pairs = || old.iter().zip(new);
-    titles.extend(pairs().filter(|(a, b)| a.entity != b.entity).map(|(a, b)| format!("{} to {}", a.entity, b.entity)));
-    for (from, to) in in_sequence(pairs().map(|(a, b)| (&*a.entity, &*b.entity))) {
-        statements.push(format!("alter table {} rename to {}", root(&from), ident(&to)));
+    for (from, to) in changed(pairs().map(|(a, b)| (&*a.entity, &*b.entity))) {
+        titles.push(format!("{from} to {to}"));
+        statements.push(format!("alter table {} rename to {}", root(from), ident(to)));
         statements.extend(naming::parts().map(|suffix| {
-            format!("alter table {} rename to {}", part(&from, &suffix), ident(&format!("{to}~{suffix}")))
+            format!(
+                "alter table {} rename to {}",
+                part(from, &suffix),
+                ident(&format!("{to}~{suffix}"))
+            )
         }));
     }
     for (before, after) in pairs() {
         let entity = &after.entity;
         let names = before.columns.iter().zip(&after.columns).map(|(a, b)| (&*a.name, &*b.name));
-        titles.extend(
-            names.clone().filter(|(a, b)| a != b && !a.contains('~')).map(|(a, b)| format!("{entity}.{a} to {b}")),
-        );
-        for (from, to) in in_sequence(names) {
-            statements.push(format!("alter table {} rename column {} to {}", root(entity), ident(&from), ident(&to)));
+        for (from, to) in changed(names) {
+            titles.extend((!from.contains('~')).then(|| format!("{entity}.{from} to {to}")));
+            statements.push(format!(
+                "alter table {} rename column {} to {}",
+                root(entity),
+                ident(from),
+                ident(to)
+            ));
         }
         let checks = before.checks.iter().zip(&after.checks).map(|(a, b)| (&*a.name, &*b.name));
-        let references = before.references.iter().zip(&after.references).map(|(a, b)| (&*a.name, &*b.name));
-        let renamed = in_sequence(checks.chain(references));
-        statements.extend(renamed.iter().map(|(from, to)| constraint::rename(entity, from, to)));
+        let references =
+            before.references.iter().zip(&after.references).map(|(a, b)| (&*a.name, &*b.name));
+        statements.extend(
+            changed(checks.chain(references))
+                .map(|(from, to)| constraint::rename(entity, from, to)),
+        );
     }
     let keys = pairs().map(|(a, b)| (&*a.primary_key, &*b.primary_key));
-    let indexes = pairs().flat_map(|(a, b)| a.indexes.iter().zip(&b.indexes)).map(|(a, b)| (&*a.name, &*b.name));
-    statements.extend(in_sequence(keys.chain(indexes)).iter().flat_map(|(from, to)| index::rename(from, to)));
-    let parts_move = pairs().any(|(a, b)| a.references.iter().zip(&b.references).any(|(a, b)| a.name != b.name));
+    let indexes = pairs()
+        .flat_map(|(a, b)| a.indexes.iter().zip(&b.indexes))
+        .map(|(a, b)| (&*a.name, &*b.name));
+    statements.extend(changed(keys.chain(indexes)).flat_map(|(from, to)| index::rename(from, to)));
+    let parts_move =
+        pairs().any(|(a, b)| a.references.iter().zip(&b.references).any(|(a, b)| a.name != b.name));
     statements.extend(parts_move.then(|| NAME_PARTS_OF_REFERENCES.to_owned()));
     (titles, statements)
 }
 
 /// Triggers say names in their functions and arguments, which no renaming reaches: they are made anew.
-fn moved_triggers<'a>(before: &'a Table, after: &'a Table) -> impl Iterator<Item = (&'a Trigger, &'a Trigger)> {
+fn moved_triggers<'a>(
+    before: &'a Table,
+    after: &'a Table,
+) -> impl Iterator<Item = (&'a Trigger, &'a Trigger)> {
     before.triggers.iter().zip(&after.triggers).filter(|(before, after)| before != after)
 }
 
-/// The pairs that differ, in an order in which every new name is free when its turn comes; a circle is opened by a
-/// detour.
-fn in_sequence<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
-    let mut waiting: Vec<(String, String)> =
-        pairs.filter(|(from, to)| from != to).map(|(from, to)| (from.to_owned(), to.to_owned())).collect();
-    let mut sequence = Vec::new();
-    while !waiting.is_empty() {
-        let taken: BTreeSet<_> = waiting.iter().map(|(from, _)| from.clone()).collect();
-        let (free, blocked): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, to)| !taken.contains(to));
-        waiting = blocked;
-        if free.is_empty() {
-            let (from, _) = &mut waiting[0];
-            let aside = format!("{from}~aside");
-            sequence.push((std::mem::replace(from, aside.clone()), aside));
-        }
-        sequence.extend(free);
-    }
-    sequence
+/// The pairs that differ.
+fn changed<'a>(
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pairs.filter(|(from, to)| from != to)
 }

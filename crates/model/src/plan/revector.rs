@@ -35,7 +35,9 @@ pub(crate) fn needed(kept: &Kept<'_>, old: &Field, new: &Field) -> Option<Change
     }
     let maker_before = kept.old_model.embedders.get(&before.embedder).map(maker);
     let maker_after = kept.new_model.embedders.get(&vector.embedder).map(maker);
-    let same = before.of == vector.of && before.sql_type() == vector.sql_type() && maker_before == maker_after;
+    let same = before.of == vector.of
+        && before.sql_type() == vector.sql_type()
+        && maker_before == maker_after;
     (!same).then_some(Change::Ours)
 }
 
@@ -48,7 +50,12 @@ pub(crate) fn plan(kept: &Kept<'_>, old: &Field, new: &Field, change: Change, or
 
     let mut statements = next.add(entity);
     statements.extend(watch.add());
-    order.transaction(Phase::Stage, format!("make room for new vectors of {field}"), Effect::Additive, statements);
+    order.transaction(
+        Phase::Stage,
+        format!("make room for new vectors of {field}"),
+        Effect::Additive,
+        statements,
+    );
     fill(kept, new, &next.name, Phase::Fill, order);
 
     let mut statements = watch.remove(entity);
@@ -61,15 +68,23 @@ pub(crate) fn plan(kept: &Kept<'_>, old: &Field, new: &Field, change: Change, or
         Change::Ours => Effect::Additive,
         Change::Theirs => Effect::Destructive { flag: format!("drop:{field}") },
     };
-    order.transaction(Phase::Swap, format!("put the new vectors of {field} in place"), effect, statements);
+    order.transaction(
+        Phase::Swap,
+        format!("put the new vectors of {field} in place"),
+        effect,
+        statements,
+    );
     fill(kept, new, &new.name, Phase::Refill, order);
 }
 
 /// Fills what is null in `column` with vectors of `field`.
 pub(crate) fn fill(kept: &Kept<'_>, field: &Field, column: &str, phase: Phase, order: &mut Order) {
     let title = format!("fill field {}.{}", kept.new.name, field.name);
-    let action =
-        Action::Fill { entity: kept.new.name.clone(), field: field.name.clone(), column: column.to_owned() };
+    let action = Action::Fill {
+        entity: kept.new.name.clone(),
+        field: field.name.clone(),
+        column: column.to_owned(),
+    };
     order.step(phase, title, Effect::Additive, action);
 }
 
@@ -81,16 +96,22 @@ pub(crate) fn replace(kept: &Kept<'_>, old: &Field, new: &Field, order: &mut Ord
     let column = Column::of(new);
     if column.not_null && column.default.is_none() {
         let (from, to) = (old.kind.sql_type(), new.kind.sql_type());
-        let message = format!("the vectors of {field} cannot be changed from {from} to {to}, and it is required");
-        order.refuse(Refusal::new(Code::Model, message).hint(format!("make it optional first; {HINT}")));
+        let message = format!(
+            "the vectors of {field} cannot be changed from {from} to {to}, and it is required"
+        );
+        order.refuse(
+            Refusal::new(Code::Model, message).hint(format!("make it optional first; {HINT}")),
+        );
         return;
     }
-    let mut statements: Vec<_> = Trigger::all(entity, old).iter().flat_map(|trigger| trigger.remove(entity)).collect();
+    let mut statements: Vec<_> =
+        Trigger::all(entity, old).iter().flat_map(|trigger| trigger.remove(entity)).collect();
     statements.push(Column::of(old).remove(entity));
     statements.extend(column.add(entity));
     let effect = Effect::Destructive { flag: format!("drop:{field}") };
     let replace = Action::Transaction(statements);
-    order.step(Phase::Swap, format!("replace the vectors of {field}"), effect, replace).note = Some(HINT.into());
+    order.step(Phase::Swap, format!("replace the vectors of {field}"), effect, replace).note =
+        Some(HINT.into());
 }
 
 /// What decides which vector an embedder makes of a text.
