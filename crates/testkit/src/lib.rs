@@ -1,1 +1,22 @@
-//! (being built)
+//! A database per test, cloned from a template in one shared PostgreSQL.
+//!
+//! The server is started by the first test that needs it and **left running** for the next test program; `cargo xtask stop` stops it. It
+//! keeps nothing on purpose: without fsync, under the cache folder, to be removed at will.
+//!
+//! | variable | means |
+//! |---|---|
+//! | `FREEHOLD_TEST_PG` | the major version: `18` (default) or `16` |
+//! | `FREEHOLD_TEST_DATABASE_URL` | a server of your own instead, as a superuser's URL |
+//! | `FREEHOLD_CACHE` | the cache folder, if not the user's |
+//!
+//! Two things that are easy to forget: superusers and owners pass row-level security, so a test of the wall must connect as the
+//! application's role ([`TestDb::url_as`]); and roles belong to the server, not to the database, so all tests share them.
+
+mod database;
+mod server;
+mod sweep;
+mod template;
+mod url;
+
+pub use database::TestDb;
+pub use server::admin_url;
