@@ -93,6 +93,9 @@ async fn an_operator_without_superuser_gets_the_ticket_mode() {
     );
     admin.batch_execute(&setup).await.unwrap();
     let mut operator = Operator::open(&db.url_as(&role, "secret"), "test").await.unwrap();
+    let refused = refusal(operator.set_up(&RootKey::new(ROOT)).await).hint.unwrap();
+    let (_, mend) = refused.split_once("database: ").unwrap();
+    admin.batch_execute(mend).await.unwrap();
     let set_up = operator.set_up_in(&RootKey::new(ROOT), Some(Mode::Ticket)).await;
     let worked = async {
         assert_eq!(set_up.unwrap(), Mode::Ticket);
