@@ -3,9 +3,12 @@
 //! Invariants: no I/O, no clock, no environment, no randomness, no async. The same text always gives
 //! the same SQL. Core types are not `Serialize`; wire formats live at the edge.
 
+pub mod ddl;
+pub mod declare;
 pub mod diagnostic;
 pub mod entity;
 pub mod names;
+pub mod plan;
 pub mod refusal;
 pub mod sql;
 

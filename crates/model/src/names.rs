@@ -23,7 +23,10 @@ impl Name {
             return Err("a name cannot be empty".into());
         }
         if text.len() > NAME_BYTES_MAX {
-            return Err(format!("a name has at most {NAME_BYTES_MAX} bytes, this one has {}", text.len()));
+            return Err(format!(
+                "a name has at most {NAME_BYTES_MAX} bytes, this one has {}",
+                text.len()
+            ));
         }
         if let Some(bad) = text.chars().find(|c| c.is_control() || *c == '~') {
             return Err(format!("a name cannot contain {bad:?}"));

@@ -13,6 +13,7 @@
 //! application's role ([`TestDb::url_as`]); and roles belong to the server, not to the database, so all tests share them.
 
 mod database;
+pub mod random_model;
 mod server;
 mod sweep;
 mod template;
@@ -20,3 +21,7 @@ mod url;
 
 pub use database::TestDb;
 pub use server::admin_url;
+
+/// A query for everything PostgreSQL keeps about the tables of a model, as sorted lines of text: two databases whose lines are the same
+/// have the same tables.
+pub const CATALOGUE: &str = include_str!("catalogue.sql");

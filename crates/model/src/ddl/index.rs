@@ -1,0 +1,125 @@
+//! Unique keys and indexes: always indexes and never constraints, because an index can be built beside running writes.
+
+use crate::{
+    ddl::naming::{self, DEFAULT_PART, derived, list, part, root, shelf},
+    entity::{Entity, Key, Kind},
+    sql::ident,
+};
+
+/// An index on the root, its part on the default partition and one on every shelf.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Index {
+    /// Of the root's; the others have the partition's suffix.
+    pub(crate) name: String,
+    pub(crate) unique: bool,
+    /// After `tenant_id`.
+    pub(crate) fields: Vec<String>,
+}
+
+impl Index {
+    /// All of an entity's: its unique keys, its indexes, and one for each reference that neither leads.
+    pub(crate) fn all(entity: &Entity) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        let uniques = entity.uniques.iter().map(|key| Self::of(entity, key, true));
+        let plain = entity.indexes.iter().map(|key| Self::of(entity, key, false));
+        for index in uniques.chain(plain) {
+            if !all.contains(&index) {
+                all.push(index);
+            }
+        }
+        for field in entity.fields.iter().filter(|field| matches!(field.kind, Kind::Ref(_))) {
+            if !all.iter().any(|index| index.fields[0] == *field.name) {
+                all.push(Self::of(entity, &Key { fields: vec![field.name.clone()] }, false));
+            }
+        }
+        all
+    }
+
+    fn of(entity: &Entity, key: &Key, unique: bool) -> Self {
+        let mut parts = vec![&*entity.name];
+        parts.extend(key.fields.iter().map(|field| &**field));
+        parts.push(if unique { "key" } else { "idx" });
+        Self {
+            name: derived(&parts),
+            unique,
+            fields: key.fields.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// In words, for a step's title.
+    pub(crate) fn title(&self, entity: &str) -> String {
+        let kind = if self.unique { "unique key" } else { "index" };
+        format!("{kind} {entity}({})", self.fields.join(", "))
+    }
+
+    /// Makes it on empty tables: the shelves' parts under their own names first, which the parents then adopt.
+    pub(crate) fn create(&self, entity: &str) -> Vec<String> {
+        let mut statements: Vec<_> = naming::parts()
+            .skip(1)
+            .map(|suffix| self.on(&part(entity, &suffix), Some(&suffix), ""))
+            .collect();
+        statements.push(self.on(&part(entity, DEFAULT_PART), Some(DEFAULT_PART), ""));
+        statements.push(self.on(&root(entity), None, ""));
+        statements
+    }
+
+    /// Builds the shelves' parts beside running writes; each is dropped first, because a build that was interrupted
+    /// leaves an invalid index behind.
+    pub(crate) fn build_leaves(&self, entity: &str) -> Vec<String> {
+        naming::leaves()
+            .flat_map(|suffix| {
+                let leftover = format!(
+                    "drop index concurrently if exists {}",
+                    shelf(&self.part_name(&suffix))
+                );
+                [leftover, self.on(&part(entity, &suffix), Some(&suffix), "concurrently ")]
+            })
+            .collect()
+    }
+
+    /// Makes the parents of parts that are built.
+    pub(crate) fn attach(&self, entity: &str) -> Vec<String> {
+        let default_part = shelf(&self.part_name(DEFAULT_PART));
+        let mut statements = vec![
+            self.on(&format!("only {}", root(entity)), None, ""),
+            self.on(&format!("only {}", part(entity, DEFAULT_PART)), Some(DEFAULT_PART), ""),
+            format!("alter index app.{} attach partition {default_part}", ident(&self.name)),
+        ];
+        statements.extend(naming::leaves().map(|suffix| {
+            format!(
+                "alter index {default_part} attach partition {}",
+                shelf(&self.part_name(&suffix))
+            )
+        }));
+        statements
+    }
+
+    /// Removes it with its parts.
+    pub(crate) fn remove(&self) -> String {
+        format!("drop index app.{}", ident(&self.name))
+    }
+
+    fn on(&self, table: &str, suffix: Option<&str>, concurrently: &str) -> String {
+        let unique = if self.unique { "unique " } else { "" };
+        let name = suffix.map_or_else(|| self.name.clone(), |suffix| self.part_name(suffix));
+        let columns = list(self.fields.iter().map(String::as_str));
+        format!(
+            "create {unique}index {concurrently}{} on {table} (tenant_id, {columns})",
+            ident(&name)
+        )
+    }
+
+    fn part_name(&self, suffix: &str) -> String {
+        format!("{}~{suffix}", self.name)
+    }
+}
+
+/// Renames an index and its parts; a primary key's constraint follows its index.
+pub(crate) fn rename(from: &str, to: &str) -> Vec<String> {
+    let mut statements = vec![format!("alter index app.{} rename to {}", ident(from), ident(to))];
+    statements.extend(naming::parts().map(|suffix| {
+        let (from, to) = (format!("{from}~{suffix}"), format!("{to}~{suffix}"));
+        format!("alter index {} rename to {}", shelf(&from), ident(&to))
+    }));
+    statements
+}

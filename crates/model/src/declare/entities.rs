@@ -1,0 +1,142 @@
+//! The entities: each with its fields, then all of them together.
+
+use super::{
+    codes, cycles,
+    embedder::Embedders,
+    field, keys, names,
+    report::{Report, Span},
+    tree::{Pair, Word},
+    vector,
+    walk::{Found, walk_named},
+};
+use crate::{
+    entity::{Entity, Key},
+    names::Name,
+};
+
+/// Entities of a model.
+pub(super) const ENTITIES_MAX: usize = 500;
+
+/// Fields of an entity. Each may have a hidden column beside its own.
+pub(super) const FIELDS_MAX: usize = 300;
+
+/// PostgreSQL's limit for a table.
+const COLUMNS_MAX: usize = 1600;
+const _: () = assert!(2 * FIELDS_MAX + crate::names::RESERVED_FIELDS.len() <= COLUMNS_MAX);
+
+/// An entity as far as it could be read.
+#[derive(Debug)]
+pub(super) struct Draft<'t> {
+    pub(super) word: &'t Word,
+    pub(super) fields: Vec<field::Draft<'t>>,
+    name: Option<Name>,
+    was: Option<(Name, Span)>,
+    about: Option<String>,
+    uniques: Vec<Key>,
+    indexes: Vec<Key>,
+}
+
+pub(super) fn read(pairs: &[Pair], embedders: &mut Embedders, report: &mut Report) -> Vec<Entity> {
+    let pairs = within(pairs, ENTITIES_MAX, "a model", "entities", report);
+    let all: Vec<&str> = pairs.iter().map(|pair| pair.key.text.as_str()).collect();
+    let drafts: Vec<Draft> =
+        pairs.iter().map(|pair| draft(pair, &all, embedders, report)).collect();
+    let named: Vec<names::Named> = drafts
+        .iter()
+        .map(|draft| names::Named { word: draft.word, was: draft.was.as_ref() })
+        .collect();
+    names::together(&named, "entity", report);
+    cycles::check(&drafts, report);
+    drafts.into_iter().filter_map(finish).collect()
+}
+
+fn draft<'t>(
+    pair: &'t Pair,
+    all: &[&str],
+    embedders: &mut Embedders,
+    report: &mut Report,
+) -> Draft<'t> {
+    let name = names::read(&pair.key, report);
+    let found = walk_named(pair, &super::grammar::ENTITY, report);
+    let mut draft = Draft {
+        word: &pair.key,
+        fields: Vec::new(),
+        name,
+        was: None,
+        about: None,
+        uniques: Vec::new(),
+        indexes: Vec::new(),
+    };
+    if let Some(found) = found {
+        draft.was = names::was(&found, report);
+        draft.about = found.owned("about");
+        draft.fields = fields(pair, &found, all, embedders, report);
+        (draft.uniques, draft.indexes) = keys::read(&found, &draft.fields, report);
+    }
+    draft
+}
+
+fn fields<'t>(
+    entity: &Pair,
+    found: &Found<'t>,
+    all: &[&str],
+    embedders: &mut Embedders,
+    report: &mut Report,
+) -> Vec<field::Draft<'t>> {
+    let pairs = within(found.named("field"), FIELDS_MAX, "an entity", "fields", report);
+    if pairs.is_empty() {
+        report
+            .warn(
+                codes::ENTITY_EMPTY,
+                &entity.key.at,
+                format!("the entity `{}` has no fields", entity.key.text),
+            )
+            .help(format!(
+                "begin a table `[entity.{}.field]` and put fields there",
+                entity.key.text
+            ));
+    }
+    let fields: Vec<field::Draft> =
+        pairs.iter().map(|pair| field::read(pair, all, report)).collect();
+    let named: Vec<names::Named> = fields
+        .iter()
+        .map(|draft| names::Named { word: draft.word, was: draft.was.as_ref() })
+        .collect();
+    names::together(&named, "field", report);
+    vector::check(&fields, embedders, report);
+    fields
+}
+
+/// The first `most` of `pairs`; that there are more is reported once.
+fn within<'t>(
+    pairs: &'t [Pair],
+    most: usize,
+    whole: &str,
+    parts: &str,
+    report: &mut Report,
+) -> &'t [Pair] {
+    let Some(over) = pairs.get(most) else { return pairs };
+    report
+        .error(
+            codes::MODEL_TOO_LARGE,
+            &over.key.at,
+            format!("{whole} has at most {most} {parts}, but here are {}", pairs.len()),
+        )
+        .here("one too many")
+        .help(format!("keep open-ended lists in rows or in a `jsonb`, not in {parts}"));
+    &pairs[..most]
+}
+
+/// The entity, if every part of it is sound.
+fn finish(draft: Draft) -> Option<Entity> {
+    let was = draft.was.map(|(name, _)| name);
+    let fields = draft.fields.into_iter().map(|field| field.field).collect::<Option<Vec<_>>>()?;
+    Some(Entity {
+        name: draft.name?,
+        was,
+        about: draft.about,
+        fields,
+        uniques: draft.uniques,
+        indexes: draft.indexes,
+    })
+}

@@ -1,0 +1,283 @@
+//! The table of everything a model file may say. The reader walks it and the JSON schema is made from it.
+
+use super::kind::TYPES;
+
+/// A table of the file: which keys it has.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// What one is called in a sentence, with an article.
+    pub(super) noun: &'static str,
+    pub(super) about: &'static str,
+    pub(super) keys: &'static [Key],
+    pub(super) variants: Variants,
+}
+
+/// How the kinds of a section are told apart, if it has kinds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Variants {
+    One,
+    /// By which one of these keys it has.
+    Key(&'static [&'static str]),
+    /// By the value of a key.
+    Value(&'static str, &'static [&'static str]),
+}
+
+/// A key and what it takes.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) form: Form,
+    pub(super) about: &'static str,
+    /// The variants it belongs to; none means all.
+    pub(super) fits: &'static [&'static str],
+    pub(super) required: bool,
+}
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Form {
+    /// Any text.
+    Text,
+    /// The name of a type.
+    Type,
+    /// `true` or `false`.
+    Flag,
+    /// An integer between these, inclusive.
+    Count(u32, u32),
+    /// One of these.
+    Choice(&'static [&'static str]),
+    /// An array of texts.
+    Texts,
+    /// An array of arrays of field names.
+    Keys,
+    /// The same, where a single name may stand for an array of one.
+    KeysOrNames,
+    /// A value of the field's type.
+    Constant,
+    /// A table.
+    Section(&'static Section),
+    /// A table of tables, by name.
+    Named(&'static Section),
+    /// Planned; refused by name.
+    NotBuilt,
+}
+
+/// Text search configurations of PostgreSQL 15, the oldest that Freehold runs on.
+pub(super) const LANGUAGES: [&str; 29] = [
+    "simple",
+    "arabic",
+    "armenian",
+    "basque",
+    "catalan",
+    "danish",
+    "dutch",
+    "english",
+    "finnish",
+    "french",
+    "german",
+    "greek",
+    "hindi",
+    "hungarian",
+    "indonesian",
+    "irish",
+    "italian",
+    "lithuanian",
+    "nepali",
+    "norwegian",
+    "portuguese",
+    "romanian",
+    "russian",
+    "serbian",
+    "spanish",
+    "swedish",
+    "tamil",
+    "turkish",
+    "yiddish",
+];
+
+/// Names of all plain types, with a word for each.
+pub(super) fn type_names() -> impl Iterator<Item = &'static str> + Clone {
+    TYPES.iter().map(|(name, _)| *name)
+}
+
+pub(super) static ROOT: Section = Section {
+    noun: "a model file",
+    about: "A Freehold model: what each tenant has rows of.",
+    keys: &[
+        must("model", Form::Section(&MODEL), "What the model is called and what it is about."),
+        key(
+            "embed",
+            Form::Named(&EMBED),
+            "Where embeddings come from, by a name that vector fields use. `lexical` is built in.",
+        ),
+        key(
+            "entity",
+            Form::Named(&ENTITY),
+            "The kinds of things that tenants have rows of; one table each.",
+        ),
+        later("read", "Read models: SQL kept up to date by workers."),
+        later("cache", "Answers kept at the edge."),
+        later("blob", "Where assets are stored."),
+        later("privacy", "Rules for personal data."),
+        later("expire", "Rules that delete by age."),
+    ],
+    variants: Variants::One,
+};
+
+pub(super) static MODEL: Section = Section {
+    noun: "`model`",
+    about: "What the model is called and what it is about.",
+    keys: &[
+        must("name", Form::Text, "What the model is called."),
+        key("about", Form::Text, "What it is about, in your own words."),
+    ],
+    variants: Variants::One,
+};
+
+const HTTP: &[&str] = &["http"];
+const LOCAL: &[&str] = &["local"];
+
+pub(super) static EMBED: Section = Section {
+    noun: "an embedder",
+    about: "An embedder. Which model makes a vector is part of what the vector means: changing it makes every vector anew.",
+    keys: &[
+        must(
+            "provider",
+            Form::Choice(&["lexical", "http", "local"]),
+            "`lexical`: word and character n-grams, built in. `http`: an OpenAI-compatible service. `local`: a model folder on this machine.",
+        ),
+        must("url", Form::Text, "Base URL, such as `https://api.openai.com/v1`; texts are posted to `{url}/embeddings`.").of(HTTP),
+        must("model", Form::Text, "The model's name as the service knows it.").of(HTTP),
+        key("key_file", Form::Text, "A file that holds the service's key, relative to the model file.").of(HTTP),
+        key("timeout", Form::Count(1, 600), "Seconds that one call may take; 30 unless said.").of(HTTP),
+        key("batch", Form::Count(1, 2048), "Texts in one call; 64 unless said.").of(HTTP),
+        must("path", Form::Text, "A folder with `config.json`, `tokenizer.json` and `model.safetensors`, relative to the model file.").of(LOCAL),
+        must("pooling", Form::Choice(&["mean", "cls"]), "How token vectors become one: `mean` for MiniLM and E5, `cls` for BGE.").of(LOCAL),
+    ],
+    variants: Variants::Value("provider", &["lexical", "http", "local"]),
+};
+
+pub(super) static ENTITY: Section = Section {
+    noun: "an entity",
+    about: "One kind of thing that tenants have rows of. Every row also has a tenant and an `id`, without saying so.",
+    keys: &[
+        key("about", Form::Text, "What it is, in your own words."),
+        key(
+            "was",
+            Form::Text,
+            "Its name in the model that is applied now, to rename it and keep its rows.",
+        ),
+        key(
+            "unique",
+            Form::Keys,
+            "Fields that are unique together, within each tenant, such as `[[\"team\", \"handle\"]]`.",
+        ),
+        key(
+            "index",
+            Form::KeysOrNames,
+            "Further indexes, such as `[\"last_seen\", [\"team\", \"last_seen\"]]`. References and unique keys have theirs anyway.",
+        ),
+        key("field", Form::Named(&FIELD), "Its fields, in this order."),
+        later("subject", "Its rows are people whose data can be erased."),
+        later("expire", "Rules that delete its rows by age."),
+    ],
+    variants: Variants::One,
+};
+
+/// The keys that say what a field holds.
+pub(super) const KINDS: [&str; 7] =
+    ["type", "enum", "ref", "vector", "halfvec", "sparsevec", "bit"];
+
+const PLAIN: &[&str] = &["type"];
+const VALUES: &[&str] = &["type", "enum"];
+const KEYED: &[&str] = &["type", "enum", "ref"];
+const REF: &[&str] = &["ref"];
+const NUMBERS: &[&str] = &["vector", "halfvec", "sparsevec"];
+const DENSE: &[&str] = &["vector", "halfvec"];
+const BIT: &[&str] = &["bit"];
+
+pub(super) static FIELD: Section = Section {
+    noun: "a field",
+    about: "A field. Exactly one of `type`, `enum`, `ref`, `vector`, `halfvec`, `sparsevec` and `bit` says what it holds.",
+    keys: &[
+        must("type", Form::Type, "A plain type, or an array of one with `[]`.").of(PLAIN),
+        must("enum", Form::Texts, "The texts it may hold.").of(&["enum"]),
+        must("ref", Form::Text, "The entity that it refers to.").of(REF),
+        must("vector", Form::Count(1, 16_000), "An embedding of so many 4-byte floats.").of(&["vector"]),
+        must("halfvec", Form::Count(1, 16_000), "An embedding of so many 2-byte floats.").of(&["halfvec"]),
+        must("sparsevec", Form::Count(1, 1_000_000_000), "An embedding of so many dimensions, most of them zero.").of(&["sparsevec"]),
+        must("bit", Form::Count(1, 64_000), "An embedding of so many bits.").of(BIT),
+        key("about", Form::Text, "What it is, in your own words."),
+        key("was", Form::Text, "Its name in the model that is applied now, to rename it and keep its values."),
+        key("optional", Form::Flag, "Whether it may be empty; `false` unless said."),
+        key("unique", Form::Flag, "Whether no two rows of a tenant have the same value.").of(KEYED),
+        key("index", Form::Flag, "Whether rows are looked up or sorted by it.").of(KEYED),
+        key("default", Form::Constant, "The value of rows that do not say one; `\"now()\"` for the time of the write, `\"new()\"` for a new uuid.")
+            .of(VALUES),
+        key("min", Form::Constant, "Least value, for numbers, dates and times.").of(PLAIN),
+        key("max", Form::Constant, "Greatest value, for numbers, dates and times.").of(PLAIN),
+        key("min_length", Form::Count(0, 1 << 30), "Least length: characters of a text, bytes of a bytea, elements of an array.").of(PLAIN),
+        key("max_length", Form::Count(0, 1 << 30), "Greatest length, in the same units.").of(PLAIN),
+        key("search", Form::Choice(&LANGUAGES), "Makes the text searchable by words of this language.").of(PLAIN),
+        key(
+            "on_delete",
+            Form::Choice(&["restrict", "cascade", "unlink"]),
+            "When the row it refers to is deleted: refuse that (`restrict`, unless said), delete this row too, or empty the reference.",
+        )
+        .of(REF),
+        key("metric", Form::Choice(&["cosine", "l2", "ip", "l1"]), "How distance is measured; `cosine` unless said.").of(NUMBERS),
+        key("metric", Form::Choice(&["hamming", "jaccard"]), "How distance is measured; `hamming` unless said.").of(BIT),
+        key("of", Form::Texts, "Text fields whose text is embedded when a row is written.").of(DENSE),
+        key("embed", Form::Text, "The embedder, declared under `[embed.…]`; `lexical` unless said.").of(DENSE),
+        key(
+            "when",
+            Form::Choice(&["now", "later"]),
+            "`now` (unless said): in the write's own transaction. `later`: a worker may fill it if the embedder is down.",
+        )
+        .of(DENSE),
+        later("personal", "Personal data, sealed."),
+        later("lookup", "Finding sealed values again by equality."),
+        later("on_erase", "What happens when a person is erased."),
+    ],
+    variants: Variants::Key(&KINDS),
+};
+
+const fn key(name: &'static str, form: Form, about: &'static str) -> Key {
+    Key { name, form, about, fits: &[], required: false }
+}
+
+const fn must(name: &'static str, form: Form, about: &'static str) -> Key {
+    Key { name, form, about, fits: &[], required: true }
+}
+
+const fn later(name: &'static str, about: &'static str) -> Key {
+    Key { name, form: Form::NotBuilt, about, fits: &[], required: false }
+}
+
+impl Key {
+    const fn of(mut self, fits: &'static [&'static str]) -> Self {
+        self.fits = fits;
+        self
+    }
+
+    /// Whether a section of this variant has the key; without one known, any has it.
+    pub(super) fn fits(&self, variant: Option<&str>) -> bool {
+        self.fits.is_empty() || variant.is_none_or(|variant| self.fits.contains(&variant))
+    }
+}
+
+/// What a variant is called in a sentence.
+pub(super) fn variant_noun(variant: &str) -> &'static str {
+    match variant {
+        "type" => "a field of a plain type",
+        "enum" => "an enum",
+        "ref" => "a reference",
+        "vector" => "a `vector`",
+        "halfvec" => "a `halfvec`",
+        "sparsevec" => "a `sparsevec`",
+        "bit" => "a `bit` vector",
+        "lexical" => "the `lexical` provider",
+        "http" => "an `http` provider",
+        _ => "a `local` provider",
+    }
+}

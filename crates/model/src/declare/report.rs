@@ -1,0 +1,164 @@
+//! Where problems are gathered, and the nearest known word to a mistyped one.
+
+use std::ops::Range;
+
+use crate::diagnostic::{Diagnostic, Label};
+
+/// A place in the text, in bytes.
+pub(super) type Span = Range<usize>;
+
+/// The problems found so far.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    errors: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+}
+
+/// A diagnostic that can still be added to.
+pub(super) struct Entry<'r>(&'r mut Diagnostic);
+
+impl Report {
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        at: &Span,
+        message: impl Into<String>,
+    ) -> Entry<'_> {
+        push(&mut self.errors, code, at, message.into())
+    }
+
+    pub(super) fn warn(
+        &mut self,
+        code: &'static str,
+        at: &Span,
+        message: impl Into<String>,
+    ) -> Entry<'_> {
+        push(&mut self.warnings, code, at, message.into())
+    }
+
+    /// The warnings, or the errors if there are any, in the order of the file.
+    pub(super) fn finish(mut self) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+        let place = |d: &Diagnostic| d.labels[0].span.start;
+        self.errors.sort_by_key(place);
+        self.warnings.sort_by_key(place);
+        if self.errors.is_empty() { Ok(self.warnings) } else { Err(self.errors) }
+    }
+}
+
+impl Entry<'_> {
+    /// The mend.
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    /// A few words at the place itself.
+    pub(super) fn here(self, text: impl Into<String>) -> Self {
+        self.0.labels[0].text = text.into();
+        self
+    }
+
+    /// Another place that explains the problem.
+    pub(super) fn also(self, at: &Span, text: impl Into<String>) -> Self {
+        self.0.labels.push(Label { span: at.clone(), text: text.into() });
+        self
+    }
+}
+
+fn push<'r>(
+    list: &'r mut Vec<Diagnostic>,
+    code: &'static str,
+    at: &Span,
+    message: String,
+) -> Entry<'r> {
+    list.push(Diagnostic {
+        code,
+        message,
+        help: None,
+        labels: vec![Label { span: at.clone(), text: String::new() }],
+    });
+    Entry(list.last_mut().expect("one was just pushed"))
+}
+
+/// The word among `known` that `word` was most likely meant to be.
+pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let typed: Vec<char> = word.to_lowercase().chars().take(65).collect();
+    let allowed = (typed.len() / 3).clamp(1, 3);
+    known
+        .into_iter()
+        .filter_map(|candidate| {
+            let other: Vec<char> = candidate.to_lowercase().chars().collect();
+            if typed.len() > 64 || typed.len().abs_diff(other.len()) > allowed {
+                return None;
+            }
+            let far = distance(&typed, &other);
+            (far <= allowed && far < other.len().max(2)).then_some((far, candidate))
+        })
+        .min_by_key(|(far, _)| *far)
+        .map(|(_, candidate)| candidate)
+}
+
+/// "did you mean …", or else the known words in a row.
+pub(super) fn did_you_mean<'k>(
+    word: &str,
+    known: impl IntoIterator<Item = &'k str> + Clone,
+) -> String {
+    match nearest(word, known.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known are {}", listed(known)),
+    }
+}
+
+/// `a`, `b` and `c`; a long list is cut.
+pub(super) fn listed<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
+    const SHOWN: usize = 32;
+    let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    match words.as_slice() {
+        [] => "none".into(),
+        [one] => one.clone(),
+        [..] if words.len() > SHOWN => {
+            format!("{} and {} more", words[..SHOWN].join(", "), words.len() - SHOWN)
+        }
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`.
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let cost = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + cost);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typo_finds_its_word() {
+        let known = ["optional", "on_delete", "unique", "min", "max"];
+        assert_eq!(nearest("optoinal", known), Some("optional"));
+        assert_eq!(nearest("Unique", known), Some("unique"));
+        assert_eq!(nearest("mim", known), Some("min"));
+        assert_eq!(nearest("colour", known), None);
+        assert_eq!(nearest("", known), None);
+    }
+
+    #[test]
+    fn lists_read_like_prose() {
+        assert_eq!(listed([]), "none");
+        assert_eq!(listed(["a"]), "`a`");
+        assert_eq!(listed(["a", "b", "c"]), "`a`, `b` and `c`");
+    }
+}

@@ -1,0 +1,147 @@
+//! Entities that come, stay and go.
+
+use crate::{
+    Model,
+    ddl::{
+        constraint::{self, NAME_PARTS_OF_REFERENCES},
+        index::Index,
+        table::Table,
+    },
+    entity::Entity,
+    plan::{
+        Action, Effect, Target, field,
+        order::{Order, Phase},
+    },
+};
+
+/// An entity of both models, as the planning of its fields sees it.
+pub(crate) struct Kept<'a> {
+    pub(crate) old_model: &'a Model,
+    pub(crate) new_model: &'a Model,
+    pub(crate) old: &'a Entity,
+    pub(crate) new: &'a Entity,
+    pub(crate) before: Table,
+    pub(crate) after: Table,
+    pub(crate) target: Target,
+}
+
+impl Kept<'_> {
+    /// The indexes of both models that `field` is part of. PostgreSQL would rebuild them under names of its own when
+    /// the type changes.
+    pub(crate) fn indexes_with(&self, field: &str) -> impl Iterator<Item = &Index> {
+        let with = self
+            .after
+            .indexes
+            .iter()
+            .filter(move |index| index.fields.iter().any(|name| name == field));
+        with.filter(|index| self.before.indexes.iter().any(|before| before.name == index.name))
+    }
+}
+
+/// Plans everything but renames, which `old` has behind it.
+pub(crate) fn plan(old: &Model, new: &Model, target: Target, order: &mut Order) {
+    for entity in &new.entities {
+        match old.entity(&entity.name) {
+            None => add(entity, order),
+            Some(before) => keep(
+                &Kept {
+                    old_model: old,
+                    new_model: new,
+                    old: before,
+                    new: entity,
+                    before: Table::of(before),
+                    after: Table::of(entity),
+                    target,
+                },
+                order,
+            ),
+        }
+    }
+    remove(old, new, order);
+}
+
+fn add(entity: &Entity, order: &mut Order) {
+    let table = Table::of(entity);
+    order.transaction(
+        Phase::Create,
+        format!("add entity {}", entity.name),
+        Effect::Additive,
+        table.create(),
+    );
+    let mut references: Vec<_> =
+        table.references.iter().map(|reference| reference.add(&table.entity)).collect();
+    if !references.is_empty() {
+        references.push(NAME_PARTS_OF_REFERENCES.into());
+    }
+    let title = format!("add references of {}", entity.name);
+    order.transaction(Phase::Refer, title, Effect::Additive, references);
+}
+
+fn keep(kept: &Kept<'_>, order: &mut Order) {
+    let mut retyped = Vec::new();
+    for new in &kept.new.fields {
+        match kept.old.field(&new.name) {
+            None => field::add(kept, new, order),
+            Some(old) => {
+                retyped.extend(field::change(kept, old, new, order).map(|when| (&*new.name, when)))
+            }
+        }
+    }
+    for old in kept.old.fields.iter().filter(|old| kept.new.field(&old.name).is_none()) {
+        field::remove(kept, old, order);
+    }
+    indexes(kept, &retyped, order);
+}
+
+/// Indexes are told apart by name, which says all about them.
+fn indexes(kept: &Kept<'_>, retyped: &[(&str, Phase)], order: &mut Order) {
+    let entity = &*kept.after.entity;
+    let retyped = |index: &Index, when: &[Phase]| {
+        retyped.iter().any(|(field, phase)| {
+            when.contains(phase) && index.fields.iter().any(|name| name == field)
+        })
+    };
+    let missing =
+        |index: &&Index, there: &[Index]| !there.iter().any(|other| other.name == index.name);
+    for index in kept.after.indexes.iter().filter(|index| missing(index, &kept.before.indexes)) {
+        let phase =
+            if retyped(index, &[Phase::ChangeSource]) { Phase::IndexSource } else { Phase::Index };
+        let title = index.title(entity);
+        let build = Action::Concurrently(index.build_leaves(entity));
+        let step = order.step(phase, format!("build {title}"), Effect::Additive, build);
+        if index.unique {
+            step.note = Some("fails if two rows of a tenant agree in these fields".into());
+        }
+        order.transaction(phase, format!("add {title}"), Effect::Additive, index.attach(entity));
+    }
+    for index in kept.before.indexes.iter().filter(|index| missing(index, &kept.after.indexes)) {
+        let in_the_way = retyped(index, &[Phase::Change, Phase::ChangeSource]);
+        let phase = if in_the_way { Phase::Release } else { Phase::DropIndex };
+        let title = format!("remove {}", index.title(entity));
+        order.transaction(phase, title, Effect::Additive, vec![index.remove()]);
+    }
+}
+
+/// The tables of entities that are no longer declared. The references between them go first.
+fn remove(old: &Model, new: &Model, order: &mut Order) {
+    let leaving: Vec<_> = old
+        .entities
+        .iter()
+        .filter(|entity| new.entity(&entity.name).is_none())
+        .map(Table::of)
+        .collect();
+    for (position, table) in leaving.iter().enumerate() {
+        let mut statements = Vec::new();
+        for other in &leaving[position + 1..] {
+            let to_this =
+                other.references.iter().filter(|reference| reference.target == table.entity);
+            statements.extend(
+                to_this.map(|reference| constraint::remove(&other.entity, &reference.name)),
+            );
+        }
+        statements.extend(table.remove());
+        let flag = format!("drop:{}", table.entity);
+        let title = format!("remove entity {}", table.entity);
+        order.transaction(Phase::DropEntity, title, Effect::Destructive { flag }, statements);
+    }
+}

@@ -1,0 +1,24 @@
+-- What plans stand on: the part of the platform that the tables of a model name.
+do $$ begin
+  if to_regrole('freehold_owner') is null then create role freehold_owner nologin; end if;
+  if to_regrole('freehold_app') is null then create role freehold_app login; end if;
+end $$;
+create schema freehold;
+create schema freehold_ext;
+create schema app authorization freehold_owner;
+create schema freehold_shelf authorization freehold_owner;
+create extension vector schema freehold_ext;
+grant usage on schema freehold_ext, freehold to freehold_owner, freehold_app;
+grant usage on schema app to freehold_app;
+alter default privileges for role freehold_owner revoke execute on functions from public;
+create function freehold.tenant() returns uuid stable language plpgsql as $$
+begin
+  return current_setting('freehold.test_tenant')::uuid;
+end $$;
+create function freehold.uuidv7() returns uuid volatile language sql as 'select gen_random_uuid()';
+create table freehold.embedding_due (tenant_id uuid, entity text, field text);
+create function freehold.embedding_due() returns trigger security definer language plpgsql as $$
+begin
+  insert into freehold.embedding_due values (freehold.tenant(), tg_argv[0], tg_argv[1]);
+  return null;
+end $$;
