@@ -6,6 +6,7 @@
 //! Invariants: no connection leaves this crate; no text but [`freehold_model::Sql`] becomes a statement, except what an
 //! operator types; PostgreSQL's own words stay in the log; a connection whose transaction ended in doubt is closed.
 
+mod apply;
 mod connect;
 mod error;
 mod key;
@@ -20,6 +21,7 @@ mod store;
 mod token;
 mod tx;
 
+pub use apply::{Apply, Filling, Progress, Unfinished};
 pub use error::{Error, Fault};
 pub use key::RootKey;
 pub use operator::{ApiKey, KeyInfo, Operator, Swept, TenantInfo, TenantState};

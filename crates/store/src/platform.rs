@@ -136,9 +136,12 @@ pub(crate) async fn in_gates_name(
     let doing = "working as operator";
     let begun = session.batch("begin; set local role freehold_gate").await;
     begun.map_err(|error| not_operator(doing, error))?;
-    let there = session.select(doing, "select to_regclass('freehold.operator_log') is not null", &[]).await;
+    let there =
+        session.select(doing, "select to_regclass('freehold.operator_log') is not null", &[]).await;
     let rows = match there {
-        Ok(there) if there.first().and_then(|row| row.bool(0)) == Some(true) => session.select(doing, text, params).await,
+        Ok(there) if there.first().and_then(|row| row.bool(0)) == Some(true) => {
+            session.select(doing, text, params).await
+        }
         Ok(_) => Err(not_set_up().into()),
         Err(error) => Err(error),
     };

@@ -6,7 +6,7 @@ use freehold_testkit::TestDb;
 use tokio_postgres::Client;
 
 /// All tests share the server and so the role, whose password comes from the root key.
-pub const ROOT: [u8; 32] = [7; 32];
+pub(crate) const ROOT: [u8; 32] = [7; 32];
 
 const TABLES: &str = "
 begin; set local role freehold_owner;
@@ -41,18 +41,18 @@ grant select, insert, delete on app.person, app.note to freehold_app;
 grant update (handle, age, embedding) on app.person to freehold_app;
 commit";
 
-pub struct House {
-    pub db: TestDb,
-    pub store: Store,
-    pub a: Tenant,
-    pub b: Tenant,
+pub(crate) struct House {
+    pub(crate) db: TestDb,
+    pub(crate) store: Store,
+    pub(crate) a: Tenant,
+    pub(crate) b: Tenant,
 }
 
-pub async fn house() -> House {
+pub(crate) async fn house() -> House {
     house_in(Mode::Seal).await
 }
 
-pub async fn house_in(mode: Mode) -> House {
+pub(crate) async fn house_in(mode: Mode) -> House {
     let db = database(mode).await;
     let store = Store::connect(Config::new(db.url(), RootKey::new(ROOT))).await.unwrap();
     let a = store.tenant_named("a").await.unwrap();
@@ -62,7 +62,7 @@ pub async fn house_in(mode: Mode) -> House {
     House { db, store, a, b }
 }
 
-pub async fn database(mode: Mode) -> TestDb {
+pub(crate) async fn database(mode: Mode) -> TestDb {
     let build = async |url: &str| {
         let mut operator = Operator::open(url, "test").await.unwrap();
         assert_eq!(operator.set_up_in(&RootKey::new(ROOT), Some(mode)).await.unwrap(), mode);
@@ -79,11 +79,11 @@ pub async fn database(mode: Mode) -> TestDb {
 }
 
 impl House {
-    pub async fn operator(&self) -> Operator {
+    pub(crate) async fn operator(&self) -> Operator {
         Operator::open(self.db.url(), "test").await.unwrap()
     }
 
-    pub async fn handles(&self, tenant: &Tenant) -> Vec<String> {
+    pub(crate) async fn handles(&self, tenant: &Tenant) -> Vec<String> {
         let rows = self
             .store
             .run_all(tenant, &sql("select handle from app.person order by handle", &[]))
@@ -93,14 +93,14 @@ impl House {
     }
 
     /// A backend that is logged in as `freehold_app` as far as PostgreSQL's rights go, for SQL of an attacker.
-    pub async fn attacker(&self) -> Client {
+    pub(crate) async fn attacker(&self) -> Client {
         let client = self.db.client().await;
         client.batch_execute("set session authorization freehold_app").await.unwrap();
         client
     }
 
     /// A token made by the key's pads instead of by the code under test.
-    pub async fn token(&self, tenant: &Tenant, forge: Forge<'_>) -> String {
+    pub(crate) async fn token(&self, tenant: &Tenant, forge: Forge<'_>) -> String {
         let body = format!(
             "v1.{:04}.{}.{}.{:010}.{:010}.{:016x}",
             forge.kid,
@@ -118,34 +118,34 @@ impl House {
     }
 }
 
-pub struct Forge<'a> {
-    pub backend: i32,
-    pub life: i64,
-    pub kid: i16,
-    pub login: &'a str,
-    pub database: Option<&'a str>,
+pub(crate) struct Forge<'a> {
+    pub(crate) backend: i32,
+    pub(crate) life: i64,
+    pub(crate) kid: i16,
+    pub(crate) login: &'a str,
+    pub(crate) database: Option<&'a str>,
 }
 
 impl Forge<'_> {
     /// What a genuine token of this backend has.
-    pub fn none(backend: i32) -> Self {
+    pub(crate) fn none(backend: i32) -> Self {
         Self { backend, life: 30, kid: 1, login: "freehold_app", database: None }
     }
 }
 
-pub async fn backend(client: &Client) -> i32 {
+pub(crate) async fn backend(client: &Client) -> i32 {
     client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0)
 }
 
-pub fn sql(text: &str, params: &[&str]) -> Sql {
+pub(crate) fn sql(text: &str, params: &[&str]) -> Sql {
     Sql::any(text, params.iter().map(|param| Some((*param).to_owned())).collect())
 }
 
-pub fn insert(handle: &str) -> Sql {
+pub(crate) fn insert(handle: &str) -> Sql {
     sql("insert into app.person (handle) values ($1) returning id::text", &[handle])
 }
 
-pub fn code<T>(result: Result<T, Error>) -> Code {
+pub(crate) fn code<T>(result: Result<T, Error>) -> Code {
     match result.err().expect("it is refused") {
         Error::Refused(refusal) => refusal.code,
         Error::Violated(violation) => violation.code,
@@ -153,6 +153,6 @@ pub fn code<T>(result: Result<T, Error>) -> Code {
     }
 }
 
-pub fn state(error: &tokio_postgres::Error) -> &str {
+pub(crate) fn state(error: &tokio_postgres::Error) -> &str {
     error.code().expect("PostgreSQL's own refusal").code()
 }
