@@ -27,12 +27,12 @@ email = { type = "text", unique = true }
 age = { type = "integer", optional = true, min = 0 }
 city = { type = "text", optional = true }
 
+[entity.order]
+index = [["total"]]
+
 [entity.order.field]
 customer = { ref = "customer" }
 total = { type = "numeric" }
-
-[[entity.order.index]]
-fields = ["total"]
 "#;
 
 struct Shop {
@@ -252,9 +252,9 @@ async fn a_vector_of_another_dimension_is_filled_by_the_engine() {
             "{FIRST}about = {{ type = \"text\", optional = true }}\nmeaning = {{ vector = {dimensions}, of = [\"about\"] }}\n"
         )
     };
-    shop.go(&with(3), &[]).await.unwrap();
+    shop.go(&with(16), &[]).await.unwrap();
     let mut filled = Vec::new();
-    let wider = with(4);
+    let wider = with(24);
     let stopped = shop.go_filling(&wider, &[], async |filling| {
         filled.push(filling.clone());
         Err(freehold_model::Refusal::new(Code::Embedder, "not now").into())
@@ -262,8 +262,8 @@ async fn a_vector_of_another_dimension_is_filled_by_the_engine() {
     assert_eq!(code(stopped.await), Code::Embedder);
     assert_eq!((filled[0].entity.as_str(), filled[0].field.as_str()), ("customer", "meaning"));
     // Taken up again at the filling itself.
-    shop.go(&with(4), &[]).await.unwrap();
+    shop.go(&with(24), &[]).await.unwrap();
     let text = "select format_type(atttypid, atttypmod) from pg_attribute where attrelid = 'app.customer'::regclass and attname = 'meaning'";
     let row = shop.db.client().await.query_one(text, &[]).await.unwrap();
-    assert_eq!(row.get::<_, &str>(0), "freehold_ext.vector(4)");
+    assert_eq!(row.get::<_, &str>(0), "freehold_ext.vector(24)");
 }
