@@ -6,6 +6,7 @@
 //! Invariants: no connection leaves this crate; no text but [`freehold_model::Sql`] becomes a statement, except what an
 //! operator types; PostgreSQL's own words stay in the log; a connection whose transaction ended in doubt is closed.
 
+mod apply;
 mod connect;
 mod error;
 mod imports;
@@ -22,6 +23,7 @@ mod store;
 mod token;
 mod tx;
 
+pub use apply::{Apply, Filling, Progress, Unfinished};
 pub use error::{Error, Fault};
 pub use imports::ImportMark;
 pub use key::RootKey;

@@ -61,7 +61,9 @@ const LOOK: &str = "select current_setting('server_version_num')::bigint / 10000
     (select default_version::text from pg_available_extensions where name = 'vector'), \
     coalesce((select rolsuper or rolcreaterole from pg_roles where rolname = current_user), false), \
     has_database_privilege(current_database(), 'create'), \
-    current_user::text, to_regclass('freehold.platform_version') is not null, current_database()::text";
+    current_user::text, to_regclass('freehold.platform_version') is not null, current_database()::text, \
+    (select bool_or(rolsuper) from pg_roles where rolname = current_user) \
+      or coalesce((select bool_or(trusted) from pg_available_extension_versions where name = 'vector'), false)";
 
 /// Checks everything that has to be true before [`install`], and says what the server is.
 pub(crate) async fn look(session: &mut Session) -> Result<Server, Error> {
@@ -82,6 +84,11 @@ pub(crate) async fn look(session: &mut Session) -> Result<Server, Error> {
             .hint(format!(
                 "use a superuser, or as one: alter role \"{user}\" createrole; alter database \"{database}\" owner to \"{user}\""
             ))
+            .into());
+    }
+    if row.text(2).is_none() && row.bool(10) != Some(true) {
+        return Err(refuse("only a superuser can install pgvector on this server")
+            .hint("as one, in this database: create schema freehold_ext; grant usage on schema freehold_ext to public; create extension vector schema freehold_ext")
             .into());
     }
     let version = row.text(1).unwrap_or_default().to_owned();
@@ -135,7 +142,15 @@ pub(crate) async fn in_gates_name(
     let doing = "working as operator";
     let begun = session.batch("begin; set local role freehold_gate").await;
     begun.map_err(|error| not_operator(doing, error))?;
-    let rows = session.select(doing, text, params).await;
+    let there =
+        session.select(doing, "select to_regclass('freehold.operator_log') is not null", &[]).await;
+    let rows = match there {
+        Ok(there) if there.first().and_then(|row| row.bool(0)) == Some(true) => {
+            session.select(doing, text, params).await
+        }
+        Ok(_) => Err(not_set_up().into()),
+        Err(error) => Err(error),
+    };
     let ended = session.batch(if rows.is_ok() { "commit" } else { "rollback" }).await;
     let rows = rows?;
     ended.map_err(|error| explain(doing, error))?;
@@ -147,7 +162,7 @@ fn not_operator(doing: &'static str, error: PgError) -> Error {
         Some("42501") => refuse("this user is not an operator of Freehold")
             .hint("use the user that set it up, or: grant freehold_owner, freehold_gate, freehold_app to …")
             .into(),
-        Some("22023") => refuse("Freehold is not set up in this database").hint("freehold apply sets it up").into(),
+        Some("22023") => not_set_up().into(),
         _ => explain(doing, error),
     }
 }
@@ -257,6 +272,10 @@ async fn refuse_strangers(session: &mut Session) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn not_set_up() -> Refusal {
+    refuse("Freehold is not set up in this database").hint("freehold apply sets it up")
 }
 
 fn newer() -> Error {

@@ -1,6 +1,9 @@
 //! What PostgreSQL reports, in Freehold's words. Its own text stays in the log.
 
-use freehold_model::{Code, Refusal};
+use freehold_model::{
+    Code, Model, Refusal,
+    ddl::{self, Violation as Rule},
+};
 use tokio_postgres::error::DbError;
 
 use crate::error::{Error, Fault};
@@ -36,6 +39,64 @@ impl Violation {
         match self.column.as_ref().or(self.constraint.as_ref()) {
             Some(name) => refusal.detail(name.clone()),
             None => refusal,
+        }
+    }
+}
+
+impl Error {
+    /// The same, with a broken rule told in the words of the model.
+    #[must_use]
+    pub fn refine(self, model: &Model) -> Self {
+        match self {
+            Self::Violated(violation) => Self::Refused(violation.refusal_in(model)),
+            other => other,
+        }
+    }
+}
+
+impl Violation {
+    /// The refusal in the words of the model, as far as it knows the rule.
+    #[must_use]
+    pub fn refusal_in(&self, model: &Model) -> Refusal {
+        let Some(rule) = self.constraint.as_ref().and_then(|name| ddl::violation(model, name))
+        else {
+            return self.refusal();
+        };
+        match rule {
+            Rule::PrimaryKey { entity } => {
+                Refusal::new(Code::Conflict, format!("{entity} has a row with this id"))
+                    .detail(format!("{entity}.id"))
+            }
+            Rule::Unique { entity, fields } => {
+                let fields: Vec<&str> = fields.iter().map(|field| field.as_str()).collect();
+                let fields = fields.join(", ");
+                Refusal::new(Code::Conflict, format!("{entity} has a row with the same {fields}"))
+                    .detail(format!("{entity}({fields})"))
+            }
+            Rule::Reference { entity, field, target } => Refusal::new(
+                Code::Reference,
+                format!("{field} refers to a row of {target} that is not there"),
+            )
+            .detail(format!("{entity}.{field}")),
+            Rule::StillReferenced { entity, field, target } => Refusal::new(
+                Code::Reference,
+                format!("the row of {target} cannot go: rows of {entity} refer to it"),
+            )
+            .detail(format!("{entity}.{field}")),
+            Rule::Check { entity, field, what } => {
+                let what_is_wrong = match what {
+                    "min" => "is less than the least value allowed",
+                    "max" => "is more than the greatest value allowed",
+                    "min_length" => "is shorter than allowed",
+                    "max_length" => "is longer than allowed",
+                    "enum" => "is none of the named values",
+                    "required" => "is missing",
+                    _ => "is not allowed",
+                };
+                let code = if what == "required" { Code::Required } else { Code::Check };
+                Refusal::new(code, format!("{field} {what_is_wrong}"))
+                    .detail(format!("{entity}.{field}"))
+            }
         }
     }
 }

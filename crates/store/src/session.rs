@@ -77,11 +77,6 @@ impl Session {
         self.wire.is_some() && !self.in_doubt
     }
 
-    /// Never to be used again.
-    pub(crate) fn condemn(&mut self) {
-        self.in_doubt = true;
-    }
-
     /// What stops a statement that nobody waits for any more.
     pub(crate) fn cancellation(&self) -> Option<tokio_postgres::CancelToken> {
         (self.in_doubt && self.wire.is_some()).then(|| self.client.cancel_token())
@@ -185,6 +180,17 @@ impl Session {
         drive(wire, in_doubt, rows(client, &statement, params))
             .await
             .map_err(|error| explain(doing, error))
+    }
+}
+
+// The wire ends in order, once the client is gone; unless the server does not answer.
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(wire) = self.wire.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(tokio::time::timeout(Duration::from_secs(5), wire));
+        }
     }
 }
 

@@ -11,8 +11,14 @@ create schema if not exists freehold authorization freehold_gate;
 create schema if not exists app authorization freehold_owner;
 create schema if not exists freehold_shelf authorization freehold_owner;
 create extension if not exists vector schema freehold_ext;
-revoke all on schema freehold, app, freehold_shelf, freehold_ext from public;
-grant usage on schema freehold_ext to freehold_owner, freehold_app;
+revoke all on schema freehold, app, freehold_shelf from public;
+-- pgvector's schema may be a superuser's, who then has granted its use to everybody.
+do $$
+begin
+  if not has_schema_privilege('freehold_owner', 'freehold_ext', 'usage') or not has_schema_privilege('freehold_app', 'freehold_ext', 'usage') then
+    grant usage on schema freehold_ext to freehold_owner, freehold_app;
+  end if;
+end $$;
 grant usage on schema freehold to freehold_owner, freehold_app;
 grant usage on schema app to freehold_app;
 
