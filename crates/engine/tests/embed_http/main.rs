@@ -53,8 +53,10 @@ async fn few_calls_are_under_way_at_a_time() {
 
 #[tokio::test]
 async fn waits_as_long_as_a_busy_server_asks() {
-    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3));
-    for (wait, least) in [("1".to_string(), 1000), (date, 1500)] {
+    let date = || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3));
+    let seconds = || "1".to_string();
+    for (wait, least) in [(seconds as fn() -> String, 1000), (date, 1500)] {
+        let wait = wait();
         let busy = Does::Answers(429, format!("retry-after: {wait}\r\n"), "{}".into());
         let server = Server::that([busy, Does::Well(4)]).await;
         Far::of(&server).embed(4, &["text".into()]).await.unwrap();
