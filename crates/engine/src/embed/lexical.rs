@@ -2,7 +2,11 @@
 //! not meaning: `car` and `automobile` are strangers to it, `color` and `colours` are relatives.
 //!
 //! The same text gives the same bits on every platform: only integer arithmetic and operations that IEEE 754 rounds
-//! exactly. The weights below were chosen by measurement, see `docs/` of each constant.
+//! exactly, so it stays the same as long as [`VERSION`] does.
+//!
+//! The weights were chosen by measurement on the commits of 22 projects and measured again on those of 22 others, at 384
+//! dimensions: of a commit's ten nearest of its project, 31 % are also all-MiniLM-L6-v2's (plain hashed words: 22 %), 36 %
+//! touch a file it touches (30 %; MiniLM: 39 %); a body is among the ten nearest of its subject in 70 % of cases (56 %).
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -107,7 +111,7 @@ struct Words {
 impl Words {
     fn of(text: &str) -> Self {
         let mut words = Self { chars: vec![' '], upper: vec![false], words: Vec::new() };
-        words.read(text.nfkd().filter(|c| !('\u{300}'..='\u{36f}').contains(c)), |c| {
+        words.read(text.nfkd().filter(|&c| !is_accent(c)), |c| {
             c.is_alphanumeric() || is_combining_mark(c)
         });
         if words.words.is_empty() {
@@ -184,6 +188,11 @@ impl Words {
             }
         }
     }
+}
+
+/// What NFKD leaves behind a letter of Latin, Greek, Cyrillic or kana.
+fn is_accent(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{3099}' | '\u{309a}')
 }
 
 /// Whether a character is a word by itself: Chinese and Japanese are written without spaces.

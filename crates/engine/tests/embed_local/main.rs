@@ -1,5 +1,7 @@
 //! Local models: the mathematics against an independent forward pass, and folders that are not as they should be.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 mod tiny;
 
 use std::collections::BTreeMap;
@@ -29,7 +31,8 @@ async fn agrees_with_plain_loops_however_the_weights_are_stored() {
         name.replace("LayerNorm.weight", "LayerNorm.gamma")
             .replace("LayerNorm.bias", "LayerNorm.beta")
     };
-    let ways: [(&str, &dyn Fn(&str) -> String); 5] =
+    type Rename<'a> = &'a dyn Fn(&str) -> String;
+    let ways: [(&str, Rename<'_>); 5] =
         [("F32", &plain), ("F16", &plain), ("BF16", &plain), ("F32", &nested), ("F32", &old)];
     for (dtype, rename) in ways {
         let folder = tempfile::tempdir().unwrap();
