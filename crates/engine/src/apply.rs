@@ -2,14 +2,14 @@
 //!
 //! read → the recorded model → plan → (print) → run the steps → record. What is printed is what runs.
 
-use std::path::Path;
+use std::{path::Path, sync::{Mutex, PoisonError}};
 
 use freehold_model::{
     Model, declare,
     diagnostic::Diagnostic,
     plan::{self, Plan, Target},
 };
-use freehold_store::{Operator, Store};
+use freehold_store::{Apply, Filling, Operator, Progress as Step, Store};
 
 use crate::{
     Engine, Snapshot,
@@ -87,20 +87,31 @@ pub async fn apply(
     let embedders = Embedders::new(&proposal.model, base_dir)?;
     let snapshot = Snapshot { version: proposal.from_version, model: proposal.model.clone(), embedders };
     let engine = Engine::with_snapshot(store.clone(), base_dir.to_owned(), snapshot);
-    let mut run = operator.begin_apply(&proposal.plan, &proposal.text, proposal.from_version, allow).await?;
-    let steps = proposal.plan.steps.len();
-    while let Some((number, step)) = run.next_step() {
-        progress(Progress::Step(number, steps, step.title.clone()));
-        if let plan::Action::Fill { entity, field, column } = &step.action {
-            for tenant in run.tenants().await? {
-                let snapshot = engine.snapshot();
-                let mut heard = |rows| progress(Progress::Filled(rows));
-                engine.fill_column(&snapshot, &tenant, (entity, field), Some(column), &mut heard).await?;
-            }
+    let tenants = operator.active_tenants().await?;
+    let wanted = Apply {
+        plan: &proposal.plan,
+        from_version: proposal.from_version,
+        model: &proposal.model,
+        text: &proposal.text,
+        allowed: allow,
+    };
+    let heard = Mutex::new(progress);
+    let tell = |progress| (heard.lock().unwrap_or_else(PoisonError::into_inner))(progress);
+    let fill = async |filling: &Filling| {
+        let names = (&*filling.entity, &*filling.field);
+        for tenant in &tenants {
+            let mut filled = |rows| tell(Progress::Filled(rows));
+            engine.fill_column(&engine.snapshot(), tenant, names, Some(&filling.column), &mut filled).await?;
         }
-        run.step(&mut |attempt| progress(Progress::Waiting(attempt))).await?;
-    }
-    run.finish().await
+        Ok(())
+    };
+    let step = |step: Step<'_>| {
+        tell(match step.tries {
+            0 => Progress::Step(step.number, step.total, step.step.title.clone()),
+            tries => Progress::Waiting(tries),
+        });
+    };
+    operator.apply(wanted, fill, step).await
 }
 
 fn all(refusals: &[Refusal]) -> Error {

@@ -29,10 +29,6 @@ impl Database {
         }
     }
 
-    pub(crate) fn is_local(&self) -> bool {
-        matches!(self, Self::Local { .. })
-    }
-
     /// A program of the local server, such as pgbench, or the machine's of that name.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         match self {

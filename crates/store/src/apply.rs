@@ -166,7 +166,7 @@ impl Operator {
             }
             return Err(conflict("another apply was interrupted and has to be finished first")
                 .detail(format!("{} of {} steps are done", run.done, run.total))
-                .hint("apply the model file it was begun with again")
+                .hint("finish it with `freehold apply --resume`, then apply this one")
                 .into());
         }
         if current != wanted.from_version {
@@ -274,6 +274,14 @@ impl Operator {
     }
 
     async fn finish(&mut self, wanted: &Apply<'_>, checksum: &str) -> Result<i64, Error> {
+        // What a fill left empty, because its tenant was suspended or its row changed meanwhile, is for the workers.
+        let note = "insert into freehold.embedding_due (tenant_id, entity, field) select id, $1, $2 from freehold.tenant \
+                    on conflict do nothing";
+        for step in &wanted.plan.steps {
+            if let Action::Fill { entity, field, .. } = &step.action {
+                self.as_gate(note, &[Some(entity), Some(field)]).await?;
+            }
+        }
         let text = "with ended as (delete from freehold.apply_run) \
                     insert into freehold.model_version (text, checksum) values ($1, $2) returning version";
         let rows =

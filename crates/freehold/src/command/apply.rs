@@ -32,11 +32,12 @@ pub(super) async fn apply(config: &Config, allow: &[String], resume: bool) -> Re
         return apply_text(config, &Site::open(config).await?, text, allow).await;
     }
     let site = Site::open(config).await?;
-    let Some(text) = site.prepared("apply").await?.interrupted_apply().await? else {
+    let Some(unfinished) = site.prepared("apply").await?.unfinished_apply().await? else {
         output::note("no apply was interrupted");
         return Ok(());
     };
-    apply_text(config, &site, text, allow).await
+    output::note(format!("going on after {} of {} steps", unfinished.done, unfinished.total));
+    apply_text(config, &site, unfinished.text, allow).await
 }
 
 /// Applies a model's text, showing each step.

@@ -1,12 +1,10 @@
 //! The one door that is not a tenant's: setting up, tenants, keys, the model. Whoever opens it says why, and that is kept.
 
-mod apply;
 mod keys;
 mod tenants;
 
 use std::time::Duration;
 
-pub use apply::ApplyRun;
 pub use keys::{ApiKey, KeyInfo};
 pub use tenants::{Swept, TenantInfo, TenantState};
 

@@ -7,6 +7,8 @@ use super::Operator;
 use crate::{
     error::{Error, Fault},
     refusal::explain,
+    row::Row,
+    store::Tenant,
 };
 
 /// Rows deleted in one transaction.
@@ -97,6 +99,17 @@ impl Operator {
             created_at: row.text(2).unwrap_or_default().to_owned(),
         });
         Ok(tenants.collect())
+    }
+
+    /// Every tenant that can be worked in.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn active_tenants(&mut self) -> Result<Vec<Tenant>, Error> {
+        let text = "select id::text, name from freehold.tenant where state = 'active' order by id";
+        let rows = self.as_gate(text, &[]).await?;
+        let tenant = |row: &Row| Some(Tenant::new(row.text(0)?.parse().ok()?, row.text(1)?.to_owned()));
+        Ok(rows.iter().filter_map(tenant).collect())
     }
 
     /// Lets the tenant begin no more transactions.
