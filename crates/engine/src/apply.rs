@@ -2,7 +2,10 @@
 //!
 //! read → the recorded model → plan → (print) → run the steps → record. What is printed is what runs.
 
-use std::{path::Path, sync::{Mutex, PoisonError}};
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use freehold_model::{
     Model, declare,
@@ -58,16 +61,20 @@ pub async fn propose(operator: &mut Operator, text: String) -> Result<Proposal, 
     let model = match declare::read(&text) {
         Ok(checked) => checked.model,
         Err(problems) => {
-            return Err(Refusal::new(Code::Model, format!("the model file has {} problems", problems.len()))
-                .hint("`freehold check` shows them")
-                .into());
+            return Err(Refusal::new(
+                Code::Model,
+                format!("the model file has {} problems", problems.len()),
+            )
+            .hint("`freehold check` shows them")
+            .into());
         }
     };
     let (from_version, old) = match operator.current_model().await? {
         Some((version, text)) => (version, recorded(&text)?),
         None => (0, Model::default()),
     };
-    let plan = plan::plan(&old, &model, Target { major: operator.check_server().await?.major }).map_err(|refusals| all(&refusals))?;
+    let plan = plan::plan(&old, &model, Target { major: operator.check_server().await?.major })
+        .map_err(|refusals| all(&refusals))?;
     Ok(Proposal { text, model, plan, from_version })
 }
 
@@ -85,7 +92,8 @@ pub async fn apply(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<i64, Error> {
     let embedders = Embedders::new(&proposal.model, base_dir)?;
-    let snapshot = Snapshot { version: proposal.from_version, model: proposal.model.clone(), embedders };
+    let snapshot =
+        Snapshot { version: proposal.from_version, model: proposal.model.clone(), embedders };
     let engine = Engine::with_snapshot(store.clone(), base_dir.to_owned(), snapshot);
     let tenants = operator.active_tenants().await?;
     let wanted = Apply {
@@ -101,7 +109,9 @@ pub async fn apply(
         let names = (&*filling.entity, &*filling.field);
         for tenant in &tenants {
             let mut filled = |rows| tell(Progress::Filled(rows));
-            engine.fill_column(&engine.snapshot(), tenant, names, Some(&filling.column), &mut filled).await?;
+            engine
+                .fill_column(&engine.snapshot(), tenant, names, Some(&filling.column), &mut filled)
+                .await?;
         }
         Ok(())
     };

@@ -58,14 +58,22 @@ impl Engine {
             let row = self.store.run(tenant, &page).await?;
             let lines = row.text(0).unwrap_or_default();
             match &mut csv {
-                None if export.vectors.is_none() => export.output.write_all(lines.as_bytes()).map_err(|e| unwritable(&e))?,
+                None if export.vectors.is_none() => {
+                    export.output.write_all(lines.as_bytes()).map_err(|e| unwritable(&e))?
+                }
                 builder => {
                     let mut objects = objects_of_lines(lines);
                     if let Some((field, file, precision)) = &mut export.vectors {
                         take_vectors(&mut objects, field, *file, *precision)?;
                     }
                     match builder {
-                        Some(builder) => write_csv(builder, (&entity, &titles), &objects, export.output, std::mem::take(&mut head))?,
+                        Some(builder) => write_csv(
+                            builder,
+                            (&entity, &titles),
+                            &objects,
+                            export.output,
+                            std::mem::take(&mut head),
+                        )?,
                         None => write_lines(&objects, export.output)?,
                     }
                 }
@@ -91,14 +99,25 @@ impl Engine {
 fn check_vectors(entity: &Entity, export: &Export<'_>) -> Result<(), Refusal> {
     let Some((name, ..)) = &export.vectors else { return Ok(()) };
     match entity.field(name).map(|field| &field.kind) {
-        Some(Kind::Vector(vector)) if matches!(vector.form, VectorForm::Vector | VectorForm::Halfvec) => Ok(()),
-        _ => Err(Refusal::new(Code::NoSuchField, format!("{} has no dense vector field {name}", entity.name))),
+        Some(Kind::Vector(vector))
+            if matches!(vector.form, VectorForm::Vector | VectorForm::Halfvec) =>
+        {
+            Ok(())
+        }
+        _ => Err(Refusal::new(
+            Code::NoSuchField,
+            format!("{} has no dense vector field {name}", entity.name),
+        )),
     }
 }
 
 fn titles(entity: &Entity, without: Option<&str>) -> Vec<String> {
     let fields = entity.fields.iter().map(|field| field.name.to_string());
-    ["id".to_owned()].into_iter().chain(fields).filter(|name| Some(name.as_str()) != without).collect()
+    ["id".to_owned()]
+        .into_iter()
+        .chain(fields)
+        .filter(|name| Some(name.as_str()) != without)
+        .collect()
 }
 
 /// Moves a field's vectors out of the rows into the raw file.
@@ -112,8 +131,11 @@ fn take_vectors(
     for row in rows {
         let Some(Value::Array(numbers)) = row.shift_remove(field) else {
             let id = row.get("id").and_then(Value::as_str).unwrap_or_default();
-            return Err(Refusal::new(Code::Import, format!("row {id} has no {field}, and a raw file cannot skip one"))
-                .hint("wait until vectors that are due are filled, or export them with the rows"));
+            return Err(Refusal::new(
+                Code::Import,
+                format!("row {id} has no {field}, and a raw file cannot skip one"),
+            )
+            .hint("wait until vectors that are due are filled, or export them with the rows"));
         };
         for number in numbers.iter().map(|number| number.as_f64().unwrap_or(f64::NAN)) {
             match precision {
@@ -125,7 +147,10 @@ fn take_vectors(
     file.write_all(&bytes).map_err(|error| unwritable(&error))
 }
 
-fn write_lines(rows: &[Map<String, Value>], output: &mut (dyn Write + Send)) -> Result<(), Refusal> {
+fn write_lines(
+    rows: &[Map<String, Value>],
+    output: &mut (dyn Write + Send),
+) -> Result<(), Refusal> {
     for row in rows {
         serde_json::to_writer(&mut *output, row).map_err(|error| unwritable(&error.into()))?;
         output.write_all(b"\n").map_err(|error| unwritable(&error))?;
@@ -146,10 +171,14 @@ fn write_csv(
         writer.write_record(titles).map_err(unwritable)?;
     }
     for row in rows {
-        writer.write_record(titles.iter().map(|title| {
-            // Null and the empty text are the same empty cell: CSV cannot tell them apart, JSON lines can.
-            row.get(title).and_then(|value| mutate::value_text(entity, title, value)).unwrap_or_default()
-        })).map_err(unwritable)?;
+        writer
+            .write_record(titles.iter().map(|title| {
+                // Null and the empty text are the same empty cell: CSV cannot tell them apart, JSON lines can.
+                row.get(title)
+                    .and_then(|value| mutate::value_text(entity, title, value))
+                    .unwrap_or_default()
+            }))
+            .map_err(unwritable)?;
     }
     writer.flush().map_err(|error| unwritable(error.into()))
 }

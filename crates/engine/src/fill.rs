@@ -62,7 +62,10 @@ impl Engine {
         for due in self.store.due().await? {
             // The notes are read before the rows and cleared after: one made meanwhile, or a death, leaves it due.
             let notes = self.store.due_notes(&due).await?;
-            match self.fill_column(&snapshot, &due.tenant, (&due.entity, &due.field), None, &mut |_| {}).await {
+            match self
+                .fill_column(&snapshot, &due.tenant, (&due.entity, &due.field), None, &mut |_| {})
+                .await
+            {
                 Ok(rows) => {
                     filled += rows;
                     self.store.clear_due(&due, &notes).await?;
@@ -95,17 +98,28 @@ impl Engine {
         let next = column.is_some_and(|column| column != field);
         let (mut filled, mut after) = (0, None::<String>);
         loop {
-            let page = mutate::unfilled(&snapshot.model, entity, field, next, after.as_deref(), PAGE_ROWS)?;
+            let page = mutate::unfilled(
+                &snapshot.model,
+                entity,
+                field,
+                next,
+                after.as_deref(),
+                PAGE_ROWS,
+            )?;
             let rows = objects(self.store.run(tenant, &page).await?.text(0));
-            let Some(last) = rows.last().and_then(|row| row.get("id")?.as_str()) else { return Ok(filled) };
+            let Some(last) = rows.last().and_then(|row| row.get("id")?.as_str()) else {
+                return Ok(filled);
+            };
             after = Some(last.to_owned());
             let (rows, texts): (Vec<&Map<String, Value>>, Vec<String>) =
                 rows.iter().filter_map(|row| Some((row, source_text(vector, row)?))).unzip();
             if texts.is_empty() {
                 continue;
             }
-            let vectors = snapshot.embedders.embed(&vector.embedder, vector.dimensions, &texts).await?;
-            let rows: Vec<Filling<'_>> = rows.into_iter().zip(&vectors).filter_map(filling).collect();
+            let vectors =
+                snapshot.embedders.embed(&vector.embedder, vector.dimensions, &texts).await?;
+            let rows: Vec<Filling<'_>> =
+                rows.into_iter().zip(&vectors).filter_map(filling).collect();
             let fill = mutate::fill_vectors(&snapshot.model, entity, field, next, &rows)?;
             let stored = count(self.store.run(tenant, &fill).await?.int(1));
             filled += stored;
@@ -115,5 +129,9 @@ impl Engine {
 }
 
 fn filling<'a>((row, vector): (&'a Map<String, Value>, &'a Vec<f32>)) -> Option<Filling<'a>> {
-    Some(Filling { id: row.get("id")?.as_str()?, vector, stamp: Some(row.get("~stamp")?.as_str()?) })
+    Some(Filling {
+        id: row.get("id")?.as_str()?,
+        vector,
+        stamp: Some(row.get("~stamp")?.as_str()?),
+    })
 }

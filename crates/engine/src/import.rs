@@ -17,13 +17,13 @@ use freehold_model::{
 use freehold_store::{Column, ImportMark, Tenant};
 use tokio::sync::mpsc;
 
-pub use self::{
-    source::{Format, LINE_BYTES_MAX, SourceRow},
-    vectors::{Precision, VectorFile},
-};
 use self::{
     batch::{Batch, Row, Shape},
     source::Source,
+};
+pub use self::{
+    source::{Format, LINE_BYTES_MAX, SourceRow},
+    vectors::{Precision, VectorFile},
 };
 use crate::{
     Engine, Snapshot,
@@ -116,7 +116,11 @@ impl Engine {
         heard: &mut (dyn FnMut(Heard) + Send),
     ) -> Result<Imported, Error> {
         let snapshot = self.snapshot();
-        let entity = snapshot.model.entity(&import.entity).cloned().ok_or_else(|| no_such_entity(&snapshot, &import.entity))?;
+        let entity = snapshot
+            .model
+            .entity(&import.entity)
+            .cloned()
+            .ok_or_else(|| no_such_entity(&snapshot, &import.entity))?;
         let mut loading = Loading {
             engine: self,
             tenant,
@@ -133,7 +137,11 @@ impl Engine {
         if mark.rows > 0 {
             (loading.heard)(Heard::Resumed(mark.rows));
         }
-        let shape = Shape::new(&snapshot.model, &entity, import.vectors.as_ref().map(|(field, _)| field.as_str()))?;
+        let shape = Shape::new(
+            &snapshot.model,
+            &entity,
+            import.vectors.as_ref().map(|(field, _)| field.as_str()),
+        )?;
         let (read, to_embed) = mpsc::channel(STAGE_BATCHES);
         let (embedded, to_load) = mpsc::channel(STAGE_BATCHES);
         let reader = tokio::task::spawn_blocking(move || read_batches(import, &shape, mark, &read));
@@ -149,7 +157,12 @@ impl Engine {
 }
 
 /// First stage: rows of the file, checked, in batches. Ends early if nobody listens any more.
-fn read_batches(import: Import, shape: &Shape, mark: ImportMark, batches: &mpsc::Sender<Batch>) -> Result<(), Refusal> {
+fn read_batches(
+    import: Import,
+    shape: &Shape,
+    mark: ImportMark,
+    batches: &mpsc::Sender<Batch>,
+) -> Result<(), Refusal> {
     let mut source = Source::open(import.input, import.format)?;
     let mut vectors = import.vectors.map(|(_, file)| file);
     pass_over(&mut source, mark)?;
@@ -173,7 +186,10 @@ fn read_batches(import: Import, shape: &Shape, mark: ImportMark, batches: &mpsc:
     if let Some(file) = &mut vectors
         && file.next_vector()?.is_some()
     {
-        return Err(Refusal::new(Code::Import, "the vector file holds more vectors than the file has rows"));
+        return Err(Refusal::new(
+            Code::Import,
+            "the vector file holds more vectors than the file has rows",
+        ));
     }
     batch.digest = source.digest();
     if !batch.rows.is_empty() {
@@ -205,7 +221,11 @@ async fn embed_batches(
     embedded: mpsc::Sender<Batch>,
 ) -> Result<(), Error> {
     while let Some(mut batch) = batches.recv().await {
-        for field in entity.fields.iter().filter(|field| vector(&snapshot.model, &entity.name, &field.name).is_some()) {
+        for field in entity
+            .fields
+            .iter()
+            .filter(|field| vector(&snapshot.model, &entity.name, &field.name).is_some())
+        {
             let Some(vector) = vector(&snapshot.model, &entity.name, &field.name) else { continue };
             let (places, texts) = batch.texts(&field.name, |row| source_text(vector, row));
             if texts.is_empty() {
@@ -213,7 +233,8 @@ async fn embed_batches(
             }
             match snapshot.embedders.embed(&vector.embedder, vector.dimensions, &texts).await {
                 Ok(vectors) => batch.put_vectors(&field.name, &places, vectors),
-                Err(EmbedError::Unavailable { .. }) if vector.when == freehold_model::entity::When::Later => {}
+                Err(EmbedError::Unavailable { .. })
+                    if vector.when == freehold_model::entity::When::Later => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -249,7 +270,9 @@ impl Loading<'_> {
 
     async fn done(&self) -> Result<(), Error> {
         match &self.source {
-            Some(source) => self.engine.store.forget_import(self.tenant, &self.entity.name, source).await,
+            Some(source) => {
+                self.engine.store.forget_import(self.tenant, &self.entity.name, source).await
+            }
             None => Ok(()),
         }
     }
@@ -300,9 +323,13 @@ impl Loading<'_> {
             let names: Vec<&str> = columns.iter().map(String::as_str).collect();
             let conflict = self.upsert.clone().map(|fields| (Some(fields), Resolution::Merge));
             let load = mutate::load(&self.snapshot.model, &self.entity.name, &names, conflict)?;
-            let arrays = names.iter().zip(load.columns()).map(|(name, sent)| batch::array(self.entity, name, *sent, &rows));
+            let arrays = names
+                .iter()
+                .zip(load.columns())
+                .map(|(name, sent)| batch::array(self.entity, name, *sent, &rows));
             let arrays: Vec<Column> = arrays.collect();
-            loaded += tx.load(load.sql(), &arrays).await.map_err(|error| self.snapshot.refine(error))?;
+            loaded +=
+                tx.load(load.sql(), &arrays).await.map_err(|error| self.snapshot.refine(error))?;
         }
         if let (Some(source), Some(digest)) = (&self.source, mark) {
             let last = rows.last().map_or(0, |row| row.number);
@@ -321,8 +348,12 @@ impl Loading<'_> {
         }
         let mut refusal = bad.refusal;
         let place = format!("line {}", bad.line);
-        refusal.detail = Some(refusal.detail.map_or(place.clone(), |detail| format!("{place}: {detail}")));
-        refusal.hint.get_or_insert_with(|| "mend the line and import again: it goes on there; --skip-bad leaves bad rows out".into());
+        refusal.detail =
+            Some(refusal.detail.map_or(place.clone(), |detail| format!("{place}: {detail}")));
+        refusal.hint.get_or_insert_with(|| {
+            "mend the line and import again: it goes on there; --skip-bad leaves bad rows out"
+                .into()
+        });
         Err(refusal.into())
     }
 }
@@ -331,16 +362,27 @@ impl Loading<'_> {
 fn is_of_a_row(refusal: &Refusal) -> bool {
     !matches!(
         refusal.code,
-        Code::NoSuchEntity | Code::NoSuchField | Code::Syntax | Code::TenantSuspended | Code::NoSuchTenant | Code::Forbidden
-            | Code::TooSlow | Code::TryAgain | Code::Server | Code::Embedder
+        Code::NoSuchEntity
+            | Code::NoSuchField
+            | Code::Syntax
+            | Code::TenantSuspended
+            | Code::NoSuchTenant
+            | Code::Forbidden
+            | Code::TooSlow
+            | Code::TryAgain
+            | Code::Server
+            | Code::Embedder
     )
 }
 
 fn no_such_entity(snapshot: &Snapshot, name: &str) -> Refusal {
-    let names: Vec<&str> = snapshot.model.entities().iter().map(|entity| entity.name.as_str()).collect();
-    Refusal::new(Code::NoSuchEntity, format!("there is no entity {name}")).hint(format!("there are {}", names.join(", ")))
+    let names: Vec<&str> =
+        snapshot.model.entities().iter().map(|entity| entity.name.as_str()).collect();
+    Refusal::new(Code::NoSuchEntity, format!("there is no entity {name}"))
+        .hint(format!("there are {}", names.join(", ")))
 }
 
 fn fewer_vectors(line: u64) -> Refusal {
-    Refusal::new(Code::Import, "the vector file holds fewer vectors than the file has rows").detail(format!("none for line {line}"))
+    Refusal::new(Code::Import, "the vector file holds fewer vectors than the file has rows")
+        .detail(format!("none for line {line}"))
 }

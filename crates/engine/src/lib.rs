@@ -22,7 +22,9 @@ pub mod read;
 pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
-pub use freehold_store::{Config as StoreConfig, Operator, RootKey, Store, Tenant, Work, Yardstick};
+pub use freehold_store::{
+    Config as StoreConfig, Operator, RootKey, Store, Tenant, Work, Yardstick,
+};
 
 use embed::Embedders;
 
@@ -56,12 +58,22 @@ impl Engine {
     /// If the database cannot be reached, or holds a model this version cannot read.
     pub async fn open(store: Store, base_dir: PathBuf) -> Result<Self, Error> {
         let snapshot = load(&store, &base_dir).await?;
-        Ok(Self { store, limits: Limits::default(), base_dir, snapshot: Arc::new(RwLock::new(Arc::new(snapshot))) })
+        Ok(Self {
+            store,
+            limits: Limits::default(),
+            base_dir,
+            snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
+        })
     }
 
     /// An engine whose model is not the recorded one: that of an apply under way.
     pub(crate) fn with_snapshot(store: Store, base_dir: PathBuf, snapshot: Snapshot) -> Self {
-        Self { store, limits: Limits::default(), base_dir, snapshot: Arc::new(RwLock::new(Arc::new(snapshot))) }
+        Self {
+            store,
+            limits: Limits::default(),
+            base_dir,
+            snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
+        }
     }
 
     /// The store underneath, for benchmarks that measure it.
@@ -104,7 +116,11 @@ impl Engine {
     ///
     /// # Errors
     /// What PostgreSQL says of it: whoever types SQL wants to see that.
-    pub async fn raw_sql(&self, tenant: &Tenant, text: &str) -> Result<Vec<freehold_store::Table>, Error> {
+    pub async fn raw_sql(
+        &self,
+        tenant: &Tenant,
+        text: &str,
+    ) -> Result<Vec<freehold_store::Table>, Error> {
         self.store.raw(tenant, text).await
     }
 
@@ -154,9 +170,12 @@ async fn load(store: &Store, base_dir: &std::path::Path) -> Result<Snapshot, Err
 pub(crate) fn recorded(text: &str) -> Result<Model, Error> {
     match declare::read(text) {
         Ok(checked) => Ok(checked.model),
-        Err(problems) => Err(Refusal::new(Code::Model, "the applied model cannot be read by this version of Freehold")
-            .detail(problems.first().map_or_else(String::new, |problem| problem.message.clone()))
-            .hint("use the version that applied it, or a newer one")
-            .into()),
+        Err(problems) => Err(Refusal::new(
+            Code::Model,
+            "the applied model cannot be read by this version of Freehold",
+        )
+        .detail(problems.first().map_or_else(String::new, |problem| problem.message.clone()))
+        .hint("use the version that applied it, or a newer one")
+        .into()),
     }
 }

@@ -46,7 +46,11 @@ impl Engine {
             query.count_exact();
         }
         embed_questions(&snapshot, &mut query).await?;
-        let row = self.store.run(tenant, &query.render()).await.map_err(|error| snapshot.refine(error))?;
+        let row = self
+            .store
+            .run(tenant, &query.render())
+            .await
+            .map_err(|error| snapshot.refine(error))?;
         if row.bool(3) == Some(false) {
             return Err(missing_anchor().into());
         }
@@ -69,7 +73,9 @@ async fn embed_questions(snapshot: &Snapshot, query: &mut Query) -> Result<(), E
     let questions: Vec<_> = query
         .texts()
         .into_iter()
-        .map(|operand| (operand.slot, operand.embedder.clone(), operand.dimensions, operand.text.to_owned()))
+        .map(|operand| {
+            (operand.slot, operand.embedder.clone(), operand.dimensions, operand.text.to_owned())
+        })
         .collect();
     for (slot, embedder, dimensions, text) in questions {
         let vectors = snapshot.embedders.embed(&embedder, dimensions, &[text]).await?;

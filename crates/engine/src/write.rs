@@ -90,15 +90,26 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::write`]; the refusal's detail names the change by its number, counted from 1.
-    pub async fn write_all(&self, tenant: &Tenant, operations: Vec<Operation>) -> Result<Vec<Written>, Error> {
+    pub async fn write_all(
+        &self,
+        tenant: &Tenant,
+        operations: Vec<Operation>,
+    ) -> Result<Vec<Written>, Error> {
         if operations.len() > OPERATIONS_MAX {
-            return Err(Refusal::new(Code::Limit, format!("a transaction has at most {OPERATIONS_MAX} changes")).into());
+            return Err(Refusal::new(
+                Code::Limit,
+                format!("a transaction has at most {OPERATIONS_MAX} changes"),
+            )
+            .into());
         }
         let snapshot = self.snapshot();
         let mut mutations = Vec::with_capacity(operations.len());
         for (number, operation) in (1..).zip(operations) {
-            let mut mutation = self.check(&snapshot.model, operation).map_err(|error| numbered(number, error))?;
-            embed_new_rows(&snapshot, &mut mutation).await.map_err(|error| numbered(number, error))?;
+            let mut mutation =
+                self.check(&snapshot.model, operation).map_err(|error| numbered(number, error))?;
+            embed_new_rows(&snapshot, &mut mutation)
+                .await
+                .map_err(|error| numbered(number, error))?;
             mutations.push(mutation);
         }
         let mut tx = self.store.begin(tenant).await?;
@@ -106,7 +117,9 @@ impl Engine {
         for (number, mutation) in (1..).zip(&mutations) {
             match change(&snapshot, &mut tx, mutation).await {
                 Ok(one) => written.push(one),
-                Err(error) => return finish(tx, Err(numbered(number, snapshot.refine(error)))).await,
+                Err(error) => {
+                    return finish(tx, Err(numbered(number, snapshot.refine(error)))).await;
+                }
             }
         }
         finish(tx, Ok(written)).await
@@ -116,11 +129,15 @@ impl Engine {
         let Operation { entity, verb, query, returning } = operation;
         let limits = &self.limits;
         Ok(match verb {
-            Verb::Insert(body, resolution) => {
-                Mutation::Insert(mutate::insert(model, &entity, &body, &query, resolution, returning, limits)?)
+            Verb::Insert(body, resolution) => Mutation::Insert(mutate::insert(
+                model, &entity, &body, &query, resolution, returning, limits,
+            )?),
+            Verb::Update(patch) => {
+                Mutation::Update(mutate::update(model, &entity, &patch, &query, returning, limits)?)
             }
-            Verb::Update(patch) => Mutation::Update(mutate::update(model, &entity, &patch, &query, returning, limits)?),
-            Verb::Delete => Mutation::Delete(mutate::delete(model, &entity, &query, returning, limits)?),
+            Verb::Delete => {
+                Mutation::Delete(mutate::delete(model, &entity, &query, returning, limits)?)
+            }
         })
     }
 }
@@ -175,7 +192,11 @@ async fn embed_new_rows(snapshot: &Snapshot, mutation: &mut Mutation) -> Result<
 }
 
 /// Makes one change inside an open transaction: first the change, giving ids and texts, then the vectors.
-async fn change(snapshot: &Snapshot, tx: &mut TenantTx, mutation: &Mutation) -> Result<Written, Error> {
+async fn change(
+    snapshot: &Snapshot,
+    tx: &mut TenantTx,
+    mutation: &Mutation,
+) -> Result<Written, Error> {
     match mutation {
         Mutation::Update(update) if !update.due().is_empty() => {
             let row = tx.query_one(&update.render_touched()).await?;
@@ -188,7 +209,14 @@ async fn change(snapshot: &Snapshot, tx: &mut TenantTx, mutation: &Mutation) -> 
         Mutation::Insert(insert) => {
             let written = Written::of(&tx.query_one(&mutation.render()).await?);
             for field in insert.left_empty() {
-                let unfilled = mutate::unfilled(&snapshot.model, insert.entity(), field, false, None, ROWS_MAX)?;
+                let unfilled = mutate::unfilled(
+                    &snapshot.model,
+                    insert.entity(),
+                    field,
+                    false,
+                    None,
+                    ROWS_MAX,
+                )?;
                 let rows = objects(tx.query_one(&unfilled).await?.text(0));
                 fill_rows(snapshot, tx, (insert.entity(), field), &rows).await?;
             }
@@ -205,19 +233,28 @@ async fn fill_rows(
     rows: &[Map<String, Value>],
 ) -> Result<(), Error> {
     let Some(vector) = vector(&snapshot.model, entity, field) else { return Ok(()) };
-    let (ids, texts): (Vec<&str>, Vec<String>) =
-        rows.iter().filter_map(|row| Some((row.get("id")?.as_str()?, source_text(vector, row)?))).unzip();
+    let (ids, texts): (Vec<&str>, Vec<String>) = rows
+        .iter()
+        .filter_map(|row| Some((row.get("id")?.as_str()?, source_text(vector, row)?)))
+        .unzip();
     let Some(vectors) = embed(snapshot, vector, &texts).await? else { return Ok(()) };
     if vectors.is_empty() {
         return Ok(());
     }
     let filling = |(id, vector)| Filling { id, vector, stamp: None };
-    let rows: Vec<Filling<'_>> = ids.into_iter().zip(vectors.iter().map(Vec::as_slice)).map(filling).collect();
-    tx.query_one(&mutate::fill_vectors(&snapshot.model, entity, field, false, &rows)?).await.map(drop)
+    let rows: Vec<Filling<'_>> =
+        ids.into_iter().zip(vectors.iter().map(Vec::as_slice)).map(filling).collect();
+    tx.query_one(&mutate::fill_vectors(&snapshot.model, entity, field, false, &rows)?)
+        .await
+        .map(drop)
 }
 
 /// `None` if the embedder is away and the field may be filled later.
-async fn embed(snapshot: &Snapshot, vector: &Vector, texts: &[String]) -> Result<Option<Vec<Vec<f32>>>, Error> {
+async fn embed(
+    snapshot: &Snapshot,
+    vector: &Vector,
+    texts: &[String],
+) -> Result<Option<Vec<Vec<f32>>>, Error> {
     if texts.is_empty() {
         return Ok(Some(Vec::new()));
     }
@@ -236,7 +273,9 @@ async fn embed(snapshot: &Snapshot, vector: &Vector, texts: &[String]) -> Result
 pub(crate) fn source_text(vector: &Vector, row: &Map<String, Value>) -> Option<String> {
     let lines = vector.of.iter().filter_map(|field| match row.get(field.as_str())? {
         Value::String(text) => Some(text.trim().to_owned()),
-        Value::Array(items) => Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")),
+        Value::Array(items) => {
+            Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
+        }
         _ => None,
     });
     let lines: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
@@ -274,7 +313,8 @@ fn numbered(number: usize, error: Error) -> Error {
     match error {
         Error::Refused(mut refusal) => {
             let place = format!("change {number}");
-            refusal.detail = Some(refusal.detail.map_or(place.clone(), |detail| format!("{place}: {detail}")));
+            refusal.detail =
+                Some(refusal.detail.map_or(place.clone(), |detail| format!("{place}: {detail}")));
             Error::Refused(refusal)
         }
         fault => fault,

@@ -43,7 +43,12 @@ pub(crate) async fn bench(config: &Config, bench: &Bench) -> Result<(), Failure>
     Ok(())
 }
 
-async fn measure(config: &Config, bench: &Bench, site: &Site, url: String) -> Result<(Report, String), Failure> {
+async fn measure(
+    config: &Config,
+    bench: &Bench,
+    site: &Site,
+    url: String,
+) -> Result<(Report, String), Failure> {
     let mut operator = Operator::open(&url, "bench").await?;
     operator.set_up(&site.root_key()?).await?;
     let engine = Engine::open(
@@ -52,7 +57,8 @@ async fn measure(config: &Config, bench: &Bench, site: &Site, url: String) -> Re
     )
     .await?;
     let proposal = apply::propose(&mut operator, MODEL.into()).await?;
-    apply::apply(&mut operator, &engine.store(), &config.base_dir(), &proposal, &[], &mut |_| {}).await?;
+    apply::apply(&mut operator, &engine.store(), &config.base_dir(), &proposal, &[], &mut |_| {})
+        .await?;
     engine.refresh().await?;
     let server = operator.check_server().await?.version;
     let bar = output::spinner("bench");
@@ -60,7 +66,9 @@ async fn measure(config: &Config, bench: &Bench, site: &Site, url: String) -> Re
     let report = match bench.name {
         BenchName::Wall => wall::run(&mut ground).await?,
         BenchName::Api => api::run(&mut ground).await?,
-        BenchName::Import => import::run(&mut ground, bench.rows.as_deref(), bench.vectors.as_deref()).await?,
+        BenchName::Import => {
+            import::run(&mut ground, bench.rows.as_deref(), bench.vectors.as_deref()).await?
+        }
     };
     ground.bar.finish_and_clear();
     Ok((report, server))

@@ -18,13 +18,25 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// The model file
-    #[arg(long, global = true, value_name = "FILE", default_value = "freehold.toml", env = "FREEHOLD_MODEL")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "freehold.toml",
+        env = "FREEHOLD_MODEL"
+    )]
     pub(crate) model: PathBuf,
     /// PostgreSQL to use, as its operator; without one a PostgreSQL of Freehold's own runs in the state folder
     #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
     /// Folder for the root key and the local PostgreSQL
-    #[arg(long, global = true, value_name = "DIR", default_value = ".freehold", env = "FREEHOLD_STATE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = ".freehold",
+        env = "FREEHOLD_STATE"
+    )]
     pub(crate) state: PathBuf,
     /// File of the root key [default: root.key in the state folder]
     #[arg(long, global = true, value_name = "FILE", env = "FREEHOLD_KEY_FILE")]

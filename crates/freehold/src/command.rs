@@ -47,11 +47,15 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Apply { allow, resume } => apply::apply(config, &allow, resume).await,
         Command::Tenant(what) => tenant::tenant(config, what).await,
         Command::Key(what) => tenant::key(config, what).await,
-        Command::Query { query, tenant, count } => rows::query(config, &query, &tenant, count).await,
+        Command::Query { query, tenant, count } => {
+            rows::query(config, &query, &tenant, count).await
+        }
         Command::Insert { entity, rows, tenant, upsert, on_conflict } => {
             rows::insert(config, entity, &rows, &tenant, upsert, on_conflict).await
         }
-        Command::Update { query, values, tenant } => rows::update(config, &query, &values, &tenant).await,
+        Command::Update { query, values, tenant } => {
+            rows::update(config, &query, &values, &tenant).await
+        }
         Command::Delete { query, tenant } => rows::delete(config, &query, &tenant).await,
         Command::Import(import) => bulk::import(config, &import).await,
         Command::Export(export) => bulk::export(config, &export).await,
@@ -59,7 +63,9 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Serve(serve) => serve::serve(config, &serve).await,
         Command::Work => serve::work(config).await,
         Command::Dev { serve, tenant } => serve::dev(config, &serve, &tenant).await,
-        Command::Demo(_) | Command::Bench(_) => unreachable!("they have state folders of their own"),
+        Command::Demo(_) | Command::Bench(_) => {
+            unreachable!("they have state folders of their own")
+        }
     }
 }
 
@@ -76,6 +82,9 @@ impl Site {
         let database = services::database(config).await?;
         // On a server of its own nothing is lost by making a key; elsewhere one that is missing may be a wrong path.
         if matches!(database, Database::Local { .. }) {
+            if let Some(folder) = config.key_file.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
             RootKey::read_or_create(&config.key_file)?;
         }
         Ok(Self { database, key_file: config.key_file.clone() })

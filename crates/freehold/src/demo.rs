@@ -21,13 +21,21 @@ const MODEL: &str = include_str!("demo/model.toml");
 struct Company {
     name: String,
     repository: PathBuf,
-    /// Which part of the history, newest first, as a share in halves: all, or the older one.
-    older_half: bool,
+    /// Which part of it.
+    part: Part,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    NewerHalf,
+    OlderHalf,
 }
 
 pub(crate) async fn demo(global: &Global, demo: &Demo) -> Result<(), Failure> {
     // A state folder of its own, so that the tour never touches a user's data.
-    let config = Config::new(&Global { state: global.state.join("demo"), key_file: None, ..global.clone() });
+    let config =
+        Config::new(&Global { state: global.state.join("demo"), key_file: None, ..global.clone() });
     let companies = companies(&demo.git)?;
     let site = Site::open(&config).await?;
     apply_text(&config, &site, MODEL.into(), &[]).await?;
@@ -49,14 +57,20 @@ pub(crate) async fn demo(global: &Global, demo: &Demo) -> Result<(), Failure> {
     until_stopped(engine, server, &demo.serve).await
 }
 
-async fn fill(engine: &Engine, tenant: &freehold_engine::Tenant, company: &Company, newest: u32) -> Result<(), Failure> {
+async fn fill(
+    engine: &Engine,
+    tenant: &freehold_engine::Tenant,
+    company: &Company,
+    newest: u32,
+) -> Result<(), Failure> {
     let since = load::newest(engine, tenant).await?;
     let mut commits = git::history(&company.repository, newest, since.as_deref())?;
-    if company.older_half {
-        if since.is_some() {
-            return Ok(());
-        }
-        commits.drain(..commits.len() / 2);
+    let half = commits.len().div_ceil(2);
+    match company.part {
+        Part::OlderHalf if since.is_some() => return Ok(()),
+        Part::OlderHalf => drop(commits.drain(..half)),
+        Part::NewerHalf if since.is_none() => commits.truncate(half),
+        Part::NewerHalf | Part::All => {}
     }
     if commits.is_empty() {
         return Ok(());
@@ -64,7 +78,12 @@ async fn fill(engine: &Engine, tenant: &freehold_engine::Tenant, company: &Compa
     let bar = output::bar(commits.len() as u64, &company.name, false);
     load::load(engine, tenant, &commits, &bar).await?;
     bar.finish_and_clear();
-    output::note(format!("tenant {}: {} commits loaded from {}", company.name, commits.len(), company.repository.display()));
+    output::note(format!(
+        "tenant {}: {} commits loaded from {}",
+        company.name,
+        commits.len(),
+        company.repository.display()
+    ));
     Ok(())
 }
 
@@ -79,17 +98,28 @@ fn companies(paths: &[PathBuf]) -> Result<Vec<Company>, Refusal> {
             return Err(Refusal::new(Code::Usage, format!("two repositories are called {name}"))
                 .hint("each becomes a tenant of its folder's name; rename one folder or leave one out"));
         }
-        companies.push(Company { name, repository, older_half: false });
+        companies.push(Company { name, repository, part: Part::All });
     }
-    if let [only] = &companies[..] {
-        let second = Company { name: format!("{}-past", only.name), repository: only.repository.clone(), older_half: true };
+    if let [only] = &mut companies[..] {
+        only.part = Part::NewerHalf;
+        let second = Company {
+            name: format!("{}-past", only.name),
+            repository: only.repository.clone(),
+            part: Part::OlderHalf,
+        };
         companies.push(second);
     }
     Ok(companies)
 }
 
 fn tenant_name(repository: &Path) -> String {
-    let folder = repository.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let name: String = folder.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
+    let folder = repository
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    let name: String = folder
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' })
+        .collect();
     if name.is_empty() { "repository".into() } else { name }
 }

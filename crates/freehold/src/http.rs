@@ -27,7 +27,11 @@ fn routes(engine: Engine) -> Router {
         .route("/health/ready", get(rows::ready))
         .route(
             "/rest/v1/{entity}",
-            get(rows::read).head(rows::read).post(rows::insert).patch(rows::update).delete(rows::delete),
+            get(rows::read)
+                .head(rows::read)
+                .post(rows::insert)
+                .patch(rows::update)
+                .delete(rows::delete),
         )
         .route("/rest/v1/query/{entity}", post(rows::query))
         .route("/rest/v1/transaction", post(transaction::run))
@@ -56,12 +60,16 @@ impl Server {
     }
 
     /// Serves until `stop` is done, then lets running requests finish.
-    pub(crate) async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    pub(crate) async fn run(
+        self,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
         let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let serve = axum::serve(self.listener, routes(self.engine)).with_graceful_shutdown(async move {
-            stop.await;
-            let _ = stopping.send(());
-        });
+        let serve =
+            axum::serve(self.listener, routes(self.engine)).with_graceful_shutdown(async move {
+                stop.await;
+                let _ = stopping.send(());
+            });
         tokio::select! {
             served = serve.into_future() => served,
             () = async { if stopped.await.is_ok() { tokio::time::sleep(DRAIN).await } else { std::future::pending().await } } => {

@@ -83,10 +83,18 @@ pub(crate) fn failure(failure: &Failure, json: bool) -> ExitCode {
         Failure::Engine(Error::Violated(violation)) => note(shown(&violation.refusal(), json)),
         Failure::Engine(Error::Failed(fault)) => {
             let message = fault_chain(fault);
-            note(if json { json!({ "code": "FAULT", "message": message }).to_string() } else { format!("error: {message}") });
+            note(if json {
+                json!({ "code": "FAULT", "message": message }).to_string()
+            } else {
+                format!("error: {message}")
+            });
         }
         Failure::Machine(message) => {
-            note(if json { json!({ "code": "MACHINE", "message": message }).to_string() } else { format!("error: {message}") });
+            note(if json {
+                json!({ "code": "MACHINE", "message": message }).to_string()
+            } else {
+                format!("error: {message}")
+            });
         }
         Failure::Told(_) => {}
     }
@@ -125,7 +133,13 @@ fn refusal_text(refusal: &Refusal) -> String {
 }
 
 /// Shows the problems of a model file, each at its place.
-pub(crate) fn diagnostics(file: &str, text: &str, problems: &[Diagnostic], severity: Severity, as_json: bool) {
+pub(crate) fn diagnostics(
+    file: &str,
+    text: &str,
+    problems: &[Diagnostic],
+    severity: Severity,
+    as_json: bool,
+) {
     for problem in problems {
         if as_json {
             note(diagnostic_json(file, text, problem, severity));
@@ -134,13 +148,21 @@ pub(crate) fn diagnostics(file: &str, text: &str, problems: &[Diagnostic], sever
         let labels = problem.labels.iter().enumerate().map(|(index, label)| {
             let words = (!label.text.is_empty()).then(|| label.text.clone());
             let span = label.span.clone();
-            if index == 0 { LabeledSpan::new_primary_with_span(words, span) } else { LabeledSpan::new_with_span(words, span) }
+            if index == 0 {
+                LabeledSpan::new_primary_with_span(words, span)
+            } else {
+                LabeledSpan::new_with_span(words, span)
+            }
         });
-        let mut diagnostic =
-            miette::MietteDiagnostic::new(problem.message.clone()).with_code(problem.code).with_labels(labels);
+        let mut diagnostic = miette::MietteDiagnostic::new(problem.message.clone())
+            .with_code(problem.code)
+            .with_labels(labels);
         diagnostic.severity = Some(severity);
         diagnostic.help.clone_from(&problem.help);
-        note(format!("{:?}", Report::new(diagnostic).with_source_code(NamedSource::new(file, text.to_owned()))));
+        note(format!(
+            "{:?}",
+            Report::new(diagnostic).with_source_code(NamedSource::new(file, text.to_owned()))
+        ));
     }
 }
 
@@ -164,8 +186,13 @@ pub(crate) fn table(titles: &[&str], rows: &[Vec<String>]) {
     };
     let widths: Vec<usize> = (0..titles.len()).map(width).collect();
     let line = |cells: Vec<&str>| {
-        let padded: Vec<String> =
-            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell}{}", " ".repeat(width.saturating_sub(cell.chars().count())))).collect();
+        let padded: Vec<String> = cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| {
+                format!("{cell}{}", " ".repeat(width.saturating_sub(cell.chars().count())))
+            })
+            .collect();
         padded.join("  ").trim_end().to_owned()
     };
     say(line(titles.to_vec()));
@@ -183,7 +210,8 @@ pub(crate) fn bar(total: u64, what: &str, bytes: bool) -> ProgressBar {
         "{human_pos}/{human_len}  {per_sec}"
     };
     let template = format!("{{prefix:>12}} {{wide_bar:.cyan/dim}} {units}  {{eta}}");
-    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(total).with_style(style).with_prefix(what.to_owned())
 }
 

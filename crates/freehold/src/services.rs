@@ -70,13 +70,17 @@ impl Shown {
         };
         match event {
             Event::Fetching { bytes, total } => {
-                self.0.get_or_insert_with(|| output::bar(total, "fetching", true)).set_position(bytes);
+                self.0
+                    .get_or_insert_with(|| output::bar(total, "fetching", true))
+                    .set_position(bytes);
             }
             Event::Unpacking { files, total } => {
                 self.clear();
                 spin(self, format!("unpacking {files} of {total} files"));
             }
-            Event::Waiting { lock } => spin(self, format!("waiting for another process ({})", lock.display())),
+            Event::Waiting { lock } => {
+                spin(self, format!("waiting for another process ({})", lock.display()))
+            }
             Event::InitDb => spin(self, "filling a new data folder".into()),
             Event::Starting => spin(self, "starting".into()),
             _ => self.clear(),

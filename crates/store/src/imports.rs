@@ -20,9 +20,15 @@ impl Store {
     ///
     /// # Errors
     /// Faults only.
-    pub async fn import_mark(&self, tenant: &Tenant, entity: &str, source: &str) -> Result<ImportMark, Error> {
+    pub async fn import_mark(
+        &self,
+        tenant: &Tenant,
+        entity: &str,
+        source: &str,
+    ) -> Result<ImportMark, Error> {
         let doing = "looking how far the file was loaded";
-        let text = "select rows, digest from freehold.import_mark where entity = $1 and source = $2";
+        let text =
+            "select rows, digest from freehold.import_mark where entity = $1 and source = $2";
         let mut tx = self.begin(tenant).await?;
         let rows = tx.ask(doing, text, &[Some(entity), Some(source)]).await?;
         tx.commit().await?;
@@ -36,10 +42,16 @@ impl Store {
     ///
     /// # Errors
     /// Faults only.
-    pub async fn forget_import(&self, tenant: &Tenant, entity: &str, source: &str) -> Result<(), Error> {
+    pub async fn forget_import(
+        &self,
+        tenant: &Tenant,
+        entity: &str,
+        source: &str,
+    ) -> Result<(), Error> {
         let text = "delete from freehold.import_mark where entity = $1 and source = $2";
         let mut tx = self.begin(tenant).await?;
-        tx.ask("forgetting how far the file was loaded", text, &[Some(entity), Some(source)]).await?;
+        tx.ask("forgetting how far the file was loaded", text, &[Some(entity), Some(source)])
+            .await?;
         tx.commit().await
     }
 }
@@ -49,7 +61,12 @@ impl TenantTx {
     ///
     /// # Errors
     /// Faults only.
-    pub async fn mark_import(&mut self, entity: &str, source: &str, mark: ImportMark) -> Result<(), Error> {
+    pub async fn mark_import(
+        &mut self,
+        entity: &str,
+        source: &str,
+        mark: ImportMark,
+    ) -> Result<(), Error> {
         let text = "insert into freehold.import_mark (entity, source, rows, digest) values ($1, $2, $3::text::bigint, $4::text::bigint) \
                     on conflict (tenant_id, entity, source) do update set rows = excluded.rows, digest = excluded.digest, touched_at = now()";
         let (rows, digest) = (mark.rows.to_string(), mark.digest.cast_signed().to_string());

@@ -206,7 +206,8 @@ impl Store {
     pub async fn due_notes(&self, due: &Due) -> Result<DueNotes, Error> {
         let text = "select xact::text from freehold.embedding_due where entity = $1 and field = $2";
         let mut tx = self.begin(&due.tenant).await?;
-        let rows = tx.ask("reading what is due", text, &[Some(&due.entity), Some(&due.field)]).await?;
+        let rows =
+            tx.ask("reading what is due", text, &[Some(&due.entity), Some(&due.field)]).await?;
         tx.commit().await?;
         Ok(DueNotes(rows.iter().filter_map(|row| row.text(0)).map(str::to_owned).collect()))
     }
@@ -219,7 +220,8 @@ impl Store {
         let text = "delete from freehold.embedding_due where entity = $1 and field = $2 and xact = any ($3::text::xid8[])";
         let notes = format!("{{{}}}", notes.0.join(","));
         let mut tx = self.begin(&due.tenant).await?;
-        tx.ask("clearing what was due", text, &[Some(&due.entity), Some(&due.field), Some(&notes)]).await?;
+        tx.ask("clearing what was due", text, &[Some(&due.entity), Some(&due.field), Some(&notes)])
+            .await?;
         tx.commit().await
     }
 

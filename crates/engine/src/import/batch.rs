@@ -46,13 +46,20 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    pub(super) fn new(model: &Model, entity: &Entity, vectors: Option<&str>) -> Result<Self, Refusal> {
+    pub(super) fn new(
+        model: &Model,
+        entity: &Entity,
+        vectors: Option<&str>,
+    ) -> Result<Self, Refusal> {
         let vectors = match vectors {
             None => None,
             Some(name) => match entity.field(name) {
                 Some(Field { name, kind: Kind::Vector(_), .. }) => Some(name.clone()),
                 _ => {
-                    return Err(Refusal::new(Code::NoSuchField, format!("{} has no vector field {name}", entity.name)));
+                    return Err(Refusal::new(
+                        Code::NoSuchField,
+                        format!("{} has no vector field {name}", entity.name),
+                    ));
                 }
             },
         };
@@ -62,7 +69,15 @@ impl Shape {
     /// Checks a row; what is wrong with it stays with it until its turn comes.
     pub(super) fn row(&self, source: SourceRow, vector: Option<Vec<f32>>) -> Row {
         let SourceRow { line, number, bytes, text, values } = source;
-        let mut row = Row { line, number, text, values: Map::new(), vectors: BTreeMap::new(), bad: None, bytes };
+        let mut row = Row {
+            line,
+            number,
+            text,
+            values: Map::new(),
+            vectors: BTreeMap::new(),
+            bad: None,
+            bytes,
+        };
         match values.and_then(|values| mutate::check_row(&self.model, &self.entity, values)) {
             Ok(values) => {
                 row.bad = self.incomplete(&values);
@@ -72,9 +87,15 @@ impl Shape {
         }
         if let (Some(field), Some(vector)) = (&self.vectors, vector) {
             if row.values.contains_key(field.as_str()) {
-                row.bad = Some(Refusal::new(Code::Import, format!("{field} is in the row and in the vector file")));
+                row.bad = Some(Refusal::new(
+                    Code::Import,
+                    format!("{field} is in the row and in the vector file"),
+                ));
             } else if vector.iter().any(|x| !x.is_finite()) {
-                row.bad = Some(Refusal::new(Code::Vector, format!("{field} has a value that is not finite")));
+                row.bad = Some(Refusal::new(
+                    Code::Vector,
+                    format!("{field} has a value that is not finite"),
+                ));
             }
             row.vectors.insert(field.to_string(), vector);
         }
@@ -82,14 +103,19 @@ impl Shape {
     }
 
     fn incomplete(&self, values: &Map<String, Value>) -> Option<Refusal> {
-        let given: Vec<&str> = values.keys().map(String::as_str).chain(self.vectors.as_deref()).collect();
-        let missing: Vec<&str> = mutate::missing(&self.entity, &given).into_iter().map(Name::as_str).collect();
+        let given: Vec<&str> =
+            values.keys().map(String::as_str).chain(self.vectors.as_deref()).collect();
+        let missing: Vec<&str> =
+            mutate::missing(&self.entity, &given).into_iter().map(Name::as_str).collect();
         let what = match missing.len() {
             0 => return None,
             1 => "is required",
             _ => "are required",
         };
-        Some(Refusal::new(Code::Required, format!("{} of {} {what}", missing.join(", "), self.entity.name)))
+        Some(Refusal::new(
+            Code::Required,
+            format!("{} of {} {what}", missing.join(", "), self.entity.name),
+        ))
     }
 }
 
@@ -108,7 +134,11 @@ impl Batch {
         self.rows
             .iter()
             .enumerate()
-            .filter(|(_, row)| row.bad.is_none() && !row.vectors.contains_key(field) && !row.values.contains_key(field))
+            .filter(|(_, row)| {
+                row.bad.is_none()
+                    && !row.vectors.contains_key(field)
+                    && !row.values.contains_key(field)
+            })
             .filter_map(|(place, row)| Some((place, text(&row.values)?)))
             .unzip()
     }
@@ -133,12 +163,16 @@ pub(super) fn groups<'a>(entity: &Entity, rows: &'a [Row]) -> BTreeMap<Vec<Strin
 pub(super) fn array(entity: &Entity, column: &str, sent: ColumnType, rows: &[&Row]) -> Column {
     match sent {
         ColumnType::Text => {
-            let text = |row: &&Row| row.values.get(column).and_then(|value| mutate::value_text(entity, column, value));
+            let text = |row: &&Row| {
+                row.values.get(column).and_then(|value| mutate::value_text(entity, column, value))
+            };
             Column::Text(rows.iter().map(text).collect())
         }
         ColumnType::Vector => Column::Vector(rows.iter().map(|row| dense(row, column)).collect()),
         ColumnType::Halfvec => {
-            let bits = |vector: Vec<f32>| vector.into_iter().map(|number| f16::from_f32(number).to_bits()).collect();
+            let bits = |vector: Vec<f32>| {
+                vector.into_iter().map(|number| f16::from_f32(number).to_bits()).collect()
+            };
             Column::Halfvec(rows.iter().map(|row| dense(row, column).map(bits)).collect())
         }
     }
@@ -146,11 +180,15 @@ pub(super) fn array(entity: &Entity, column: &str, sent: ColumnType, rows: &[&Ro
 
 /// A row's vector, from the raw file, the embedder, or the row itself, where it is an array or pgvector's text.
 fn dense(row: &Row, column: &str) -> Option<Vec<f32>> {
-    let numbers = |values: &[Value]| values.iter().map(|value| value.as_f64().map(|number| number as f32)).collect();
+    let numbers = |values: &[Value]| {
+        values.iter().map(|value| value.as_f64().map(|number| number as f32)).collect()
+    };
     match (row.vectors.get(column), row.values.get(column)) {
         (Some(vector), _) => Some(vector.clone()),
         (None, Some(Value::Array(values))) => numbers(values),
-        (None, Some(Value::String(text))) => serde_json::from_str::<Vec<Value>>(text).ok().and_then(|values| numbers(&values)),
+        (None, Some(Value::String(text))) => {
+            serde_json::from_str::<Vec<Value>>(text).ok().and_then(|values| numbers(&values))
+        }
         _ => None,
     }
 }
@@ -160,9 +198,14 @@ fn columns(entity: &Entity, row: &Row) -> Vec<String> {
     let mut columns: Vec<String> = row.values.keys().cloned().collect();
     columns.extend(row.vectors.keys().cloned());
     let named = |field: &Field| {
-        columns.iter().any(|column| column.split_once('.').map_or(column.as_str(), |(field, _)| field) == &*field.name)
+        columns.iter().any(|column| {
+            column.split_once('.').map_or(column.as_str(), |(field, _)| field) == &*field.name
+        })
     };
-    let absent = entity.fields.iter().filter(|field| field.optional && field.default.is_none() && !named(field));
+    let absent = entity
+        .fields
+        .iter()
+        .filter(|field| field.optional && field.default.is_none() && !named(field));
     let absent: Vec<String> = absent.map(|field| field.name.to_string()).collect();
     columns.extend(absent);
     columns.sort();

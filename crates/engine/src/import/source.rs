@@ -47,8 +47,17 @@ pub(crate) struct Source {
 }
 
 enum Reader {
-    JsonLines { input: Box<dyn BufRead + Send>, line: u64, buffer: Vec<u8> },
-    Csv { reader: Box<csv::Reader<Bounded>>, titles: Arc<[String]>, left: Arc<AtomicU64>, record: csv::ByteRecord },
+    JsonLines {
+        input: Box<dyn BufRead + Send>,
+        line: u64,
+        buffer: Vec<u8>,
+    },
+    Csv {
+        reader: Box<csv::Reader<Bounded>>,
+        titles: Arc<[String]>,
+        left: Arc<AtomicU64>,
+        record: csv::ByteRecord,
+    },
 }
 
 impl Source {
@@ -62,15 +71,26 @@ impl Source {
             return Ok(source(Reader::JsonLines { input, line: 0, buffer: Vec::new() }));
         }
         let left = Arc::new(AtomicU64::new(LINE_BYTES_MAX));
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(Bounded { input, left: left.clone() });
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .from_reader(Bounded { input, left: left.clone() });
         let titles: Arc<[String]> = match reader.headers() {
-            Ok(titles) if !titles.is_empty() => {
-                titles.iter().map(|title| title.trim_start_matches('\u{feff}').trim().to_owned()).collect()
+            Ok(titles) if !titles.is_empty() => titles
+                .iter()
+                .map(|title| title.trim_start_matches('\u{feff}').trim().to_owned())
+                .collect(),
+            Ok(_) => {
+                return Err(Refusal::new(Code::Import, "the file is empty")
+                    .hint("its first line names the fields"));
             }
-            Ok(_) => return Err(Refusal::new(Code::Import, "the file is empty").hint("its first line names the fields")),
             Err(error) => return Err(unreadable(1, &error.to_string())),
         };
-        Ok(source(Reader::Csv { reader: Box::new(reader), titles, left, record: csv::ByteRecord::new() }))
+        Ok(source(Reader::Csv {
+            reader: Box::new(reader),
+            titles,
+            left,
+            record: csv::ByteRecord::new(),
+        }))
     }
 
     /// The next row; `None` at the end.
@@ -88,7 +108,13 @@ impl Source {
         let Some(RawRow { line, values, bytes }) = read? else { return Ok(None) };
         self.rows += 1;
         self.digest = fnv1a(self.digest, bytes);
-        Ok(Some(SourceRow { line, number: self.rows, bytes: bytes.len(), values, text: excerpt(bytes) }))
+        Ok(Some(SourceRow {
+            line,
+            number: self.rows,
+            bytes: bytes.len(),
+            values,
+            text: excerpt(bytes),
+        }))
     }
 
     /// Digest of all rows so far: the same file gives the same. It finds changes, it does not prove authorship.
@@ -105,7 +131,9 @@ fn fnv1a(digest: u64, bytes: &[u8]) -> u64 {
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
     let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
-    words.chain([bytes.len() as u64]).fold(digest, |digest, word| (digest ^ word).wrapping_mul(0x0000_0100_0000_01b3))
+    words
+        .chain([bytes.len() as u64])
+        .fold(digest, |digest, word| (digest ^ word).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// A row and the bytes it was read from.
@@ -126,7 +154,9 @@ impl Read for Bounded {
         let read = self.input.read(buffer)?;
         let left = self.left.load(Ordering::Relaxed);
         if read as u64 > left {
-            return Err(std::io::Error::other(format!("a row is longer than {LINE_BYTES_MAX} bytes; is a quote not closed?")));
+            return Err(std::io::Error::other(format!(
+                "a row is longer than {LINE_BYTES_MAX} bytes; is a quote not closed?"
+            )));
         }
         self.left.store(left - read as u64, Ordering::Relaxed);
         Ok(read)
@@ -149,7 +179,10 @@ fn next_json<'a>(
         let ended = buffer.last() == Some(&b'\n');
         if !ended && read as u64 == LINE_BYTES_MAX {
             skip_line(input).map_err(|error| unreadable(*line, &error.to_string()))?;
-            let refusal = Refusal::new(Code::Limit, format!("the line is longer than {LINE_BYTES_MAX} bytes"));
+            let refusal = Refusal::new(
+                Code::Limit,
+                format!("the line is longer than {LINE_BYTES_MAX} bytes"),
+            );
             return Ok(Some(RawRow { line: *line, values: Err(refusal), bytes: buffer }));
         }
         if !buffer.iter().all(u8::is_ascii_whitespace) {
@@ -160,18 +193,19 @@ fn next_json<'a>(
 
 fn object(bytes: &[u8], ended: bool) -> Result<Map<String, Value>, Refusal> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        Refusal::new(Code::InvalidText, "the line is not UTF-8 text").detail(format!("at byte {}", error.valid_up_to() + 1))
+        Refusal::new(Code::InvalidText, "the line is not UTF-8 text")
+            .detail(format!("at byte {}", error.valid_up_to() + 1))
     })?;
     match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Refusal::new(Code::Import, "the line is not a JSON object").hint("write {\"field\": value, …}")),
+        Ok(_) => Err(Refusal::new(Code::Import, "the line is not a JSON object")
+            .hint("write {\"field\": value, …}")),
         Err(error) if error.is_eof() && !ended => {
             Err(Refusal::new(Code::Import, "the file ends in the middle of this line")
                 .hint("it was cut off; get it whole and import it again"))
         }
-        Err(error) => {
-            Err(Refusal::new(Code::Import, "the line is not JSON").detail(format!("column {}: {error}", error.column())))
-        }
+        Err(error) => Err(Refusal::new(Code::Import, "the line is not JSON")
+            .detail(format!("column {}: {error}", error.column()))),
     }
 }
 
@@ -207,8 +241,11 @@ fn next_csv<'a>(
 
 fn cells(record: &csv::ByteRecord, titles: &[String]) -> Result<Map<String, Value>, Refusal> {
     if record.len() != titles.len() {
-        return Err(Refusal::new(Code::Import, format!("the line has {} cells, the first line {}", record.len(), titles.len()))
-            .hint("a comma or a line break inside a cell needs quotes around the cell"));
+        return Err(Refusal::new(
+            Code::Import,
+            format!("the line has {} cells, the first line {}", record.len(), titles.len()),
+        )
+        .hint("a comma or a line break inside a cell needs quotes around the cell"));
     }
     titles
         .iter()
@@ -229,7 +266,8 @@ fn excerpt(bytes: &[u8]) -> String {
 }
 
 fn unreadable(line: u64, why: &str) -> Refusal {
-    Refusal::new(Code::Import, "the file cannot be read any further").detail(format!("line {line}: {why}"))
+    Refusal::new(Code::Import, "the file cannot be read any further")
+        .detail(format!("line {line}: {why}"))
 }
 
 #[cfg(test)]
@@ -237,7 +275,8 @@ mod tests {
     use super::*;
 
     fn all(text: &[u8], format: Format) -> Vec<SourceRow> {
-        let mut source = Source::open(Box::new(std::io::Cursor::new(text.to_vec())), format).expect("opens");
+        let mut source =
+            Source::open(Box::new(std::io::Cursor::new(text.to_vec())), format).expect("opens");
         std::iter::from_fn(|| source.next().expect("reads")).collect()
     }
 
@@ -251,7 +290,10 @@ mod tests {
     #[test]
     fn each_kind_of_broken_line_says_what_is_wrong_and_the_next_one_is_read() {
         let rows = all(b"[1]\n{\"a\":\n{\"a\":\"\xff\"}\n{\"a\":1}\n{\"a\":", Format::JsonLines);
-        let said: Vec<String> = rows.iter().map(|row| row.values.as_ref().map_or_else(ToString::to_string, |_| "fine".into())).collect();
+        let said: Vec<String> = rows
+            .iter()
+            .map(|row| row.values.as_ref().map_or_else(ToString::to_string, |_| "fine".into()))
+            .collect();
         assert!(said[0].contains("not a JSON object"), "{said:?}");
         assert!(said[1].contains("not JSON"), "{said:?}");
         assert!(said[2].contains("not UTF-8"), "{said:?}");

@@ -37,7 +37,8 @@ impl VectorFile {
         let precision = Precision::of(path)?;
         let dimensions = dimensions as usize;
         let unreadable = |error: std::io::Error| {
-            Refusal::new(Code::Import, format!("{} cannot be read", path.display())).detail(error.to_string())
+            Refusal::new(Code::Import, format!("{} cannot be read", path.display()))
+                .detail(error.to_string())
         };
         let file = File::open(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
@@ -47,7 +48,13 @@ impl VectorFile {
                 .detail(format!("{size} bytes are {:.2} vectors of {dimensions} × {} bytes", size as f64 / row as f64, precision.bytes()))
                 .hint("it was cut off, or the field has other dimensions, or the numbers another precision"));
         }
-        Ok(Self { input: BufReader::new(file), precision, dimensions, rows: size / row, buffer: vec![0; row as usize] })
+        Ok(Self {
+            input: BufReader::new(file),
+            precision,
+            dimensions,
+            rows: size / row,
+            buffer: vec![0; row as usize],
+        })
     }
 
     /// How many vectors it holds.
@@ -77,9 +84,17 @@ impl VectorFile {
         }
         let mut vector = Vec::with_capacity(self.dimensions);
         match self.precision {
-            Precision::F32 => vector.extend(self.buffer.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes))),
+            Precision::F32 => vector.extend(
+                self.buffer.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)),
+            ),
             Precision::F16 => {
-                vector.extend(self.buffer.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()));
+                vector.extend(
+                    self.buffer
+                        .as_chunks::<2>()
+                        .0
+                        .iter()
+                        .map(|bytes| f16::from_le_bytes(*bytes).to_f32()),
+                );
             }
         }
         Ok(Some(vector))
@@ -95,8 +110,11 @@ impl Precision {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("f32") => Ok(Self::F32),
             Some("f16") => Ok(Self::F16),
-            _ => Err(Refusal::new(Code::Import, format!("{} does not say its precision", path.display()))
-                .hint("name the file .f32 for 4-byte floats or .f16 for 2-byte floats, little-endian")),
+            _ => Err(Refusal::new(
+                Code::Import,
+                format!("{} does not say its precision", path.display()),
+            )
+            .hint("name the file .f32 for 4-byte floats or .f16 for 2-byte floats, little-endian")),
         }
     }
 
@@ -111,7 +129,8 @@ impl Precision {
 }
 
 fn broken(error: &std::io::Error) -> Refusal {
-    Refusal::new(Code::Import, "the vector file cannot be read any further").detail(error.to_string())
+    Refusal::new(Code::Import, "the vector file cannot be read any further")
+        .detail(error.to_string())
 }
 
 #[cfg(test)]
@@ -122,7 +141,8 @@ mod tests {
     fn a_file_gives_its_vectors_from_any_row() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("v.f16");
-        let bytes: Vec<u8> = [1.0, -2.0, 0.5, 4.0].iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect();
+        let bytes: Vec<u8> =
+            [1.0, -2.0, 0.5, 4.0].iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect();
         std::fs::write(&path, bytes).expect("written");
         let mut file = VectorFile::open(&path, 2).expect("opens");
         assert_eq!(file.rows(), 2);

@@ -53,7 +53,13 @@ pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
         measured = measuring => measured?,
         served = serving => return Err(served.err().map_or_else(|| Failure::Machine("the server stopped".into()), Into::into)),
     };
-    let row = Row { case: "point read as JSON".into(), ours, other, unit: "requests/s", goal: Goal::AtLeast(0.5) };
+    let row = Row {
+        case: "point read as JSON".into(),
+        ours,
+        other,
+        unit: "requests/s",
+        goal: Goal::AtLeast(0.5),
+    };
     Ok(Report {
         bench: "api",
         about: format!(
@@ -64,7 +70,12 @@ pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
     })
 }
 
-async fn http_rate(address: std::net::SocketAddr, key: &str, ids: &[String], time: Duration) -> Result<f64, Failure> {
+async fn http_rate(
+    address: std::net::SocketAddr,
+    key: &str,
+    ids: &[String],
+    time: Duration,
+) -> Result<f64, Failure> {
     let done = Arc::new(AtomicU64::new(0));
     let begun = Instant::now();
     let mut clients = tokio::task::JoinSet::new();
@@ -74,7 +85,8 @@ async fn http_rate(address: std::net::SocketAddr, key: &str, ids: &[String], tim
             let mut client = Client::connect(address).await?;
             let mut at = number * 37;
             while begun.elapsed() < time {
-                let path = format!("/rest/v1/item?select=id,label,amount&id=eq.{}", ids[at % ids.len()]);
+                let path =
+                    format!("/rest/v1/item?select=id,label,amount&id=eq.{}", ids[at % ids.len()]);
                 client.get(&path, &key).await?;
                 done.fetch_add(1, Ordering::Relaxed);
                 at += 1;
@@ -105,15 +117,32 @@ impl Pgbench {
     /// Transactions per second.
     async fn rate(&self, seconds: u64) -> Result<f64, Failure> {
         let output = Command::new(&self.program)
-            .args(["-n", "-M", "prepared", "-c", &CLIENTS.to_string(), "-j", "2", "-T", &seconds.to_string(), "-f"])
+            .args([
+                "-n",
+                "-M",
+                "prepared",
+                "-c",
+                &CLIENTS.to_string(),
+                "-j",
+                "2",
+                "-T",
+                &seconds.to_string(),
+                "-f",
+            ])
             .arg(self.script.path())
             .arg(&self.url)
             .stdin(Stdio::null())
             .output()
             .await
-            .map_err(|error| Failure::Machine(format!("{} cannot be run: {error}", self.program.display())))?;
+            .map_err(|error| {
+                Failure::Machine(format!("{} cannot be run: {error}", self.program.display()))
+            })?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-        rate.ok_or_else(|| Failure::Machine(format!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr))))
+        let rate = text
+            .lines()
+            .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        rate.ok_or_else(|| {
+            Failure::Machine(format!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr)))
+        })
     }
 }

@@ -41,7 +41,10 @@ impl Client {
         if self.buffer.starts_with(b"HTTP/1.1 200") {
             return Ok(());
         }
-        Err(Failure::Machine(format!("the server answers {}", String::from_utf8_lossy(&self.buffer[..read.min(300)]))))
+        Err(Failure::Machine(format!(
+            "the server answers {}",
+            String::from_utf8_lossy(&self.buffer[..read.min(300)])
+        )))
     }
 }
 

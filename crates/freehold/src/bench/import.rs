@@ -23,7 +23,11 @@ use crate::output::Failure;
 
 const DIMENSIONS: usize = 384;
 
-pub(super) async fn run(ground: &mut Ground<'_>, rows: Option<&Path>, vectors: Option<&Path>) -> Result<Report, Failure> {
+pub(super) async fn run(
+    ground: &mut Ground<'_>,
+    rows: Option<&Path>,
+    vectors: Option<&Path>,
+) -> Result<Report, Failure> {
     let folder = tempfile::tempdir()?;
     let limit = if ground.quick { 5_000 } else { 20_000 };
     let files = match rows {
@@ -80,19 +84,29 @@ async fn import(ground: &Ground<'_>, tenant: &Tenant, files: &Files) -> Result<u
 }
 
 /// The first rows of a file of commits (`sha`, `author`, `committed_at`, `subject`, `body`, `files`), in our shape.
-fn given(folder: &Path, rows: &Path, vectors: Option<&Path>, limit: usize) -> Result<Files, Failure> {
+fn given(
+    folder: &Path,
+    rows: &Path,
+    vectors: Option<&Path>,
+    limit: usize,
+) -> Result<Files, Failure> {
     let text = std::fs::read_to_string(rows)?;
     let path = folder.join("rows.jsonl");
     let mut out = std::io::BufWriter::new(File::create(&path)?);
     let mut count = 0;
     for line in text.lines().take(limit) {
-        let row: Value = serde_json::from_str(line).map_err(|error| Failure::Machine(error.to_string()))?;
+        let row: Value =
+            serde_json::from_str(line).map_err(|error| Failure::Machine(error.to_string()))?;
         // The same commit may be in two repositories.
         let sha = format!("{}-{count}", row["sha"].as_str().unwrap_or_default());
         let at = row["committed_at"].clone();
-        writeln!(out, "{}", json!({
-            "sha": sha, "author": row["author"], "at": at, "subject": row["subject"], "body": row["body"], "files": row["files"],
-        }))?;
+        writeln!(
+            out,
+            "{}",
+            json!({
+                "sha": sha, "author": row["author"], "at": at, "subject": row["subject"], "body": row["body"], "files": row["files"],
+            })
+        )?;
         count += 1;
     }
     out.flush()?;
@@ -109,14 +123,17 @@ fn copy_rows(files: &Files) -> Result<Vec<u8>, Failure> {
     let mut vectors = VectorFile::open(&files.vectors, DIMENSIONS as u32)?;
     let mut out = String::with_capacity(text.len() + files.count * 4000);
     for line in text.lines() {
-        let row: Value = serde_json::from_str(line).map_err(|error| Failure::Machine(error.to_string()))?;
+        let row: Value =
+            serde_json::from_str(line).map_err(|error| Failure::Machine(error.to_string()))?;
         for field in ["sha", "author", "at", "subject", "body"] {
             out.push_str(&copied(row[field].as_str().unwrap_or_default()));
             out.push('\t');
         }
-        let files = row["files"].as_array().into_iter().flatten().filter_map(Value::as_str).map(quoted);
+        let files =
+            row["files"].as_array().into_iter().flatten().filter_map(Value::as_str).map(quoted);
         out.push_str(&copied(&format!("{{{}}}", files.collect::<Vec<_>>().join(","))));
-        let vector: Vec<String> = vectors.next_vector()?.unwrap_or_default().iter().map(f32::to_string).collect();
+        let vector: Vec<String> =
+            vectors.next_vector()?.unwrap_or_default().iter().map(f32::to_string).collect();
         let _ = writeln!(out, "\t[{}]", vector.join(","));
     }
     Ok(out.into_bytes())
@@ -132,10 +149,17 @@ fn quoted(text: &str) -> String {
 
 fn first_vectors(folder: &Path, file: &Path, count: usize) -> Result<PathBuf, Failure> {
     let bytes = std::fs::read(file)?;
-    let (name, width) = if file.extension().is_some_and(|name| name == "f16") { ("v.f16", 2) } else { ("v.f32", 4) };
+    let (name, width) = if file.extension().is_some_and(|name| name == "f16") {
+        ("v.f16", 2)
+    } else {
+        ("v.f32", 4)
+    };
     let wanted = count * DIMENSIONS * width;
     let Some(first) = bytes.get(..wanted) else {
-        return Err(Failure::Machine(format!("{} holds fewer than {count} vectors", file.display())));
+        return Err(Failure::Machine(format!(
+            "{} holds fewer than {count} vectors",
+            file.display()
+        )));
     };
     let path = folder.join(name);
     std::fs::write(&path, first)?;
@@ -146,8 +170,12 @@ fn generated(folder: &Path, count: usize) -> Result<Files, Failure> {
     let path = folder.join("rows.jsonl");
     let mut out = std::io::BufWriter::new(File::create(&path)?);
     for number in 0..count {
-        let words = ["fix", "add", "remove", "the", "parser", "cache", "index", "of", "tests", "when", "empty"];
-        let subject: Vec<&str> = (0..8).map(|at| words[(number * 7 + at * number % 5 + at) % words.len()]).collect();
+        let words = [
+            "fix", "add", "remove", "the", "parser", "cache", "index", "of", "tests", "when",
+            "empty",
+        ];
+        let subject: Vec<&str> =
+            (0..8).map(|at| words[(number * 7 + at * number % 5 + at) % words.len()]).collect();
         let subject = subject.join(" ");
         let row = json!({
             "sha": format!("{:040x}", (number as u128 + 1) * 0x9e37_79b9_7f4a_7c15_f39c_c060), "author": format!("author-{}", number % 97),
@@ -171,7 +199,8 @@ fn random_vectors(folder: &Path, count: usize) -> Result<PathBuf, Failure> {
             state ^= state >> 12;
             state ^= state << 25;
             state ^= state >> 27;
-            vector.push((state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / 8_388_608.0 - 1.0);
+            vector
+                .push((state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / 8_388_608.0 - 1.0);
         }
         let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
         for number in vector {

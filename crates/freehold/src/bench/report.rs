@@ -125,7 +125,14 @@ fn machine(server: &str) -> Value {
 
 fn machine_line(server: &str) -> String {
     let build = if cfg!(debug_assertions) { ", DEBUG BUILD: figures mean nothing" } else { "" };
-    format!("{} · {} cores · {} MiB · {} · PostgreSQL {server} · load {}{build}", cpu(), cores(), memory_mib(), os(), load())
+    format!(
+        "{} · {} cores · {} MiB · {} · PostgreSQL {server} · load {}{build}",
+        cpu(),
+        cores(),
+        memory_mib(),
+        os(),
+        load()
+    )
 }
 
 fn cpu() -> String {
@@ -137,13 +144,17 @@ fn cores() -> usize {
 }
 
 fn memory_mib() -> u64 {
-    let kib = proc_value("/proc/meminfo", "MemTotal").and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+    let kib = proc_value("/proc/meminfo", "MemTotal")
+        .and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
     kib.unwrap_or(0) / 1024
 }
 
 fn os() -> String {
     let uname = Command::new("uname").arg("-sr").output();
-    uname.map_or_else(|_| std::env::consts::OS.into(), |output| String::from_utf8_lossy(&output.stdout).trim().into())
+    uname.map_or_else(
+        |_| std::env::consts::OS.into(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().into(),
+    )
 }
 
 fn load() -> String {
@@ -171,7 +182,13 @@ mod tests {
 
     #[test]
     fn a_ratio_compares_what_ran_side_by_side() {
-        let row = Row { case: "x".into(), ours: vec![2.0, 20.0, 3.0], other: vec![1.0, 10.0, 2.0], unit: "µs", goal: Goal::AtMost(1.9) };
+        let row = Row {
+            case: "x".into(),
+            ours: vec![2.0, 20.0, 3.0],
+            other: vec![1.0, 10.0, 2.0],
+            unit: "µs",
+            goal: Goal::AtMost(1.9),
+        };
         assert_eq!(row.ratio(), 2.0);
         assert!(!row.met());
     }

@@ -75,7 +75,12 @@ pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
 }
 
 /// Microseconds of one transaction of `statements`, ours and plain, taken in turns so that both see the same machine.
-async fn pair(yardstick: &mut Yardstick, work: Work, statements: u32, sample: u32) -> Result<(f64, f64), Failure> {
+async fn pair(
+    yardstick: &mut Yardstick,
+    work: Work,
+    statements: u32,
+    sample: u32,
+) -> Result<(f64, f64), Failure> {
     let (mut ours, mut plain) = (0.0, 0.0);
     for _ in 0..2 {
         let half = sample.div_ceil(2);

@@ -41,21 +41,32 @@ pub(super) async fn apply(config: &Config, allow: &[String], resume: bool) -> Re
 }
 
 /// Applies a model's text, showing each step.
-pub(crate) async fn apply_text(config: &Config, site: &Site, text: String, allow: &[String]) -> Result<(), Failure> {
+pub(crate) async fn apply_text(
+    config: &Config,
+    site: &Site,
+    text: String,
+    allow: &[String],
+) -> Result<(), Failure> {
     let mut operator = site.prepared("apply").await?;
     let proposal = apply::propose(&mut operator, text).await?;
     let store = site.store().await?;
     let bar = output::spinner("apply");
     let mut filled = 0;
     let mut heard = |progress| match progress {
-        Progress::Step(number, steps, title) => bar.set_message(format!("{number}/{steps} {title}")),
-        Progress::Waiting(attempt) => bar.set_message(format!("waiting for a lock, attempt {attempt}")),
+        Progress::Step(number, steps, title) => {
+            bar.set_message(format!("{number}/{steps} {title}"))
+        }
+        Progress::Waiting(attempt) => {
+            bar.set_message(format!("waiting for a lock, attempt {attempt}"))
+        }
         Progress::Filled(rows) => {
             filled += rows;
             bar.set_message(format!("{filled} vectors made"));
         }
     };
-    let version = apply::apply(&mut operator, &store, &config.base_dir(), &proposal, allow, &mut heard).await?;
+    let version =
+        apply::apply(&mut operator, &store, &config.base_dir(), &proposal, allow, &mut heard)
+            .await?;
     bar.finish_and_clear();
     let steps = proposal.plan.steps.len();
     if config.json {

@@ -7,8 +7,7 @@ use std::{
 };
 
 use freehold_engine::{
-    Code, Engine, Refusal,
-    export,
+    Code, Engine, Refusal, export,
     import::{self, BadRow, Heard, Imported, OnBad, Precision, VectorFile},
 };
 use freehold_model::entity::Kind;
@@ -27,7 +26,14 @@ pub(super) async fn import(config: &Config, import: &Import) -> Result<(), Failu
     let engine = site.engine(config).await?;
     let tenant = engine.tenant(&import.tenant).await?;
     let from_stdin = import.file == Path::new("-");
-    let size = if from_stdin { 0 } else { File::open(&import.file).and_then(|file| file.metadata()).map_err(|e| unreadable(&import.file, &e))?.len() };
+    let size = if from_stdin {
+        0
+    } else {
+        File::open(&import.file)
+            .and_then(|file| file.metadata())
+            .map_err(|e| unreadable(&import.file, &e))?
+            .len()
+    };
     let input: Box<dyn Read + Send> = if from_stdin {
         Box::new(std::io::stdin())
     } else {
@@ -39,12 +45,19 @@ pub(super) async fn import(config: &Config, import: &Import) -> Result<(), Failu
         format: format(import.format, &import.file)?,
         vectors: vectors(&engine, &import.entity, import.vectors.as_deref())?,
         on_bad: if import.skip_bad { OnBad::Skip } else { OnBad::Stop },
-        upsert: import.upsert.as_ref().map(|fields| fields.split(',').map(|field| field.trim().to_owned()).collect()),
+        upsert: import
+            .upsert
+            .as_ref()
+            .map(|fields| fields.split(',').map(|field| field.trim().to_owned()).collect()),
         source: if from_stdin { None } else { Some(identity(&import.file)?) },
         restart: import.restart,
     };
     let mut rejects = import.rejects.as_ref().map(File::create).transpose()?;
-    let bar = if size > 0 { output::bar(size, &import.entity, true) } else { output::spinner(&import.entity) };
+    let bar = if size > 0 {
+        output::bar(size, &import.entity, true)
+    } else {
+        output::spinner(&import.entity)
+    };
     let mut rejected = Ok(());
     let imported = engine
         .import(&tenant, what, &mut |heard| {
@@ -58,13 +71,21 @@ pub(super) async fn import(config: &Config, import: &Import) -> Result<(), Failu
     tell(config, import, imported?)
 }
 
-fn show(heard: Heard, bar: &ProgressBar, rejects: &mut Option<File>, as_json: bool) -> std::io::Result<()> {
+fn show(
+    heard: Heard,
+    bar: &ProgressBar,
+    rejects: &mut Option<File>,
+    as_json: bool,
+) -> std::io::Result<()> {
     match heard {
-        Heard::Resumed(rows) => bar.suspend(|| output::note(format!("going on after {rows} rows loaded before"))),
+        Heard::Resumed(rows) => {
+            bar.suspend(|| output::note(format!("going on after {rows} rows loaded before")))
+        }
         Heard::Loaded(_, bytes) => bar.inc(bytes),
         Heard::Bad(BadRow { line, refusal, text }) => {
             if let Some(file) = rejects {
-                let reject = json!({ "line": line, "error": output::refusal_json(&refusal), "text": text });
+                let reject =
+                    json!({ "line": line, "error": output::refusal_json(&refusal), "text": text });
                 writeln!(file, "{reject}")?;
             } else if as_json {
                 output::note(json!({ "line": line, "error": output::refusal_json(&refusal) }));
@@ -92,17 +113,24 @@ pub(super) async fn export(config: &Config, export: &Export) -> Result<(), Failu
     let engine = site.engine(config).await?;
     let tenant = engine.tenant(&export.tenant).await?;
     let to_stdout = export.file == Path::new("-");
-    let mut output: Box<dyn Write + Send> =
-        if to_stdout { Box::new(std::io::stdout()) } else { Box::new(BufWriter::new(File::create(&export.file)?)) };
+    let mut output: Box<dyn Write + Send> = if to_stdout {
+        Box::new(std::io::stdout())
+    } else {
+        Box::new(BufWriter::new(File::create(&export.file)?))
+    };
     let mut raw = match export.vectors.as_deref().map(field_and_file).transpose()? {
-        Some((field, file)) => Some((field, Precision::of(&file)?, BufWriter::new(File::create(file)?))),
+        Some((field, file)) => {
+            Some((field, Precision::of(&file)?, BufWriter::new(File::create(file)?)))
+        }
         None => None,
     };
     let what = export::Export {
         entity: export.entity.clone(),
         output: &mut *output,
         format: format(export.format, &export.file)?,
-        vectors: raw.as_mut().map(|(field, precision, file)| (field.clone(), file as &mut (dyn Write + Send), *precision)),
+        vectors: raw.as_mut().map(|(field, precision, file)| {
+            (field.clone(), file as &mut (dyn Write + Send), *precision)
+        }),
     };
     let bar = output::spinner(&export.entity);
     let mut written = 0;
@@ -113,7 +141,11 @@ pub(super) async fn export(config: &Config, export: &Export) -> Result<(), Failu
         })
         .await?;
     bar.finish_and_clear();
-    output::note(if config.json { json!({ "rows": rows }).to_string() } else { format!("{rows} rows of {}", export.entity) });
+    output::note(if config.json {
+        json!({ "rows": rows }).to_string()
+    } else {
+        format!("{rows} rows of {}", export.entity)
+    });
     Ok(())
 }
 
@@ -122,8 +154,11 @@ fn format(format: Option<Format>, file: &Path) -> Result<import::Format, Refusal
         Some("csv") => Ok(Format::Csv),
         Some("jsonl" | "ndjson" | "json") => Ok(Format::Jsonl),
         _ if file == Path::new("-") => Ok(Format::Jsonl),
-        _ => Err(Refusal::new(Code::Usage, format!("the name {} does not say its format", file.display()))
-            .hint("--format jsonl or --format csv")),
+        _ => Err(Refusal::new(
+            Code::Usage,
+            format!("the name {} does not say its format", file.display()),
+        )
+        .hint("--format jsonl or --format csv")),
     };
     Ok(match format.map_or_else(by_name, Ok)? {
         Format::Jsonl => import::Format::JsonLines,
@@ -131,13 +166,24 @@ fn format(format: Option<Format>, file: &Path) -> Result<import::Format, Refusal
     })
 }
 
-fn vectors(engine: &Engine, entity: &str, given: Option<&str>) -> Result<Option<(String, VectorFile)>, Refusal> {
+fn vectors(
+    engine: &Engine,
+    entity: &str,
+    given: Option<&str>,
+) -> Result<Option<(String, VectorFile)>, Refusal> {
     let Some(given) = given else { return Ok(None) };
     let (field, file) = field_and_file(given)?;
     let snapshot = engine.snapshot();
-    let kind = snapshot.model.entity(entity).and_then(|entity| entity.field(&field)).map(|field| field.kind.clone());
+    let kind = snapshot
+        .model
+        .entity(entity)
+        .and_then(|entity| entity.field(&field))
+        .map(|field| field.kind.clone());
     let Some(Kind::Vector(vector)) = kind else {
-        return Err(Refusal::new(Code::NoSuchField, format!("{entity} has no vector field {field}")));
+        return Err(Refusal::new(
+            Code::NoSuchField,
+            format!("{entity} has no vector field {field}"),
+        ));
     };
     Ok(Some((field, VectorFile::open(&file, vector.dimensions)?)))
 }
@@ -145,7 +191,8 @@ fn vectors(engine: &Engine, entity: &str, given: Option<&str>) -> Result<Option<
 fn field_and_file(given: &str) -> Result<(String, PathBuf), Refusal> {
     let parts = given.split_once('=').filter(|(field, file)| !field.is_empty() && !file.is_empty());
     let (field, file) = parts.ok_or_else(|| {
-        Refusal::new(Code::Usage, format!("{given} is not FIELD=FILE")).hint("--vectors embedding=rows.f16")
+        Refusal::new(Code::Usage, format!("{given} is not FIELD=FILE"))
+            .hint("--vectors embedding=rows.f16")
     })?;
     Ok((field.to_owned(), PathBuf::from(file)))
 }
@@ -157,5 +204,6 @@ fn identity(file: &Path) -> Result<String, Refusal> {
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> Refusal {
-    Refusal::new(Code::Usage, format!("{} cannot be read", file.display())).detail(error.to_string())
+    Refusal::new(Code::Usage, format!("{} cannot be read", file.display()))
+        .detail(error.to_string())
 }

@@ -40,7 +40,10 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
 }
 
 pub(super) fn schema() -> Result<(), Failure> {
-    output::say(serde_json::to_string_pretty(&declare::schema()).map_err(|error| Failure::Machine(error.to_string()))?);
+    output::say(
+        serde_json::to_string_pretty(&declare::schema())
+            .map_err(|error| Failure::Machine(error.to_string()))?,
+    );
     Ok(())
 }
 

@@ -15,7 +15,12 @@ use crate::{
     output::{self, Failure},
 };
 
-pub(super) async fn query(config: &Config, query: &str, tenant: &str, count: bool) -> Result<(), Failure> {
+pub(super) async fn query(
+    config: &Config,
+    query: &str,
+    tenant: &str,
+    count: bool,
+) -> Result<(), Failure> {
     let (entity, query) = split(query);
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
@@ -47,18 +52,43 @@ pub(super) async fn insert(
     let rows = body(rows)?;
     let query = on_conflict.map_or_else(String::new, |fields| format!("on_conflict={fields}"));
     let resolution = upsert.then_some(Resolution::Merge);
-    change(config, tenant, Operation { entity, verb: Verb::Insert(rows, resolution), query, returning: true }).await
+    change(
+        config,
+        tenant,
+        Operation { entity, verb: Verb::Insert(rows, resolution), query, returning: true },
+    )
+    .await
 }
 
-pub(super) async fn update(config: &Config, query: &str, values: &str, tenant: &str) -> Result<(), Failure> {
+pub(super) async fn update(
+    config: &Config,
+    query: &str,
+    values: &str,
+    tenant: &str,
+) -> Result<(), Failure> {
     let (entity, query) = split(query);
     let verb = Verb::Update(body(values)?);
-    change(config, tenant, Operation { entity: entity.into(), verb, query: query.into(), returning: true }).await
+    change(
+        config,
+        tenant,
+        Operation { entity: entity.into(), verb, query: query.into(), returning: true },
+    )
+    .await
 }
 
 pub(super) async fn delete(config: &Config, query: &str, tenant: &str) -> Result<(), Failure> {
     let (entity, query) = split(query);
-    change(config, tenant, Operation { entity: entity.into(), verb: Verb::Delete, query: query.into(), returning: true }).await
+    change(
+        config,
+        tenant,
+        Operation {
+            entity: entity.into(),
+            verb: Verb::Delete,
+            query: query.into(),
+            returning: true,
+        },
+    )
+    .await
 }
 
 async fn change(config: &Config, tenant: &str, operation: Operation) -> Result<(), Failure> {

@@ -43,7 +43,10 @@ pub(super) async fn dev(config: &Config, serve: &Serve, tenant: &str) -> Result<
     let address = server.address()?;
     output::say(format!("URL     http://{address}/rest/v1/\nTENANT  {tenant}\nKEY     {key}"));
     if let Some(entity) = engine.snapshot().model.entities().first() {
-        output::say(format!("TRY     curl 'http://{address}/rest/v1/{}' -H 'apikey: {key}'", entity.name));
+        output::say(format!(
+            "TRY     curl 'http://{address}/rest/v1/{}' -H 'apikey: {key}'",
+            entity.name
+        ));
     }
     output::note("Ctrl-C stops; the data stays");
     until_stopped(engine, server, serve).await
@@ -59,12 +62,19 @@ pub(crate) async fn key_of(site: &Site, tenant: &str) -> Result<String, Failure>
 }
 
 pub(crate) async fn bind(engine: &Engine, serve: &Serve) -> Result<Server, Failure> {
-    Server::bind(&serve.listen, engine.clone())
-        .await
-        .map_err(|error| Failure::Machine(format!("cannot listen on {}: {error}; --listen names another address", serve.listen)))
+    Server::bind(&serve.listen, engine.clone()).await.map_err(|error| {
+        Failure::Machine(format!(
+            "cannot listen on {}: {error}; --listen names another address",
+            serve.listen
+        ))
+    })
 }
 
-pub(crate) async fn until_stopped(engine: Engine, server: Server, serve: &Serve) -> Result<(), Failure> {
+pub(crate) async fn until_stopped(
+    engine: Engine,
+    server: Server,
+    serve: &Serve,
+) -> Result<(), Failure> {
     let workers = async {
         if serve.no_workers { std::future::pending().await } else { engine.fill_forever().await }
     };

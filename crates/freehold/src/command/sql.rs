@@ -10,7 +10,11 @@ use crate::{
     output::{self, Failure},
 };
 
-pub(super) async fn sql(config: &Config, tenant: &str, command: Option<String>) -> Result<(), Failure> {
+pub(super) async fn sql(
+    config: &Config,
+    tenant: &str,
+    command: Option<String>,
+) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
     let tenant = engine.tenant(tenant).await?;
@@ -24,7 +28,9 @@ pub(super) async fn sql(config: &Config, tenant: &str, command: Option<String>) 
             prompt(tenant.name(), statement.is_empty())?;
         }
         let mut line = String::new();
-        if std::io::stdin().lock().read_line(&mut line)? == 0 || matches!(line.trim(), "\\q" | "exit" | "quit") {
+        if std::io::stdin().lock().read_line(&mut line)? == 0
+            || matches!(line.trim(), "\\q" | "exit" | "quit")
+        {
             return Ok(());
         }
         statement.push_str(&line);
@@ -48,7 +54,9 @@ async fn run(engine: &Engine, tenant: &Tenant, text: &str) -> Result<(), Error> 
             let rows: Vec<Vec<String>> = table
                 .rows
                 .iter()
-                .map(|row| row.iter().map(|cell| cell.clone().unwrap_or_else(|| "∅".into())).collect())
+                .map(|row| {
+                    row.iter().map(|cell| cell.clone().unwrap_or_else(|| "∅".into())).collect()
+                })
                 .collect();
             output::table(&titles, &rows);
         }

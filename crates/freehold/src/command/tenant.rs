@@ -26,18 +26,28 @@ pub(super) async fn tenant(config: &Config, what: Tenant) -> Result<(), Failure>
                     .collect();
                 output::say(json!(list));
             } else {
-                let rows: Vec<Vec<String>> =
-                    tenants.into_iter().map(|t| vec![t.name, t.state.as_str().to_owned(), t.created_at]).collect();
+                let rows: Vec<Vec<String>> = tenants
+                    .into_iter()
+                    .map(|t| vec![t.name, t.state.as_str().to_owned(), t.created_at])
+                    .collect();
                 output::table(&["tenant", "state", "created"], &rows);
             }
         }
         Tenant::Suspend { name } => {
             site.prepared("tenant suspend").await?.suspend_tenant(&name).await?;
-            done(config, &json!({ "tenant": name, "state": "suspended" }), &format!("tenant {name} suspended"));
+            done(
+                config,
+                &json!({ "tenant": name, "state": "suspended" }),
+                &format!("tenant {name} suspended"),
+            );
         }
         Tenant::Resume { name } => {
             site.prepared("tenant resume").await?.resume_tenant(&name).await?;
-            done(config, &json!({ "tenant": name, "state": "active" }), &format!("tenant {name} active again"));
+            done(
+                config,
+                &json!({ "tenant": name, "state": "active" }),
+                &format!("tenant {name} active again"),
+            );
         }
         Tenant::Delete { name, confirm } => delete(config, &site, &name, &confirm).await?,
     }
@@ -60,7 +70,11 @@ async fn delete(config: &Config, site: &Site, name: &str, confirm: &str) -> Resu
         })
         .await?;
     bar.finish_and_clear();
-    done(config, &json!({ "tenant": name, "rows": deleted }), &format!("tenant {name} deleted with {deleted} rows"));
+    done(
+        config,
+        &json!({ "tenant": name, "rows": deleted }),
+        &format!("tenant {name} deleted with {deleted} rows"),
+    );
     Ok(())
 }
 
@@ -68,8 +82,16 @@ pub(super) async fn key(config: &Config, what: Key) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     match what {
         Key::Create { tenant, name, expires } => {
-            let key = site.prepared("key create").await?.create_key(&tenant, &name, expires.map(|days| days * 86_400)).await?;
-            done(config, &json!({ "tenant": tenant, "key": key.secret, "id": key.prefix }), &key.secret);
+            let key = site
+                .prepared("key create")
+                .await?
+                .create_key(&tenant, &name, expires.map(|days| days * 86_400))
+                .await?;
+            done(
+                config,
+                &json!({ "tenant": tenant, "key": key.secret, "id": key.prefix }),
+                &key.secret,
+            );
             if !config.json {
                 output::note("keep it: it is not shown again");
             }
@@ -92,7 +114,8 @@ pub(super) async fn key(config: &Config, what: Key) -> Result<(), Failure> {
                 let rows: Vec<Vec<String>> = keys
                     .into_iter()
                     .map(|k| {
-                        let (expires, revoked) = (k.expires_at.unwrap_or_else(none), k.revoked_at.unwrap_or_else(none));
+                        let (expires, revoked) =
+                            (k.expires_at.unwrap_or_else(none), k.revoked_at.unwrap_or_else(none));
                         vec![k.prefix, k.tenant, k.name, k.created_at, expires, revoked]
                     })
                     .collect();

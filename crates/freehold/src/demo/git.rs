@@ -34,12 +34,20 @@ pub(crate) fn root(path: &Path) -> Result<PathBuf, Refusal> {
 }
 
 /// The newest commits of a repository, newest first; only those after `since` if that commit is known there.
-pub(crate) fn history(repository: &Path, newest: u32, since: Option<&str>) -> Result<Vec<Commit>, Refusal> {
+pub(crate) fn history(
+    repository: &Path,
+    newest: u32,
+    since: Option<&str>,
+) -> Result<Vec<Commit>, Refusal> {
     let count = format!("-n{newest}");
     let format = "--format=%x1e%H%x1f%aN%x1f%aI%x1f%s%x1f%b%x1d";
-    let known = since.filter(|sha| run(repository, &["merge-base", "--is-ancestor", sha, "HEAD"]).is_ok());
+    let known =
+        since.filter(|sha| run(repository, &["merge-base", "--is-ancestor", sha, "HEAD"]).is_ok());
     let range = known.map_or_else(|| "HEAD".to_owned(), |sha| format!("{sha}..HEAD"));
-    let log = run(repository, &["log", &count, "--no-merges", "--no-renames", "--numstat", format, &range])?;
+    let log = run(
+        repository,
+        &["log", &count, "--no-merges", "--no-renames", "--numstat", format, &range],
+    )?;
     Ok(log.split('\u{1e}').filter_map(commit).collect())
 }
 
@@ -69,7 +77,14 @@ fn commit(record: &str) -> Option<Commit> {
     let (sha, author, at, subject, body) = (part()?, part()?, part()?, part()?, part()?);
     let body = Some(body.trim().to_owned()).filter(|body| !body.is_empty());
     let author = if author.trim().is_empty() { "unknown".into() } else { author };
-    Some(Commit { sha, author, at, subject, body, changes: numstat.lines().filter_map(change).collect() })
+    Some(Commit {
+        sha,
+        author,
+        at,
+        subject,
+        body,
+        changes: numstat.lines().filter_map(change).collect(),
+    })
 }
 
 fn change(line: &str) -> Option<Change> {
@@ -88,7 +103,8 @@ mod tests {
         let record = "abc\u{1f}Ada\u{1f}2026-01-02T03:04:05+01:00\u{1f}Fix it\u{1f}Because.\n\u{1d}\n\n3\t1\tsrc/a b.rs\n-\t-\tlogo.png\n";
         let commit = commit(record).expect("a whole record");
         assert_eq!((commit.sha.as_str(), commit.body.as_deref()), ("abc", Some("Because.")));
-        let changes: Vec<_> = commit.changes.iter().map(|c| (c.path.as_str(), c.added, c.removed)).collect();
+        let changes: Vec<_> =
+            commit.changes.iter().map(|c| (c.path.as_str(), c.added, c.removed)).collect();
         assert_eq!(changes, [("src/a b.rs", 3, 1), ("logo.png", 0, 0)]);
     }
 

@@ -17,21 +17,30 @@ const BATCH_ROWS: usize = 500;
 
 /// The newest commit a tenant has, by its sha.
 pub(super) async fn newest(engine: &Engine, tenant: &Tenant) -> Result<Option<String>, Error> {
-    let read = Read { entity: "commit", query: "select=sha&order=at.desc,id.desc&limit=1", count: false };
+    let read =
+        Read { entity: "commit", query: "select=sha&order=at.desc,id.desc&limit=1", count: false };
     let rows: Vec<Value> = parsed(&engine.read(tenant, read).await?.body);
     Ok(rows.first().and_then(|row| row["sha"].as_str()).map(str::to_owned))
 }
 
 /// Loads commits with their people and files.
-pub(super) async fn load(engine: &Engine, tenant: &Tenant, commits: &[Commit], bar: &ProgressBar) -> Result<(), Error> {
+pub(super) async fn load(
+    engine: &Engine,
+    tenant: &Tenant,
+    commits: &[Commit],
+    bar: &ProgressBar,
+) -> Result<(), Error> {
     let mut last_seen: BTreeMap<&str, &str> = BTreeMap::new();
     for commit in commits.iter().rev() {
         last_seen.insert(&commit.author, &commit.at);
     }
-    let people = last_seen.iter().map(|(handle, at)| json!({ "handle": handle, "last_seen": at })).collect();
+    let people =
+        last_seen.iter().map(|(handle, at)| json!({ "handle": handle, "last_seen": at })).collect();
     let people = upsert(engine, tenant, ("person", "handle"), people).await?;
-    let paths: BTreeSet<&str> =
-        commits.iter().flat_map(|commit| commit.changes.iter().map(|change| change.path.as_str())).collect();
+    let paths: BTreeSet<&str> = commits
+        .iter()
+        .flat_map(|commit| commit.changes.iter().map(|change| change.path.as_str()))
+        .collect();
     let files = paths.iter().map(|path| json!({ "path": path })).collect();
     let files = upsert(engine, tenant, ("file", "path"), files).await?;
     // Oldest first, so that an interrupted load goes on where it stopped.
@@ -91,7 +100,10 @@ async fn insert(
 ) -> Result<String, Error> {
     let verb = Verb::Insert(Value::Array(rows), resolution);
     let returning = resolution.is_some();
-    Ok(engine.write(tenant, Operation { entity: entity.into(), verb, query, returning }).await?.body)
+    Ok(engine
+        .write(tenant, Operation { entity: entity.into(), verb, query, returning })
+        .await?
+        .body)
 }
 
 fn parsed(body: &str) -> Vec<Value> {

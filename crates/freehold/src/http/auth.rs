@@ -13,8 +13,9 @@ impl FromRequestParts<Engine> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, engine: &Engine) -> Result<Self, Answer> {
         let key = key(parts).ok_or_else(|| {
-            Refusal::new(Code::Unauthenticated, "this request carries no key")
-                .hint("send the header `Authorization: Bearer KEY`; `freehold key create` makes one")
+            Refusal::new(Code::Unauthenticated, "this request carries no key").hint(
+                "send the header `Authorization: Bearer KEY`; `freehold key create` makes one",
+            )
         })?;
         Ok(Self(engine.authenticate(key).await?))
     }

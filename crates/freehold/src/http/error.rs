@@ -36,8 +36,15 @@ impl IntoResponse for Answer {
 }
 
 fn refused(refusal: &Refusal) -> Response {
-    let status = StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut response = body(status, refusal.code.as_str(), &refusal.message, refusal.detail.as_deref(), refusal.hint.as_deref());
+    let status =
+        StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = body(
+        status,
+        refusal.code.as_str(),
+        &refusal.message,
+        refusal.detail.as_deref(),
+        refusal.hint.as_deref(),
+    );
     if refusal.code == Code::Unauthenticated {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
@@ -49,18 +56,35 @@ fn refused(refusal: &Refusal) -> Response {
 
 fn failed(fault: &Fault) -> Response {
     let (status, code, message) = if fault.is_unavailable() {
-        (StatusCode::SERVICE_UNAVAILABLE, "PGRST001", "the database cannot be reached at the moment")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "PGRST001",
+            "the database cannot be reached at the moment",
+        )
     } else {
         (StatusCode::INTERNAL_SERVER_ERROR, "PGRSTX00", "something failed on our side")
     };
-    let mut response = body(status, code, message, None, Some("the header x-request-id names this failure in the log"));
+    let mut response = body(
+        status,
+        code,
+        message,
+        None,
+        Some("the header x-request-id names this failure in the log"),
+    );
     response.extensions_mut().insert(FaultChain(chain(fault)));
     response
 }
 
-fn body(status: StatusCode, code: &str, message: &str, details: Option<&str>, hint: Option<&str>) -> Response {
+fn body(
+    status: StatusCode,
+    code: &str,
+    message: &str,
+    details: Option<&str>,
+    hint: Option<&str>,
+) -> Response {
     let body = json!({ "code": code, "message": message, "details": details, "hint": hint });
-    (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string()).into_response()
+    (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string())
+        .into_response()
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -81,8 +105,12 @@ pub(super) async fn with_request_id(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let took_us = begun.elapsed().as_micros();
     match response.extensions().get::<FaultChain>() {
-        Some(FaultChain(error)) => tracing::error!(request = %id, %method, path, error, "request failed"),
-        None => tracing::debug!(request = %id, %method, path, status = response.status().as_u16(), took_us, "request"),
+        Some(FaultChain(error)) => {
+            tracing::error!(request = %id, %method, path, error, "request failed")
+        }
+        None => {
+            tracing::debug!(request = %id, %method, path, status = response.status().as_u16(), took_us, "request")
+        }
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", value);

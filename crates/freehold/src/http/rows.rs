@@ -55,7 +55,9 @@ pub(super) async fn insert(
     let prefer = Prefer::of(&headers);
     let verb = Verb::Insert(json(&body)?, prefer.resolution());
     let written = engine.write(&tenant, prefer.operation(entity, verb, query)).await?;
-    let only_updated = prefer.resolution() == Some(Resolution::Merge) && written.inserted == Some(0) && written.rows > 0;
+    let only_updated = prefer.resolution() == Some(Resolution::Merge)
+        && written.inserted == Some(0)
+        && written.rows > 0;
     let status = if only_updated { StatusCode::OK } else { StatusCode::CREATED };
     Ok(changed(status, &prefer, written))
 }
@@ -69,7 +71,8 @@ pub(super) async fn update(
     body: Bytes,
 ) -> Result<Response, Answer> {
     let prefer = Prefer::of(&headers);
-    let written = engine.write(&tenant, prefer.operation(entity, Verb::Update(json(&body)?), query)).await?;
+    let written =
+        engine.write(&tenant, prefer.operation(entity, Verb::Update(json(&body)?), query)).await?;
     Ok(changed(prefer.done(), &prefer, written))
 }
 
@@ -158,7 +161,8 @@ async fn answer(
     }
     let partial = rows.total.is_some_and(|total| rows.rows < total);
     let range = content_range(&rows);
-    let mut response = json_body(if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK }, rows.body);
+    let mut response =
+        json_body(if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK }, rows.body);
     insert_header(&mut response, "content-range", &range);
     if let Some(applied) = prefer.applied() {
         response.headers_mut().insert("preference-applied", applied);
@@ -188,14 +192,23 @@ fn single(rows: Rows) -> Result<Response, Answer> {
             .into());
     }
     // PostgreSQL built `[{…}]`: the one object is what is between the brackets.
-    let object = rows.body.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or("{}");
+    let object =
+        rows.body.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or("{}");
     let mut response = object.to_owned().into_response();
-    insert_header(&mut response, "content-type", "application/vnd.pgrst.object+json; charset=utf-8");
+    insert_header(
+        &mut response,
+        "content-type",
+        "application/vnd.pgrst.object+json; charset=utf-8",
+    );
     Ok(response)
 }
 
 fn changed(status: StatusCode, prefer: &Prefer, written: Written) -> Response {
-    let mut response = if prefer.representation { json_body(status, written.body) } else { status.into_response() };
+    let mut response = if prefer.representation {
+        json_body(status, written.body)
+    } else {
+        status.into_response()
+    };
     let total = if prefer.count { written.rows.to_string() } else { "*".to_owned() };
     let range = match written.rows {
         0 => format!("*/{total}"),
@@ -221,11 +234,15 @@ fn insert_header(response: &mut Response, name: &'static str, value: &str) {
 pub(super) fn json(body: &[u8]) -> Result<Value, Refusal> {
     let text = std::str::from_utf8(body).map_err(|error| not_text(&error))?;
     serde_json::from_str(text).map_err(|error| {
-        Refusal::new(Code::Body, "the body is not JSON")
-            .detail(format!("line {}, column {}: {error}", error.line(), error.column()))
+        Refusal::new(Code::Body, "the body is not JSON").detail(format!(
+            "line {}, column {}: {error}",
+            error.line(),
+            error.column()
+        ))
     })
 }
 
 fn not_text(error: &std::str::Utf8Error) -> Refusal {
-    Refusal::new(Code::Body, "the body is not UTF-8 text").detail(format!("at byte {}", error.valid_up_to()))
+    Refusal::new(Code::Body, "the body is not UTF-8 text")
+        .detail(format!("at byte {}", error.valid_up_to()))
 }

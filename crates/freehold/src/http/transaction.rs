@@ -23,22 +23,30 @@ pub(super) async fn run(
     let Some(Value::Array(changes)) = body.get_mut("changes").map(Value::take) else {
         return Err(shape("the body has no list `changes`").into());
     };
-    let operations = changes.into_iter().enumerate().map(|(index, change)| operation(index, change));
+    let operations =
+        changes.into_iter().enumerate().map(|(index, change)| operation(index, change));
     let written = engine.write_all(&tenant, operations.collect::<Result<_, _>>()?).await?;
-    let answers: Vec<String> =
-        written.iter().map(|one| format!("{{\"rows\":{},\"body\":{}}}", one.rows, one.body)).collect();
+    let answers: Vec<String> = written
+        .iter()
+        .map(|one| format!("{{\"rows\":{},\"body\":{}}}", one.rows, one.body))
+        .collect();
     Ok(rows::json_body(axum::http::StatusCode::OK, format!("[{}]", answers.join(","))))
 }
 
 fn operation(index: usize, change: Value) -> Result<Operation, Refusal> {
     let place = |message: String| shape(&message).detail(format!("change {}", index + 1));
-    let Value::Object(mut change) = change else { return Err(place("a change is an object".into())) };
-    let verbs: Vec<&str> =
-        ["insert", "upsert", "update", "delete"].into_iter().filter(|verb| change.contains_key(*verb)).collect();
+    let Value::Object(mut change) = change else {
+        return Err(place("a change is an object".into()));
+    };
+    let verbs: Vec<&str> = ["insert", "upsert", "update", "delete"]
+        .into_iter()
+        .filter(|verb| change.contains_key(*verb))
+        .collect();
     let [verb] = verbs[..] else {
         return Err(place("a change has exactly one of insert, upsert, update, delete".into()));
     };
-    let entity = text(&mut change, verb).ok_or_else(|| place(format!("`{verb}` names an entity")))?;
+    let entity =
+        text(&mut change, verb).ok_or_else(|| place(format!("`{verb}` names an entity")))?;
     let query = text(&mut change, "query").unwrap_or_default();
     let returning = change.remove("returning").is_some_and(|value| value == Value::Bool(true));
     let wanted = match verb {
@@ -46,7 +54,9 @@ fn operation(index: usize, change: Value) -> Result<Operation, Refusal> {
         "update" => Some("values"),
         _ => None,
     };
-    let payload = wanted.map(|key| change.remove(key).ok_or_else(|| place(format!("`{verb}` needs `{key}`")))).transpose()?;
+    let payload = wanted
+        .map(|key| change.remove(key).ok_or_else(|| place(format!("`{verb}` needs `{key}`"))))
+        .transpose()?;
     if let Some(unknown) = change.keys().next() {
         return Err(place(format!("a change has no part `{unknown}`")));
     }

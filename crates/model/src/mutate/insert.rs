@@ -174,10 +174,14 @@ impl Insert {
         }
         let given = |name: &str| self.rows.iter().any(|row| row.contains_key(name));
         let left = |kind: &Kind| match kind {
-            Kind::Vector(vector) => vector.of.iter().any(|name| given(name)) && !vector.of.iter().all(|name| given(name)),
+            Kind::Vector(vector) => {
+                vector.of.iter().any(|name| given(name))
+                    && !vector.of.iter().all(|name| given(name))
+            }
             _ => false,
         };
-        let fields = self.entity.fields.iter().filter(|field| !given(&field.name) && left(&field.kind));
+        let fields =
+            self.entity.fields.iter().filter(|field| !given(&field.name) && left(&field.kind));
         fields.map(|field| &field.name).collect()
     }
 

@@ -44,12 +44,17 @@ pub fn load(
     let entity = check::entity(model, entity)?;
     let found: Vec<row::Column<'_>> =
         columns.iter().map(|name| row::column(model, entity, name)).collect::<Result<_, _>>()?;
-    let columns: Vec<ColumnType> = found.iter().map(|column| ColumnType::of(&column.kind())).collect();
+    let columns: Vec<ColumnType> =
+        found.iter().map(|column| ColumnType::of(&column.kind())).collect();
     let written: Vec<&str> = found.iter().map(row::Column::written).collect();
     let names: Vec<String> = written.iter().map(|name| ident(name)).collect();
-    let values: Vec<String> = found.iter().enumerate().map(|(at, column)| value(at, column)).collect();
-    let arrays: Vec<String> =
-        columns.iter().enumerate().map(|(at, column)| format!("${}::{}[]", at + 1, column.sql_type())).collect();
+    let values: Vec<String> =
+        found.iter().enumerate().map(|(at, column)| value(at, column)).collect();
+    let arrays: Vec<String> = columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| format!("${}::{}[]", at + 1, column.sql_type()))
+        .collect();
     let aliases: Vec<String> = (0..columns.len()).map(|at| format!("c{at}")).collect();
     let mut sql = Sql::new();
     sql.raw("insert into app.").ident(&entity.name).raw(" as t0 (");

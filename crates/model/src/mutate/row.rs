@@ -42,7 +42,11 @@ impl Column<'_> {
 ///
 /// # Errors
 /// `NoSuchField`, or `Syntax` if the row referred to cannot be found by that field.
-pub(super) fn column<'m>(model: &'m Model, entity: &'m Entity, name: &str) -> Result<Column<'m>, Refusal> {
+pub(super) fn column<'m>(
+    model: &'m Model,
+    entity: &'m Entity,
+    name: &str,
+) -> Result<Column<'m>, Refusal> {
     if name == "id" {
         return Ok(Column::Field(None));
     }
@@ -50,15 +54,20 @@ pub(super) fn column<'m>(model: &'m Model, entity: &'m Entity, name: &str) -> Re
         return Ok(Column::Field(Some(field)));
     }
     let lookup = name.split_once('.').and_then(|(field, key)| match entity.field(field) {
-        Some(field @ Field { kind: Kind::Ref(to), .. }) => Some((field, model.entity(&to.entity)?, key)),
+        Some(field @ Field { kind: Kind::Ref(to), .. }) => {
+            Some((field, model.entity(&to.entity)?, key))
+        }
         _ => None,
     });
     let Some((field, target, key)) = lookup else { return Err(check::no_such_field(entity, name)) };
     let key = target.field(key).ok_or_else(|| check::no_such_field(target, key))?;
     let unique = target.uniques.iter().any(|unique| *unique.fields == [key.name.clone()]);
     if !unique {
-        return Err(Refusal::new(Code::Syntax, format!("{} of {} is not unique, so it finds no row", key.name, target.name))
-            .hint(format!("give the id of the {}, or one of its unique fields", target.name)));
+        return Err(Refusal::new(
+            Code::Syntax,
+            format!("{} of {} is not unique, so it finds no row", key.name, target.name),
+        )
+        .hint(format!("give the id of the {}, or one of its unique fields", target.name)));
     }
     Ok(Column::Lookup { field, target, key })
 }
@@ -67,14 +76,23 @@ pub(super) fn column<'m>(model: &'m Model, entity: &'m Entity, name: &str) -> Re
 ///
 /// # Errors
 /// A refusal that names the field.
-pub fn check_row(model: &Model, entity: &Entity, row: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
+pub fn check_row(
+    model: &Model,
+    entity: &Entity,
+    row: Map<String, Value>,
+) -> Result<Map<String, Value>, Refusal> {
     let row = flattened(entity, row)?;
     for (name, value) in &row {
         let column = column(model, entity, name)?;
         value::check_json(name, &column.kind(), value)?;
-        let may_be_null = entity.field(column.written()).is_some_and(|field| field.optional || body::is_made(&field.kind));
+        let may_be_null = entity
+            .field(column.written())
+            .is_some_and(|field| field.optional || body::is_made(&field.kind));
         if value.is_null() && !may_be_null {
-            return Err(Refusal::new(Code::Required, format!("{name} of {} cannot be null", entity.name)));
+            return Err(Refusal::new(
+                Code::Required,
+                format!("{name} of {} cannot be null", entity.name),
+            ));
         }
     }
     Ok(row)
@@ -85,11 +103,19 @@ pub fn check_row(model: &Model, entity: &Entity, row: Map<String, Value>) -> Res
 pub fn missing<'m>(entity: &'m Entity, columns: &[&str]) -> Vec<&'m Name> {
     let given = |field: &Field| {
         columns.iter().any(|column| {
-            *column == &*field.name || column.split_once('.').is_some_and(|(name, _)| name == &*field.name)
+            *column == &*field.name
+                || column.split_once('.').is_some_and(|(name, _)| name == &*field.name)
         })
     };
-    let required = |field: &&Field| !field.optional && field.default.is_none() && !body::is_made(&field.kind);
-    entity.fields.iter().filter(required).filter(|field| !given(field)).map(|field| &field.name).collect()
+    let required =
+        |field: &&Field| !field.optional && field.default.is_none() && !body::is_made(&field.kind);
+    entity
+        .fields
+        .iter()
+        .filter(required)
+        .filter(|field| !given(field))
+        .map(|field| &field.name)
+        .collect()
 }
 
 /// A value in the text form of its column's type; `None` is null.
@@ -129,8 +155,11 @@ fn flattened(entity: &Entity, row: Map<String, Value>) -> Result<Map<String, Val
                 let mut parts = key.into_iter();
                 match (parts.next(), parts.next()) {
                     (Some((key, value)), None) => Ok((format!("{name}.{key}"), value)),
-                    _ => Err(Refusal::new(Code::InvalidValue, format!("{name} is not given by one unique field"))
-                        .hint(format!("write \"{name}\": {{\"FIELD\": value}}"))),
+                    _ => Err(Refusal::new(
+                        Code::InvalidValue,
+                        format!("{name} is not given by one unique field"),
+                    )
+                    .hint(format!("write \"{name}\": {{\"FIELD\": value}}"))),
                 }
             }
             (_, value) => Ok((name, value)),

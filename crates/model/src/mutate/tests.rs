@@ -71,7 +71,9 @@ pub(crate) fn write(case: &str) -> Result<Sql, Refusal> {
             let conflict =
                 (verb == "loadmerge").then(|| (Some(vec![query.to_owned()]), Resolution::Merge));
             let load = load(&model, entity, &columns, conflict)?;
-            Ok(load.sql().with_params(arrays.split(';').map(|array| Some(array.to_owned())).collect()))
+            Ok(load
+                .sql()
+                .with_params(arrays.split(';').map(|array| Some(array.to_owned())).collect()))
         }
         "dump" => dump(&model, entity, words.first().copied().filter(|after| *after != "null"), 2),
         other => panic!("no verb {other}"),

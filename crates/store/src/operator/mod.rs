@@ -90,7 +90,8 @@ impl Operator {
     /// As [`Self::check_server`].
     pub async fn is_current(&mut self) -> Result<bool, Error> {
         let server = platform::look(&mut self.session).await?;
-        Ok(server.mode.is_some() && platform::recorded_version(&mut self.session).await? == Some(platform::VERSION))
+        Ok(server.mode.is_some()
+            && platform::recorded_version(&mut self.session).await? == Some(platform::VERSION))
     }
 
     /// Whether Freehold is set up in this database.

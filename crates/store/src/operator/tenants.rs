@@ -108,7 +108,8 @@ impl Operator {
     pub async fn active_tenants(&mut self) -> Result<Vec<Tenant>, Error> {
         let text = "select id::text, name from freehold.tenant where state = 'active' order by id";
         let rows = self.as_gate(text, &[]).await?;
-        let tenant = |row: &Row| Some(Tenant::new(row.text(0)?.parse().ok()?, row.text(1)?.to_owned()));
+        let tenant =
+            |row: &Row| Some(Tenant::new(row.text(0)?.parse().ok()?, row.text(1)?.to_owned()));
         Ok(rows.iter().filter_map(tenant).collect())
     }
 

@@ -34,8 +34,12 @@ pub enum Work {
 impl Work {
     fn walled(self) -> &'static str {
         match self {
-            Self::Point => "select id::text, label, amount::bigint from app.item where id = $1::text::uuid",
-            Self::Scan => "select id::text, label, amount::bigint from app.item order by id limit $1::text::bigint",
+            Self::Point => {
+                "select id::text, label, amount::bigint from app.item where id = $1::text::uuid"
+            }
+            Self::Scan => {
+                "select id::text, label, amount::bigint from app.item order by id limit $1::text::bigint"
+            }
             Self::Insert => "insert into app.item (label, amount) values ($1, 1)",
         }
     }
@@ -48,7 +52,9 @@ impl Work {
             Self::Scan => {
                 "select id::text, label, amount::bigint from app.item where tenant_id = $2::text::uuid order by id limit $1::text::bigint"
             }
-            Self::Insert => "insert into app.item (tenant_id, label, amount) values ($2::text::uuid, $1, 1)",
+            Self::Insert => {
+                "insert into app.item (tenant_id, label, amount) values ($2::text::uuid, $1, 1)"
+            }
         }
     }
 }
@@ -72,8 +78,11 @@ impl Yardstick {
         let mut session = Session::open(&address, super::Config::CONNECT).await?;
         session.batch(&format!("create database \"{name}\"")).await.map_err(|error| {
             tracing::debug!(error = %error, "no database for a benchmark");
-            Refusal::new(Code::Server, "a benchmark needs a database of its own, and this user may not make one")
-                .hint("alter role … createdb, as a superuser")
+            Refusal::new(
+                Code::Server,
+                "a benchmark needs a database of its own, and this user may not make one",
+            )
+            .hint("alter role … createdb, as a superuser")
         })?;
         Ok(with_database(url, address.database(), name))
     }
@@ -93,15 +102,22 @@ impl Yardstick {
     /// # Errors
     /// `Server` if the operator does not bypass row-level security.
     pub async fn open(url: &str, store: Store, tenant: Tenant) -> Result<Self, Error> {
-        let settings = [("search_path", "pg_catalog,freehold_ext"), ("jit", "off"), ("synchronous_commit", "on")];
+        let settings = [
+            ("search_path", "pg_catalog,freehold_ext"),
+            ("jit", "off"),
+            ("synchronous_commit", "on"),
+        ];
         let address = Address::parse(url)?.settings(&settings);
         let mut plain = Session::open(&address, super::Config::CONNECT).await?;
         let bypasses = "select rolsuper or rolbypassrls from pg_roles where rolname = current_user";
         let rows = plain.select(DOING, bypasses, &[]).await?;
         if rows.first().and_then(|row| row.bool(0)) != Some(true) {
-            return Err(Refusal::new(Code::Server, "the plain way needs an operator that bypasses row-level security")
-                .hint("use a superuser's URL for this benchmark")
-                .into());
+            return Err(Refusal::new(
+                Code::Server,
+                "the plain way needs an operator that bypasses row-level security",
+            )
+            .hint("use a superuser's URL for this benchmark")
+            .into());
         }
         Ok(Self { store, tenant, plain, url: url.to_owned(), point: String::new() })
     }
@@ -141,7 +157,8 @@ impl Yardstick {
     pub async fn walled(&mut self, work: Work, statements: u32) -> Result<(), Error> {
         let params = self.params(work);
         let mut lease = self.store.0.pool.lease().await?;
-        let statement = lease.statement(work.walled()).await.map_err(|error| explain(DOING, error))?;
+        let statement =
+            lease.statement(work.walled()).await.map_err(|error| explain(DOING, error))?;
         let opening = self.store.opening(&lease, &self.tenant);
         transaction(&mut lease, &opening, &statement, &params[..1], statements, work).await?;
         lease.give_back();
@@ -154,7 +171,8 @@ impl Yardstick {
     /// Faults only.
     pub async fn plain(&mut self, work: Work, statements: u32) -> Result<(), Error> {
         let params = self.params(work);
-        let statement = self.plain.statement(work.plain()).await.map_err(|error| explain(DOING, error))?;
+        let statement =
+            self.plain.statement(work.plain()).await.map_err(|error| explain(DOING, error))?;
         transaction(&mut self.plain, "begin", &statement, &params, statements, work).await
     }
 
@@ -233,17 +251,29 @@ async fn transaction(
             Work::Scan => 1000,
             Work::Insert => 0,
         };
-        if rows.len() == wanted { Ok(()) } else { Err(Fault::new(DOING, "another number of rows than expected")) }
+        if rows.len() == wanted {
+            Ok(())
+        } else {
+            Err(Fault::new(DOING, "another number of rows than expected"))
+        }
     };
     if statements == 1 {
-        let rows = session.transact(opening, statement, params).await.map_err(|stumble| match stumble {
-            Stumble::Opening(error) | Stumble::Statement(error) | Stumble::Commit(error) => explain(DOING, error),
-        })?;
+        let rows =
+            session.transact(opening, statement, params).await.map_err(
+                |stumble| match stumble {
+                    Stumble::Opening(error)
+                    | Stumble::Statement(error)
+                    | Stumble::Commit(error) => explain(DOING, error),
+                },
+            )?;
         return Ok(check(&rows)?);
     }
     session.batch(opening).await.map_err(|error| explain(DOING, error))?;
     for _ in 0..statements {
-        let rows = session.pipeline(&[(statement.clone(), params)]).await.map_err(|error| explain(DOING, error))?;
+        let rows = session
+            .pipeline(&[(statement.clone(), params)])
+            .await
+            .map_err(|error| explain(DOING, error))?;
         rows.iter().try_for_each(|rows| check(rows))?;
     }
     session.batch("commit").await.map_err(|error| explain(DOING, error))
@@ -251,5 +281,9 @@ async fn transaction(
 
 fn with_database(url: &str, old: &str, new: &str) -> String {
     let key = format!("dbname={old}");
-    if url.contains(&key) { url.replacen(&key, &format!("dbname={new}"), 1) } else { url.replacen(&format!("/{old}"), &format!("/{new}"), 1) }
+    if url.contains(&key) {
+        url.replacen(&key, &format!("dbname={new}"), 1)
+    } else {
+        url.replacen(&format!("/{old}"), &format!("/{new}"), 1)
+    }
 }
