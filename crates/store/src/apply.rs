@@ -17,7 +17,7 @@ use crate::{
 };
 
 // Held by the session that applies, for as long as it does.
-const LOCK: i64 = 0x66_72_65_65_61_70_6c_79;
+const LOCK: i64 = 0x6672_6565_6170_6c79;
 
 /// How often a step is tried again when others hold what it needs: about two minutes in all.
 const TRIES: u32 = 24;

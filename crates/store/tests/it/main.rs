@@ -1,5 +1,7 @@
 //! The store against a real PostgreSQL, as the application's role and always with two tenants.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics points at its line")]
+
 mod apply;
 mod fixture;
 mod hygiene;
