@@ -40,7 +40,8 @@ pub(crate) async fn demo(global: &Global, demo: &Demo) -> Result<(), Failure> {
     let site = Site::open(&config).await?;
     apply_text(&config, &site, MODEL.into(), &[]).await?;
     let engine = site.engine(&config).await?;
-    let server = bind(&engine, &demo.serve).await?;
+    // The port is taken first, so that one that is in use is heard of before the work.
+    let server = if demo.once { None } else { Some(bind(&engine, &demo.serve).await?) };
     let mut stops = Vec::new();
     for company in &companies {
         let key = key_of(&site, &company.name).await?;
@@ -48,11 +49,12 @@ pub(crate) async fn demo(global: &Global, demo: &Demo) -> Result<(), Failure> {
         fill(&engine, &tenant, company, demo.commits).await?;
         stops.push(tour::Stop { tenant, key });
     }
-    let url = format!("http://{}", server.address()?);
+    let url = match &server {
+        Some(server) => format!("http://{}", server.address()?),
+        None => format!("http://{}", demo.serve.listen),
+    };
     tour::tour(&engine, &stops, &url).await?;
-    if demo.once {
-        return Ok(());
-    }
+    let Some(server) = server else { return Ok(()) };
     output::note("\nserving; Ctrl-C stops, the data stays");
     until_stopped(engine, server, &demo.serve).await
 }

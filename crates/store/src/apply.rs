@@ -166,7 +166,7 @@ impl Operator {
             }
             return Err(conflict("another apply was interrupted and has to be finished first")
                 .detail(format!("{} of {} steps are done", run.done, run.total))
-                .hint("finish it with `freehold apply --resume`, then apply this one")
+                .hint("apply the model file it was begun with again, or `freehold apply --resume`")
                 .into());
         }
         if current != wanted.from_version {

@@ -263,6 +263,7 @@ async fn a_server_that_keeps_failing_is_left_alone_for_a_while() {
     }
     unavailable(embed(&far, 4, &text).await, "is left alone for 5 s");
     assert_eq!(server.seen().len(), 3);
+    // Plays: the rest an embedder is given after failures, which nothing announces the end of.
     tokio::time::sleep(Duration::from_secs(5)).await;
     embed(&far, 4, &text).await.unwrap();
     embed(&far, 4, &text).await.unwrap();

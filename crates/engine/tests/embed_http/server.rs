@@ -145,6 +145,7 @@ async fn answer(stream: &mut TcpStream, does: Does, body: &Value) -> bool {
         Does::Well(dimensions) => well(stream, body, dimensions, head).await,
         Does::AsTold(dimensions) => well(stream, body, told(dimensions), head).await,
         Does::Late(delay) => {
+            // Plays: a server that takes its time.
             tokio::time::sleep(delay).await;
             well(stream, body, 4, head).await
         }
@@ -167,6 +168,7 @@ async fn answer(stream: &mut TcpStream, does: Does, body: &Value) -> bool {
                 if stream.write_all(&[*byte]).await.is_err() {
                     break;
                 }
+                // Plays: a server that trickles.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             false

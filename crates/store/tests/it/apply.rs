@@ -134,7 +134,7 @@ async fn of_two_applies_at_once_one_wins() {
     blocker.batch_execute("begin; lock table app.customer in access share mode").await.unwrap();
     let first = shop.operator.apply(apply, async |_| Ok(()), |_| {});
     let second = async {
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        wait_until_blocked(&blocker).await;
         let refused = other.apply(apply, async |_| Ok(()), |_| {}).await;
         blocker.batch_execute("commit").await.unwrap();
         refused
@@ -266,4 +266,17 @@ async fn a_vector_of_another_dimension_is_filled_by_the_engine() {
     let text = "select format_type(atttypid, atttypmod) from pg_attribute where attrelid = 'app.customer'::regclass and attname = 'meaning'";
     let row = shop.db.client().await.query_one(text, &[]).await.unwrap();
     assert_eq!(row.get::<_, &str>(0), "freehold_ext.vector(24)");
+}
+
+/// Until a statement waits for the lock that `blocker` holds.
+async fn wait_until_blocked(blocker: &tokio_postgres::Client) {
+    let waiting = "select count(*) from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())";
+    for _ in 0..500 {
+        if blocker.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            return;
+        }
+        // Polls: PostgreSQL does not announce who waits.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("nothing waits for the lock");
 }

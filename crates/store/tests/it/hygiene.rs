@@ -134,6 +134,7 @@ async fn a_request_that_is_given_up_leaves_nothing() {
             assert_eq!(house.handles(&house.a).await, ["ann"]);
             return;
         }
+        // Polls: PostgreSQL does not announce that a statement has ended.
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     panic!("the statement still runs");
@@ -159,6 +160,7 @@ async fn a_connection_that_the_server_ended_is_replaced() {
     let before = i32::try_from(store.run(&house.a, &own).await.unwrap().int(0).unwrap()).unwrap();
     let admin = house.db.client().await;
     admin.execute("select pg_terminate_backend($1, 5000)", &[&before]).await.unwrap();
+    // Plays: the time in which the end of the connection reaches this process.
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     assert_ne!(store.run(&house.a, &own).await.unwrap().int(0), Some(i64::from(before)));
 }

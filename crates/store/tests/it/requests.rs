@@ -31,6 +31,7 @@ async fn parameters_of_every_type_go_as_text_and_null_is_null() {
 async fn ids_are_uuids_of_version_7_in_the_order_of_time() {
     let house = house().await;
     let first = house.store.run(&house.a, &insert("x")).await.unwrap().text(0).unwrap().to_owned();
+    // Plays: a later millisecond, which is what the order is about.
     tokio::time::sleep(std::time::Duration::from_millis(3)).await;
     let second = house.store.run(&house.a, &insert("y")).await.unwrap().text(0).unwrap().to_owned();
     for id in [&first, &second] {

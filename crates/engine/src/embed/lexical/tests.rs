@@ -1,3 +1,5 @@
+//! What lexical vectors find alike, and that they never change.
+
 use super::*;
 
 fn close(a: &str, b: &str) -> f32 {
