@@ -1,0 +1,223 @@
+//! Making or repairing the platform: roles, schemas, tables, functions, keys, all in one transaction.
+
+use freehold_model::Refusal;
+use tokio_postgres::Error as PgError;
+
+use super::{LOCK, Mode, Server, VERSION, newer, refuse};
+use crate::{
+    error::Error,
+    key::RootKey,
+    refusal::explain,
+    session::Session,
+    token::{self, KID},
+};
+
+/// Makes or repairs everything, in one transaction.
+pub(crate) async fn install(
+    session: &mut Session,
+    server: &Server,
+    key: &RootKey,
+    wanted: Option<Mode>,
+) -> Result<Mode, Error> {
+    let doing = "setting Freehold up";
+    let mut patience = 0;
+    loop {
+        let tried = install_once(session, server, key, wanted).await;
+        let ended = session.batch(if tried.is_ok() { "commit" } else { "rollback" }).await;
+        match tried {
+            Ok(mode) => return ended.map(|()| mode).map_err(|error| explain(doing, error)),
+            // Roles belong to the whole server; another database may be setting the same ones up.
+            Err(Attempt::Sql(error)) if is_concurrent(&error) && patience < 8 => {
+                patience += 1;
+                tokio::time::sleep(std::time::Duration::from_millis(30 * patience)).await;
+            }
+            Err(Attempt::Sql(error)) => return Err(not_installed(doing, error)),
+            Err(Attempt::Refused(error)) => return Err(error),
+        }
+    }
+}
+
+enum Attempt {
+    Sql(PgError),
+    Refused(Error),
+}
+
+impl From<PgError> for Attempt {
+    fn from(error: PgError) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<Error> for Attempt {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+async fn install_once(
+    session: &mut Session,
+    server: &Server,
+    key: &RootKey,
+    wanted: Option<Mode>,
+) -> Result<Mode, Attempt> {
+    session.batch(&format!("begin; set local search_path = pg_catalog, pg_temp; select pg_advisory_xact_lock({LOCK})")).await?;
+    refuse_strangers(session).await?;
+    session.batch(include_str!("roles.sql")).await?;
+    session.batch(include_str!("schema.sql")).await?;
+    set_password(session, key).await?;
+    let mode = choose_mode(session, server, wanted).await?;
+    session
+        .batch(match server.major {
+            18.. => include_str!("uuidv7_core.sql"),
+            _ => include_str!("uuidv7_own.sql"),
+        })
+        .await?;
+    session
+        .batch(match mode {
+            Mode::Seal => include_str!("seal.sql"),
+            Mode::Ticket => include_str!("ticket.sql"),
+        })
+        .await?;
+    session.batch(include_str!("functions.sql")).await?;
+    session.batch(include_str!("imports.sql")).await?;
+    session.batch("set local role freehold_gate").await?;
+    set_keys(session, key).await?;
+    let text = "insert into freehold.platform_version (version, mode) values ($1::text::integer, $2) \
+                on conflict (version) do update set mode = excluded.mode";
+    session
+        .select("setting Freehold up", text, &[Some(&VERSION.to_string()), Some(mode.as_str())])
+        .await?;
+    session.batch("reset role").await?;
+    Ok(mode)
+}
+
+// Schemas of our names that are somebody else's, and a platform of a later Freehold.
+async fn refuse_strangers(session: &mut Session) -> Result<(), Error> {
+    let doing = "setting Freehold up";
+    let text = "select string_agg(nspname, ', ')::text from pg_namespace \
+                where nspname in ('freehold', 'app', 'freehold_shelf') and nspowner not in \
+                (select oid from pg_roles where rolname in ('freehold_gate', 'freehold_owner'))";
+    let rows = session.select(doing, text, &[]).await?;
+    if let Some(schemas) = rows.first().and_then(|row| row.text(0)) {
+        return Err(refuse(format!(
+            "schemas that Freehold needs belong to somebody else: {schemas}"
+        ))
+        .hint("use another database, or rename them")
+        .into());
+    }
+    let there = session
+        .select(doing, "select to_regclass('freehold.platform_version') is not null", &[])
+        .await?;
+    if there.first().and_then(|row| row.bool(0)) == Some(true) {
+        let rows = session
+            .select(doing, "select max(version)::bigint from freehold.platform_version", &[])
+            .await?;
+        if rows.first().and_then(|row| row.int(0)).is_some_and(|version| version > VERSION) {
+            return Err(newer());
+        }
+    }
+    Ok(())
+}
+
+async fn set_password(session: &mut Session, key: &RootKey) -> Result<(), Attempt> {
+    let text =
+        "select shobj_description(oid, 'pg_authid') from pg_roles where rolname = 'freehold_app'";
+    let rows = session.select("setting Freehold up", text, &[]).await?;
+    let wanted = format!("Freehold's servers, root key {}", key.fingerprint());
+    match rows.first().and_then(|row| row.text(0)) {
+        Some(mark) if mark == wanted => return Ok(()),
+        Some(mark) if mark.starts_with("Freehold's servers") => {
+            return Err(other_key().into());
+        }
+        _ => {}
+    }
+    // The verifier, so that neither the server nor its log ever sees the password.
+    let verifier = postgres_protocol::password::scram_sha_256(key.app_password().as_bytes());
+    session
+        .batch(&format!(
+            "alter role freehold_app password '{verifier}'; comment on role freehold_app is '{}'",
+            wanted.replace('\'', "''")
+        ))
+        .await?;
+    Ok(())
+}
+
+fn other_key() -> Error {
+    refuse("this server was set up with another root key")
+        .hint("all databases of one server share one root key: use the first one's")
+        .into()
+}
+
+async fn choose_mode(
+    session: &mut Session,
+    server: &Server,
+    wanted: Option<Mode>,
+) -> Result<Mode, Attempt> {
+    if let Some(mode) =
+        wanted.filter(|mode| *mode == Mode::Ticket).or(server.mode.filter(|_| wanted.is_none()))
+    {
+        return Ok(mode);
+    }
+    let text = "select has_parameter_privilege('freehold_gate', 'backtrace_functions', 'set')";
+    let rows = session.select("setting Freehold up", text, &[]).await?;
+    if rows.first().and_then(|row| row.bool(0)) == Some(true) {
+        return Ok(Mode::Seal);
+    }
+    session.batch("savepoint mode").await?;
+    match session.batch("grant set on parameter backtrace_functions to freehold_gate").await {
+        Ok(()) => Ok(Mode::Seal),
+        Err(error)
+            if error.code().is_some_and(|state| state.code() == "42501") && wanted.is_none() =>
+        {
+            session.batch("rollback to savepoint mode").await?;
+            Ok(Mode::Ticket)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn set_keys(session: &mut Session, key: &RootKey) -> Result<(), Attempt> {
+    let (inner, outer) = token::pads(key);
+    let text = "insert into freehold.mac_key (kid, ipad, opad) values ($1::text::smallint, decode($2, 'hex'), decode($3, 'hex')) \
+                on conflict (kid) do nothing";
+    let params = [Some(KID.to_string()), Some(inner.to_string()), Some(outer.to_string())];
+    let params: Vec<Option<&str>> = params.iter().map(Option::as_deref).collect();
+    session.select("setting Freehold up", text, &params).await?;
+    let text =
+        "select ipad = decode($2, 'hex') from freehold.mac_key where kid = $1::text::smallint";
+    let rows = session.select("setting Freehold up", text, &params[..2]).await?;
+    if rows.first().and_then(|row| row.bool(0)) != Some(true) {
+        return Err(other_key().into());
+    }
+    let (inner, outer) = token::pads(&RootKey::random());
+    let params = [Some("0"), Some(&**inner), Some(&**outer)];
+    session
+        .select(
+            "setting Freehold up",
+            "insert into freehold.mac_key (kid, ipad, opad) values ($1::text::smallint, decode($2, 'hex'), decode($3, 'hex')) \
+             on conflict (kid) do nothing",
+            &params,
+        )
+        .await?;
+    Ok(())
+}
+
+fn is_concurrent(error: &PgError) -> bool {
+    error.as_db_error().is_some_and(|report| match report.code().code() {
+        "XX000" => report.message().contains("concurrently"),
+        "23505" | "42710" | "40001" | "40P01" => true,
+        _ => false,
+    })
+}
+
+fn not_installed(doing: &'static str, error: PgError) -> Error {
+    match error.code().map(tokio_postgres::error::SqlState::code) {
+        Some("42501") => refuse("this user has not enough rights to set Freehold up")
+            .hint("use a superuser, or a user with createrole that owns the database")
+            .into(),
+        Some("FH030") => refuse("freehold_app is a member of another role")
+            .hint("revoke the membership: the role must have no rights but its own")
+            .into(),
+        _ => explain(doing, error),
+    }
+}
