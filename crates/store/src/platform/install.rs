@@ -1,6 +1,5 @@
 //! Making or repairing the platform: roles, schemas, tables, functions, keys, all in one transaction.
 
-use freehold_model::Refusal;
 use tokio_postgres::Error as PgError;
 
 use super::{LOCK, Mode, Server, VERSION, newer, refuse};
