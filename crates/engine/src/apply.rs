@@ -31,6 +31,8 @@ pub struct Proposal {
     pub plan: Plan,
     /// The recorded version the plan starts from; 0 if none.
     pub from_version: i64,
+    /// Whether the text is the applied one to the letter.
+    pub unchanged: bool,
 }
 
 /// What is heard of an apply while it runs.
@@ -69,13 +71,15 @@ pub async fn propose(operator: &mut Operator, text: String) -> Result<Proposal, 
             .into());
         }
     };
-    let (from_version, old) = match operator.current_model().await? {
+    let applied = if operator.is_set_up().await? { operator.current_model().await? } else { None };
+    let unchanged = applied.as_ref().is_some_and(|(_, applied)| *applied == text);
+    let (from_version, old) = match applied {
         Some((version, text)) => (version, recorded(&text)?),
         None => (0, Model::default()),
     };
     let plan = plan::plan(&old, &model, Target { major: operator.check_server().await?.major })
         .map_err(|refusals| all(&refusals))?;
-    Ok(Proposal { text, model, plan, from_version })
+    Ok(Proposal { text, model, plan, from_version, unchanged })
 }
 
 /// Runs a proposal; destructive steps only if `allow` names their flags.
@@ -91,6 +95,9 @@ pub async fn apply(
     allow: &[String],
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<i64, Error> {
+    if proposal.unchanged && proposal.plan.is_empty() {
+        return Ok(proposal.from_version);
+    }
     let embedders = Embedders::new(&proposal.model, base_dir)?;
     let snapshot =
         Snapshot { version: proposal.from_version, model: proposal.model.clone(), embedders };

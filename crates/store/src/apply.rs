@@ -164,6 +164,11 @@ impl Operator {
             if its_checksum == checksum && run.from_version == current {
                 return Ok(run.done);
             }
+            if run.done == 0 {
+                // Nothing of it was done, so it can be forgotten.
+                self.as_gate("delete from freehold.apply_run where steps_done = 0", &[]).await?;
+                return Box::pin(self.start(wanted, checksum)).await;
+            }
             return Err(conflict("another apply was interrupted and has to be finished first")
                 .detail(format!("{} of {} steps are done", run.done, run.total))
                 .hint("apply the model file it was begun with again, or `freehold apply --resume`")

@@ -5,7 +5,7 @@ mod install;
 use freehold_model::{Code, Refusal};
 use tokio_postgres::Error as PgError;
 
-pub(crate) use install::install;
+pub(crate) use install::{install, repair_login};
 
 use crate::{
     error::{Error, Fault},

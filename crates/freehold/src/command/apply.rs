@@ -13,7 +13,7 @@ use crate::{
 pub(super) async fn plan(config: &Config) -> Result<(), Failure> {
     let (text, _) = model::read(config)?;
     let site = Site::open(config).await?;
-    let mut operator = site.prepared("plan").await?;
+    let mut operator = site.operator("plan").await?;
     let proposal = apply::propose(&mut operator, text).await?;
     if config.json {
         output::say(as_json(&proposal));
@@ -49,6 +49,8 @@ pub(crate) async fn apply_text(
 ) -> Result<(), Failure> {
     let mut operator = site.prepared("apply").await?;
     let proposal = apply::propose(&mut operator, text).await?;
+    // Whatever SQL did to the servers' login, an apply mends it.
+    operator.repair_login(&site.root_key()?).await?;
     let store = site.store().await?;
     let bar = output::spinner("apply");
     let mut filled = 0;

@@ -74,6 +74,15 @@ impl Operator {
         Ok(mode)
     }
 
+    /// Gives the servers' role its password back and takes its settings away: SQL in a tenant's session can change
+    /// both, and then no server can log in.
+    ///
+    /// # Errors
+    /// `Server` if the root key is another, or the operator may not.
+    pub async fn repair_login(&mut self, key: &RootKey) -> Result<(), Error> {
+        platform::repair_login(&mut self.session, key).await
+    }
+
     /// The applied model: its version and its text.
     ///
     /// # Errors

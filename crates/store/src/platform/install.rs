@@ -130,15 +130,34 @@ async fn set_password(session: &mut Session, key: &RootKey) -> Result<(), Attemp
         }
         _ => {}
     }
-    // The verifier, so that neither the server nor its log ever sees the password.
-    let verifier = postgres_protocol::password::scram_sha_256(key.app_password().as_bytes());
+    give_password(session, key).await?;
     session
-        .batch(&format!(
-            "alter role freehold_app password '{verifier}'; comment on role freehold_app is '{}'",
-            wanted.replace('\'', "''")
-        ))
+        .batch(&format!("comment on role freehold_app is '{}'", wanted.replace('\'', "''")))
         .await?;
     Ok(())
+}
+
+/// The servers' login as it was, whatever was done to it: any role may change its own password and settings.
+pub(crate) async fn repair_login(session: &mut Session, key: &RootKey) -> Result<(), Error> {
+    let doing = "repairing the servers' login";
+    let text =
+        "select shobj_description(oid, 'pg_authid') from pg_roles where rolname = 'freehold_app'";
+    let rows = session.select(doing, text, &[]).await?;
+    let mark = rows.first().and_then(|row| row.text(0)).unwrap_or_default();
+    if !mark.ends_with(&key.fingerprint()) {
+        return Err(other_key());
+    }
+    let repaired = async {
+        give_password(session, key).await?;
+        session.batch("alter role freehold_app reset all").await
+    };
+    repaired.await.map_err(|error| not_installed(doing, error))
+}
+
+async fn give_password(session: &mut Session, key: &RootKey) -> Result<(), PgError> {
+    // The verifier, so that neither the server nor its log ever sees the password.
+    let verifier = postgres_protocol::password::scram_sha_256(key.app_password().as_bytes());
+    session.batch(&format!("alter role freehold_app password '{verifier}'")).await
 }
 
 fn other_key() -> Error {

@@ -6,10 +6,14 @@ declare
 begin
   for wanted in select * from (values ('freehold_owner', false), ('freehold_gate', false), ('freehold_app', true)) as role (name, login) loop
     if not exists (select from pg_roles where rolname = wanted.name) then
-      execute format('create role %I', wanted.name);
+      -- Only a superuser may change what a role must not have; so it is made without.
+      execute format('create role %I %s noinherit', wanted.name, case when wanted.login then 'login' else 'nologin' end);
     end if;
-    if exists (select from pg_roles where rolname = wanted.name and (rolcanlogin <> wanted.login or rolinherit or rolcreaterole or rolcreatedb)) then
-      execute format('alter role %I %s noinherit nocreaterole nocreatedb', wanted.name, case when wanted.login then 'login' else 'nologin' end);
+    if exists (select from pg_roles where rolname = wanted.name and (rolcanlogin <> wanted.login or rolinherit)) then
+      execute format('alter role %I %s noinherit', wanted.name, case when wanted.login then 'login' else 'nologin' end);
+    end if;
+    if exists (select from pg_roles where rolname = wanted.name and (rolcreaterole or rolcreatedb)) then
+      execute format('alter role %I nocreaterole nocreatedb', wanted.name);
     end if;
     if exists (select from pg_roles where rolname = wanted.name and (rolsuper or rolbypassrls or rolreplication)) then
       execute format('alter role %I nosuperuser nobypassrls noreplication', wanted.name);
