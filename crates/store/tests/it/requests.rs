@@ -212,15 +212,13 @@ async fn vectors_to_be_made_are_noted_for_their_tenant_and_taken_once() {
     let names: Vec<&str> = due.iter().map(|due| due.tenant.name()).collect();
     assert_eq!(names, ["a", "b"]);
     assert_eq!((due[0].entity.as_str(), due[0].field.as_str()), ("person", "embedding"));
-    let mut tx = house.store.begin(&house.a).await.unwrap();
-    tx.take_due("person", "embedding").await.unwrap();
-    // A note that is made while the one before is taken stays.
+    let notes = house.store.due_notes(&due[0]).await.unwrap();
+    // A note that is made while what the ones before ask for is done stays.
     house.store.run(&house.a, &insert("later")).await.unwrap();
-    tx.commit().await.unwrap();
+    house.store.clear_due(&due[0], &notes).await.unwrap();
     assert_eq!(house.store.due().await.unwrap().len(), 2);
-    let mut tx = house.store.begin(&house.a).await.unwrap();
-    tx.take_due("person", "embedding").await.unwrap();
-    tx.commit().await.unwrap();
+    let notes = house.store.due_notes(&due[0]).await.unwrap();
+    house.store.clear_due(&due[0], &notes).await.unwrap();
     let left = house.store.due().await.unwrap();
     assert_eq!(left.iter().map(|due| due.tenant.name()).collect::<Vec<_>>(), ["b"]);
 }
