@@ -29,7 +29,7 @@ author = { ref = "person", optional = true, on_delete = "unlink" }
 title = { type = "text", default = "Untitled" }
 body = { type = "text", optional = true }
 state = { enum = ["open", "gone"], default = "open" }
-rank = { type = "integer", optional = true }
+weight = { type = "integer", optional = true }
 by_title = { vector = 16, of = ["title"] }
 by_all = { halfvec = 32, metric = "l2", of = ["title", "body", "state"] }
 "#;
@@ -53,7 +53,7 @@ struct Fields {
     title: Option<&'static str>,
     body: Option<Option<&'static str>>,
     state: Option<&'static str>,
-    rank: Option<i32>,
+    weight: Option<i32>,
     /// A vector that is given as null is to be made.
     null: bool,
 }
@@ -67,7 +67,7 @@ impl Fields {
         put("title", self.title.map(Value::from));
         put("body", self.body.map(Value::from));
         put("state", self.state.map(Value::from));
-        put("rank", self.rank.map(Value::from));
+        put("weight", self.weight.map(Value::from));
         put("by_all", self.null.then_some(Value::Null));
         row
     }
@@ -82,11 +82,11 @@ fn step() -> impl Strategy<Value = Step> {
         option::of(0..9),
         prop::bool::weighted(0.2),
     );
-    let fields = fields.prop_map(|(title, body, state, rank, null)| Fields {
+    let fields = fields.prop_map(|(title, body, state, weight, null)| Fields {
         title,
         body,
         state,
-        rank,
+        weight,
         null,
     });
     let keys =
