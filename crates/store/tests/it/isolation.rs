@@ -142,8 +142,8 @@ impl Street {
 }
 
 async fn run(attacker: &Client, sql: &str) -> String {
-    if let Some(table) = sql.strip_prefix("copy in ") {
-        let copied = attacker.copy_in::<_, &[u8]>(&format!("copy {table} from stdin")).await;
+    if sql.starts_with("copy ") {
+        let copied = attacker.batch_execute(sql).await;
         return copied.err().map_or_else(|| "open".into(), |error| state(&error));
     }
     let done = attacker.execute(sql, &[]).await;

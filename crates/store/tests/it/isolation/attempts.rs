@@ -100,7 +100,7 @@ fn writes(entity: &Entity) -> Vec<Attempt> {
                 tenants[on].id()
             )
         }),
-        attempt("copy in", move |_, _| format!("copy in {t2}")),
+        attempt("copy in", move |_, _| format!("copy {t2} from stdin")),
         attempt("upsert by id", move |on, tenants| {
             let end = format!(" on conflict (tenant_id, id) do update set {c1} = excluded.{c1}");
             insert(&e3, &tenants[on], Some(&id(on, &e3)), on, &end)
