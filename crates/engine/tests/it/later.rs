@@ -16,21 +16,21 @@ use tokio::{
 use crate::ground::{Ground, body, code, ground, read};
 
 /// An embeddings server on a real socket that is there, away, or never answers.
-struct Far {
-    url: String,
+pub(crate) struct Far {
+    pub(crate) url: String,
     is: Arc<Mutex<Is>>,
     asked: watch::Receiver<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Is {
+pub(crate) enum Is {
     There,
     Away,
     Silent,
 }
 
 impl Far {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let is = Arc::new(Mutex::new(Is::Away));
@@ -45,7 +45,7 @@ impl Far {
         Self { url, is, asked }
     }
 
-    fn be(&self, is: Is) {
+    pub(crate) fn be(&self, is: Is) {
         *self.is.lock().unwrap() = is;
     }
 
