@@ -9,7 +9,7 @@ use std::collections::HashSet;
 pub use freehold_model::mutate::Resolution;
 use freehold_model::{
     Model, Name, Sql,
-    entity::{Kind, Vector, When},
+    entity::{DefaultValue, Entity, Kind, Vector, When},
     mutate::{self, Delete, Filling, Insert, Update},
 };
 use freehold_store::{Row, Tenant, TenantTx};
@@ -334,6 +334,31 @@ pub(crate) fn source_text(vector: &Vector, row: &Map<String, Value>) -> Option<S
     });
     let lines: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// The same for a row of which some fields are left to their defaults, or, if it merges with one that is there, as
+/// they are. `None` also where only the database knows them: then the vector is left to be filled.
+pub(crate) fn known_text(
+    entity: &Entity,
+    vector: &Vector,
+    row: &Map<String, Value>,
+    merges: bool,
+) -> Option<String> {
+    if vector.of.iter().all(|name| row.contains_key(name.as_str())) {
+        return source_text(vector, row);
+    }
+    let mut whole = Map::new();
+    for name in &vector.of {
+        let value = match (row.get(name.as_str()), &entity.field(name)?.default) {
+            (Some(value), _) => value.clone(),
+            (None, _) if merges => return None,
+            (None, None) => continue,
+            (None, Some(DefaultValue::Constant(text))) => Value::String(text.clone()),
+            (None, Some(_)) => return None,
+        };
+        whole.insert(name.to_string(), value);
+    }
+    source_text(vector, &whole)
 }
 
 pub(crate) fn vector<'m>(model: &'m Model, entity: &str, field: &str) -> Option<&'m Vector> {

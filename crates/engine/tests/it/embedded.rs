@@ -195,7 +195,7 @@ async fn take(ground: &Ground, tenant: &Tenant, step: &Step) {
 }
 
 /// Every vector is that of its row's texts as they are now; empty ones are allowed after raw SQL only.
-async fn check(ground: &Ground, raw: bool, after: &impl std::fmt::Debug) {
+pub(crate) async fn check(ground: &Ground, raw: bool, after: &impl std::fmt::Debug) {
     let rows = ground
         .truth("select title, body, state, by_title::text::json, by_all::text::json from app.note")
         .await;

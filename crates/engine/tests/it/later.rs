@@ -196,3 +196,21 @@ async fn a_fill_that_dies_leaves_its_rows_due() {
     let left = ground.truth("select key from app.note where later is null").await;
     assert_eq!(left, json!([]));
 }
+
+#[tokio::test]
+async fn a_text_that_is_too_long_does_not_keep_others_waiting() {
+    let far = Far::new().await;
+    let ground = far.ground().await;
+    far.be(Is::There);
+    let text =
+        "insert into app.note (key, text) values ('k', repeat('x', 1100000)), ('l', 'bread')";
+    for tenant in [&ground.a, &ground.b] {
+        ground.engine.raw_sql(tenant, text).await.unwrap();
+    }
+    fill(&ground).await;
+    for tenant in [&ground.a, &ground.b] {
+        let rows = ground.read(tenant, "note?select=key,later&order=key").await;
+        let wanted = json!([{ "key": "k", "later": null }, { "key": "l", "later": [0, 1, 0, 0] }]);
+        assert_eq!(rows, wanted);
+    }
+}

@@ -10,7 +10,7 @@ use freehold_engine::{
 use serde_json::{Value, json};
 
 use crate::{
-    embedded::MODEL,
+    embedded::{MODEL, check},
     ground::{Ground, body, ground},
 };
 
@@ -77,4 +77,30 @@ async fn all(ground: &Ground, entity: &str, tenant: &Tenant) -> Value {
         tenant.id()
     );
     ground.truth(&sql).await
+}
+
+/// Rows of which the file has only some texts, new ones and ones that are there.
+#[tokio::test]
+async fn texts_that_a_file_leaves_out_count_as_well() {
+    let ground = ground(MODEL).await;
+    for (tenant, upsert) in [(&ground.a, false), (&ground.b, true)] {
+        ground.insert(tenant, "note?select=id", json!({ "key": "k", "title": "there" })).await;
+        let import = Import {
+            entity: "note".into(),
+            input: Box::new(Cursor::new(format!(
+                "{{\"key\":\"{}\",\"body\":\"gamma\"}}\n",
+                if upsert { "k" } else { "l" }
+            ))),
+            format: Format::JsonLines,
+            vectors: None,
+            on_bad: OnBad::Stop,
+            upsert: upsert.then(|| vec!["key".to_owned()]),
+            source: None,
+            restart: false,
+        };
+        assert_eq!(ground.engine.import(tenant, import, &mut |_| {}).await.unwrap().rows, 1);
+        check(&ground, true, &"an import").await;
+    }
+    ground.engine.fill_step().await.unwrap();
+    check(&ground, false, &"a fill").await;
 }
