@@ -19,7 +19,7 @@ pub(crate) const APP: &str = "freehold_app";
 pub(crate) const VERSION: i64 = 1;
 
 /// Serialises operators of one database.
-pub(crate) const LOCK: i64 = 0x66_72_65_65_68_6f_6c_64;
+pub(crate) const LOCK: i64 = 0x6672_6565_686f_6c64;
 
 const MAJOR_MIN: u16 = 15;
 const PGVECTOR_MIN: (u32, u32) = (0, 8);
@@ -78,7 +78,8 @@ pub(crate) async fn look(session: &mut Session) -> Result<Server, Error> {
             .into());
     }
     let installed = row.bool(8) == Some(true);
-    if !installed && !(row.bool(5) == Some(true) && row.bool(6) == Some(true)) {
+    let may_install = row.bool(5) == Some(true) && row.bool(6) == Some(true);
+    if !installed && !may_install {
         let (user, database) = (row.text(7).unwrap_or_default(), row.text(9).unwrap_or_default());
         return Err(refuse(format!("{user} may not set Freehold up"))
             .hint(format!(
