@@ -8,12 +8,15 @@ use freehold_store::Tenant;
 
 use super::{id, value};
 
+/// The statement for the number of the tenant it is tried on.
+type Statement = Box<dyn Fn(usize, &[Tenant]) -> String>;
+
 /// Something to try on the row of a tenant, given by its number.
 pub(super) struct Attempt {
     pub(super) what: String,
     /// Whether it only ever touches rows of the opened tenant, whatever rows it is tried on.
     pub(super) of_the_opened: bool,
-    pub(super) sql: Box<dyn Fn(usize, &[Tenant]) -> String>,
+    pub(super) sql: Statement,
 }
 
 pub(super) fn attempts(model: &Model, entity: &Entity) -> Vec<Attempt> {
