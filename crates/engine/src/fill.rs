@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Engine, Snapshot,
+    embed::TEXT_BYTES_MAX,
     error::Error,
     read::count,
     write::{objects, source_text, vector},
@@ -111,8 +112,12 @@ impl Engine {
                 return Ok(filled);
             };
             after = Some(last.to_owned());
-            let (rows, texts): (Vec<&Map<String, Value>>, Vec<String>) =
-                rows.iter().filter_map(|row| Some((row, source_text(vector, row)?))).unzip();
+            // One text that no embedder takes must not keep the others waiting.
+            let fits = |text: &String| text.len() <= TEXT_BYTES_MAX;
+            let (rows, texts): (Vec<&Map<String, Value>>, Vec<String>) = rows
+                .iter()
+                .filter_map(|row| Some((row, source_text(vector, row).filter(fits)?)))
+                .unzip();
             if texts.is_empty() {
                 continue;
             }

@@ -29,7 +29,7 @@ use crate::{
     Engine, Snapshot,
     embed::EmbedError,
     error::{Code, Error, Refusal},
-    write::{source_text, vector},
+    write::{known_text, vector},
 };
 
 /// Rows in a batch at most.
@@ -121,6 +121,7 @@ impl Engine {
             .entity(&import.entity)
             .cloned()
             .ok_or_else(|| no_such_entity(&snapshot, &import.entity))?;
+        let merges = import.upsert.is_some();
         let mut loading = Loading {
             engine: self,
             tenant,
@@ -145,7 +146,7 @@ impl Engine {
         let (read, to_embed) = mpsc::channel(STAGE_BATCHES);
         let (embedded, to_load) = mpsc::channel(STAGE_BATCHES);
         let reader = tokio::task::spawn_blocking(move || read_batches(import, &shape, mark, &read));
-        let embedder = embed_batches(&snapshot, &entity, to_embed, embedded);
+        let embedder = embed_batches(&snapshot, (&entity, merges), to_embed, embedded);
         let (embedding, loaded) = tokio::join!(embedder, loading.load_all(to_load));
         // A later stage that stops makes the earlier ones stop, so the last error is the cause.
         loaded?;
@@ -216,7 +217,7 @@ fn pass_over(source: &mut Source, mark: ImportMark) -> Result<(), Refusal> {
 /// Second stage: vectors for rows whose texts are embedded and that do not bring them.
 async fn embed_batches(
     snapshot: &Snapshot,
-    entity: &Entity,
+    (entity, merges): (&Entity, bool),
     mut batches: mpsc::Receiver<Batch>,
     embedded: mpsc::Sender<Batch>,
 ) -> Result<(), Error> {
@@ -227,7 +228,8 @@ async fn embed_batches(
             .filter(|field| vector(&snapshot.model, &entity.name, &field.name).is_some())
         {
             let Some(vector) = vector(&snapshot.model, &entity.name, &field.name) else { continue };
-            let (places, texts) = batch.texts(&field.name, |row| source_text(vector, row));
+            let (places, texts) =
+                batch.texts(&field.name, |row| known_text(entity, vector, row, merges));
             if texts.is_empty() {
                 continue;
             }

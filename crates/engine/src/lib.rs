@@ -19,6 +19,7 @@ pub mod export;
 pub mod fill;
 pub mod import;
 pub mod read;
+mod text;
 pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};

@@ -4,6 +4,8 @@
 //! Embedding before the transaction begins keeps row locks short; what an update leaves of the old text is known
 //! only inside, so those vectors are made there. Either way row and vector commit together.
 
+use std::collections::HashSet;
+
 pub use freehold_model::mutate::Resolution;
 use freehold_model::{
     Model, Name, Sql,
@@ -13,6 +15,7 @@ use freehold_model::{
 use freehold_store::{Row, Tenant, TenantTx};
 use serde_json::{Map, Value};
 
+pub(crate) use crate::text::{known_text, source_text};
 use crate::{
     Engine, Snapshot,
     embed::EmbedError,
@@ -23,8 +26,8 @@ use crate::{
 /// Most changes in one transaction.
 pub const OPERATIONS_MAX: usize = 100;
 
-/// Most rows whose vectors are made inside one transaction.
-const ROWS_MAX: u32 = 10_000;
+/// Most vectors stored by one statement.
+const FILL_ROWS: usize = 1_000;
 
 /// One change, as the caller wrote it.
 #[derive(Debug, Clone)]
@@ -143,12 +146,49 @@ impl Engine {
 }
 
 impl Mutation {
-    /// Whether no vector has to be made from texts that only the database knows in full.
     fn is_one_statement(&self) -> bool {
+        self.watched().is_empty()
+    }
+
+    fn entity(&self) -> &str {
         match self {
-            Self::Insert(insert) => insert.left_empty().is_empty(),
-            Self::Update(update) => update.due().is_empty(),
-            Self::Delete(_) => true,
+            Self::Insert(insert) => insert.entity(),
+            Self::Update(update) => update.entity(),
+            Self::Delete(delete) => delete.entity(),
+        }
+    }
+
+    /// Vector fields that the statement may leave empty although there is text for them.
+    fn watched(&self) -> Vec<&Name> {
+        match self {
+            Self::Insert(insert) => insert.watched(),
+            Self::Update(update) => update.watched(),
+            Self::Delete(_) => Vec::new(),
+        }
+    }
+
+    fn render_watched(&self) -> Sql {
+        match self {
+            Self::Insert(insert) => insert.render_watched(),
+            Self::Update(update) => update.render_watched(),
+            Self::Delete(delete) => delete.render(),
+        }
+    }
+
+    /// Vectors that were brought and must be set once more.
+    fn render_again(&self, field: &str, ids: &[&str]) -> Option<Sql> {
+        match self {
+            Self::Insert(insert) => insert.render_again(field, ids),
+            Self::Update(update) => update.render_again(field, ids),
+            Self::Delete(_) => None,
+        }
+    }
+
+    fn render_returned(&self, ids: &[&str]) -> Option<Sql> {
+        match self {
+            Self::Insert(insert) => insert.render_returned(ids),
+            Self::Update(update) => update.render_returned(ids),
+            Self::Delete(_) => None,
         }
     }
 
@@ -177,12 +217,10 @@ async fn embed_new_rows(snapshot: &Snapshot, mutation: &mut Mutation) -> Result<
     let due: Vec<Name> = insert.due().into_iter().cloned().collect();
     for field in due {
         let Some(vector) = vector(&snapshot.model, insert.entity(), &field) else { continue };
-        let (places, texts): (Vec<usize>, Vec<String>) = insert
-            .rows()
-            .iter()
-            .enumerate()
-            .filter_map(|(place, row)| Some((place, source_text(vector, row)?)))
-            .unzip();
+        let rows = insert.rows().iter().enumerate();
+        let lacking = rows.filter(|(_, row)| row.get(field.as_str()).is_none_or(Value::is_null));
+        let (places, texts): (Vec<usize>, Vec<String>) =
+            lacking.filter_map(|(place, row)| Some((place, source_text(vector, row)?))).unzip();
         let Some(vectors) = embed(snapshot, vector, &texts).await? else { continue };
         for (place, vector) in places.into_iter().zip(vectors) {
             insert.rows_mut()[place].insert(field.to_string(), Value::String(vector_text(&vector)));
@@ -191,62 +229,72 @@ async fn embed_new_rows(snapshot: &Snapshot, mutation: &mut Mutation) -> Result<
     Ok(())
 }
 
-/// Makes one change inside an open transaction: first the change, giving ids and texts, then the vectors.
+/// Makes one change inside an open transaction: first the change, which says what it left empty, then those vectors.
+/// The rows that come back have them.
 async fn change(
     snapshot: &Snapshot,
     tx: &mut TenantTx,
     mutation: &Mutation,
 ) -> Result<Written, Error> {
-    match mutation {
-        Mutation::Update(update) if !update.due().is_empty() => {
-            let row = tx.query_one(&update.render_touched()).await?;
-            let rows = objects(row.text(0));
-            for field in update.due() {
-                fill_rows(snapshot, tx, (update.entity(), field), &rows).await?;
-            }
-            Ok(Written { body: row.text(3).unwrap_or("[]").to_owned(), ..Written::of(&row) })
-        }
-        Mutation::Insert(insert) => {
-            let written = Written::of(&tx.query_one(&mutation.render()).await?);
-            for field in insert.left_empty() {
-                let unfilled = mutate::unfilled(
-                    &snapshot.model,
-                    insert.entity(),
-                    field,
-                    false,
-                    None,
-                    ROWS_MAX,
-                )?;
-                let rows = objects(tx.query_one(&unfilled).await?.text(0));
-                fill_rows(snapshot, tx, (insert.entity(), field), &rows).await?;
-            }
-            Ok(written)
-        }
-        _ => Ok(Written::of(&tx.query_one(&mutation.render()).await?)),
+    let watched = mutation.watched();
+    if watched.is_empty() {
+        return Ok(Written::of(&tx.query_one(&mutation.render()).await?));
     }
+    let row = tx.query_one(&mutation.render_watched()).await?;
+    let mut written = Written::of(&row);
+    let left = objects(row.text(3));
+    let mut made = false;
+    for (at, field) in watched.into_iter().enumerate() {
+        let is_empty = |row: &&Map<String, Value>| row["~empty"][at] == Value::Bool(true);
+        let rows: Vec<&Map<String, Value>> = left.iter().filter(is_empty).collect();
+        if !rows.is_empty() {
+            made |= make_up(snapshot, tx, mutation, field, rows).await?;
+        }
+    }
+    if made {
+        let ids = strings(row.text(4));
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        if let Some(returned) = mutation.render_returned(&ids) {
+            written.body = Written::of(&tx.query_one(&returned).await?).body;
+        }
+    }
+    Ok(written)
 }
 
-async fn fill_rows(
+/// Gives these rows their vectors: those that were brought, and of the texts where none was. Says whether any row has
+/// one now.
+async fn make_up(
     snapshot: &Snapshot,
     tx: &mut TenantTx,
-    (entity, field): (&str, &str),
-    rows: &[Map<String, Value>],
-) -> Result<(), Error> {
-    let Some(vector) = vector(&snapshot.model, entity, field) else { return Ok(()) };
+    mutation: &Mutation,
+    field: &Name,
+    mut rows: Vec<&Map<String, Value>>,
+) -> Result<bool, Error> {
+    let ids: Vec<&str> = rows.iter().filter_map(|row| row["id"].as_str()).collect();
+    let mut made = false;
+    if let Some(again) = mutation.render_again(field, &ids) {
+        let set: HashSet<String> =
+            strings(tx.query_one(&again).await?.text(0)).into_iter().collect();
+        rows.retain(|row| row["id"].as_str().is_none_or(|id| !set.contains(id)));
+        made = !set.is_empty();
+    }
+    let Some(vector) = vector(&snapshot.model, mutation.entity(), field) else { return Ok(made) };
     let (ids, texts): (Vec<&str>, Vec<String>) = rows
         .iter()
-        .filter_map(|row| Some((row.get("id")?.as_str()?, source_text(vector, row)?)))
+        .filter_map(|row| Some((row["id"].as_str()?, source_text(vector, row)?)))
         .unzip();
-    let Some(vectors) = embed(snapshot, vector, &texts).await? else { return Ok(()) };
-    if vectors.is_empty() {
-        return Ok(());
+    for (ids, texts) in ids.chunks(FILL_ROWS).zip(texts.chunks(FILL_ROWS)) {
+        let Some(vectors) = embed(snapshot, vector, texts).await? else { return Ok(made) };
+        let rows: Vec<Filling<'_>> = ids
+            .iter()
+            .zip(&vectors)
+            .map(|(id, vector)| Filling { id, vector, stamp: None })
+            .collect();
+        let fill = mutate::fill_vectors(&snapshot.model, mutation.entity(), field, false, &rows)?;
+        tx.query_one(&fill).await?;
+        made = true;
     }
-    let filling = |(id, vector)| Filling { id, vector, stamp: None };
-    let rows: Vec<Filling<'_>> =
-        ids.into_iter().zip(vectors.iter().map(Vec::as_slice)).map(filling).collect();
-    tx.query_one(&mutate::fill_vectors(&snapshot.model, entity, field, false, &rows)?)
-        .await
-        .map(drop)
+    Ok(made)
 }
 
 /// `None` if the embedder is away and the field may be filled later.
@@ -268,20 +316,6 @@ async fn embed(
     }
 }
 
-/// The text a vector stands for: its fields' texts, one a line, missing ones left out. `None` if there is none, and
-/// then there is no vector either.
-pub(crate) fn source_text(vector: &Vector, row: &Map<String, Value>) -> Option<String> {
-    let lines = vector.of.iter().filter_map(|field| match row.get(field.as_str())? {
-        Value::String(text) => Some(text.trim().to_owned()),
-        Value::Array(items) => {
-            Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
-        }
-        _ => None,
-    });
-    let lines: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
-}
-
 pub(crate) fn vector<'m>(model: &'m Model, entity: &str, field: &str) -> Option<&'m Vector> {
     match &model.entity(entity)?.field(field)?.kind {
         Kind::Vector(vector) if !vector.of.is_empty() => Some(vector),
@@ -290,6 +324,10 @@ pub(crate) fn vector<'m>(model: &'m Model, entity: &str, field: &str) -> Option<
 }
 
 pub(crate) fn objects(body: Option<&str>) -> Vec<Map<String, Value>> {
+    body.and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default()
+}
+
+fn strings(body: Option<&str>) -> Vec<String> {
     body.and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default()
 }
 

@@ -20,9 +20,13 @@ mod update;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::collections::BTreeSet;
+
 use crate::{
-    Code, Model, Refusal,
-    query::{Limits, Query, not_built, render::Renderer, render::Source, written},
+    Code, Model, Name, Refusal, Sql,
+    entity::{Entity, Kind},
+    query::{Limits, Query, not_built, render::Renderer, render::Source, value, written},
+    sql::ident,
 };
 
 pub use dump::dump;
@@ -84,6 +88,68 @@ fn answer(renderer: &mut Renderer, returning: Option<&Query>, inserted: &str) {
             renderer.sql.raw("written");
         }
     }
+}
+
+/// The same, and `empty` and `ids` as [`Insert::render_watched`] says.
+fn answer_watched(
+    renderer: &mut Renderer,
+    entity: &Entity,
+    watched: &[&Name],
+    returning: Option<&Query>,
+    inserted: &str,
+) {
+    let of =
+        entity.fields.iter().filter(|field| watched.contains(&&field.name)).flat_map(|field| {
+            let Kind::Vector(vector) = &field.kind else { return Vec::new() };
+            vector.of.iter().map(|name| format!(", w.{}", ident(name))).collect()
+        });
+    let texts: BTreeSet<String> = of.collect();
+    let texts: String = texts.into_iter().collect();
+    let empty: Vec<String> =
+        watched.iter().map(|name| format!("w.{} is null", ident(name))).collect();
+    let any = if empty.is_empty() { "false".to_owned() } else { empty.join(" or ") };
+    renderer.sql.raw(") select ");
+    if let Some(query) = returning {
+        renderer.sql.raw("(select coalesce(json_agg(r.*), '[]')::text from (");
+        renderer.rows(&query.level, Source::Written);
+        renderer.sql.raw(") r)");
+    } else {
+        renderer.sql.raw("'[]'::text");
+    }
+    renderer.sql.raw(&format!(
+        " as body, (select count(*) from written) as rows, {inserted} as inserted, \
+         (select coalesce(json_agg(r.*), '[]')::text from (select w.id{texts}, json_build_array({}) as \"~empty\" \
+         from written w where {}) r) as empty, (select coalesce(json_agg(w.id), '[]')::text from written w) as ids",
+        empty.join(", "),
+        any,
+    ));
+}
+
+/// `with written as (update … t set field = r.field from `, to be followed by `… r(…) where …` and [`SET_AGAIN`].
+fn again(entity: &Entity, field: &str) -> Sql {
+    let mut sql = Sql::new();
+    sql.raw("with written as (update app.").ident(&entity.name).raw(" t set ").ident(field);
+    sql.raw(" = r.").ident(field).raw(" from ");
+    sql
+}
+
+const SET_AGAIN: &str =
+    " returning t.id) select coalesce(json_agg(id), '[]')::text as body from written";
+
+/// The rows `ids` in this order, as `query` asks for them.
+fn returned_now(query: &Query, ids: &[&str]) -> Sql {
+    let mut renderer = Renderer::default();
+    let ids = value::array_literal(ids.iter().copied());
+    renderer.sql.raw("with written as (select t.* from unnest(").param(Some(ids));
+    renderer.sql.raw("::uuid[]) with ordinality as i(id, n) join app.").ident(query.entity());
+    renderer.sql.raw(" t on t.id = i.id order by i.n");
+    answer(&mut renderer, Some(query), "null::bigint");
+    renderer.sql
+}
+
+fn nothing_watched(renderer: &mut Renderer) {
+    nothing(renderer);
+    renderer.sql.raw(", '[]'::text as empty, '[]'::text as ids");
 }
 
 /// The answer of a write that has nothing to do.

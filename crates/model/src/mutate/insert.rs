@@ -4,11 +4,14 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{answer, body, directions, nothing, returned};
+use super::{
+    SET_AGAIN, again, answer, answer_watched, body, directions, nothing, nothing_watched, returned,
+    returned_now,
+};
 use crate::{
     Code, Model, Name, Refusal, Sql,
-    entity::{Entity, Kind},
-    query::{Limits, Query, render::Renderer},
+    entity::{DefaultValue, Entity, Field, Kind, Scalar, Vector},
+    query::{Limits, Query, render::Renderer, value},
     sql::ident,
 };
 
@@ -80,7 +83,10 @@ pub fn insert(
         check_distinct(&rows, &conflict.fields)?;
     }
     let returning = returning.then_some(directions.query);
-    Ok(Insert { entity: entity.clone(), rows, columns: directions.columns, conflict, returning })
+    let mut insert =
+        Insert { entity: entity.clone(), rows, columns: directions.columns, conflict, returning };
+    insert.spell_out_defaults();
+    Ok(insert)
 }
 
 /// The fields that say whether a row is there: `id`, or a unique key's.
@@ -146,43 +152,72 @@ impl Insert {
         &mut self.rows
     }
 
-    /// Vector fields that can be made from these rows: they have `of`, and the rows do not bring them. Where rows
-    /// that are there may be merged, only those all of whose texts are in the payload; others are left empty by the
-    /// database and filled from the whole row.
+    /// Vector fields that are to be made from these rows, wherever a row does not bring one: all their texts are
+    /// known.
     #[must_use]
     pub fn due(&self) -> Vec<&Name> {
-        let given = |name: &str| self.rows.iter().any(|row| row.contains_key(name));
-        let merges =
-            self.conflict.as_ref().is_some_and(|conflict| conflict.resolution == Resolution::Merge);
-        let due = |kind: &Kind| match kind {
-            Kind::Vector(vector) if !vector.of.is_empty() => {
-                !merges || vector.of.iter().all(|name| given(name))
-            }
-            _ => false,
-        };
-        let fields =
-            self.entity.fields.iter().filter(|field| !given(&field.name) && due(&field.kind));
-        fields.map(|field| &field.name).collect()
+        let lacks = |row: &Map<String, Value>, name: &str| row.get(name).is_none_or(Value::is_null);
+        let fields = self.made().filter(|(field, vector)| {
+            self.knows(vector) && self.rows.iter().any(|row| lacks(row, &field.name))
+        });
+        fields.map(|(field, _)| &field.name).collect()
     }
 
-    /// Vector fields that a merge may leave empty: the payload has some of their texts, and the rest is in the rows
-    /// that are there.
+    /// Vector fields made from text that may be empty after this insert although there is text: some of it is in
+    /// the rows that are there or in a default; or the text of a row changes and its vector happens not to, and the
+    /// database takes that for an outdated one.
     #[must_use]
-    pub fn left_empty(&self) -> Vec<&Name> {
-        if self.conflict.as_ref().is_none_or(|conflict| conflict.resolution != Resolution::Merge) {
-            return Vec::new();
+    pub fn watched(&self) -> Vec<&Name> {
+        let fields = self.made().filter(|(_, vector)| self.merges() || !self.knows(vector));
+        fields.map(|(field, _)| &field.name).collect()
+    }
+
+    fn merges(&self) -> bool {
+        self.conflict.as_ref().is_some_and(|conflict| conflict.resolution == Resolution::Merge)
+    }
+
+    fn made(&self) -> impl Iterator<Item = (&Field, &Vector)> {
+        self.entity.fields.iter().filter_map(|field| match &field.kind {
+            Kind::Vector(vector) if !vector.of.is_empty() => Some((field, vector)),
+            _ => None,
+        })
+    }
+
+    fn knows(&self, vector: &Vector) -> bool {
+        vector.of.iter().all(|name| {
+            self.writes(name)
+                || !self.merges()
+                    && self.entity.field(name).is_none_or(|text| text.default.is_none())
+        })
+    }
+
+    fn writes(&self, name: &str) -> bool {
+        self.rows.iter().any(|row| row.contains_key(name))
+            || self.columns.iter().flatten().any(|column| column == name)
+    }
+
+    /// Texts that a vector is made of and that would be left to their defaults, so that the vector is made of them
+    /// too. Not where rows may be merged: there a default overwrites nothing.
+    fn spell_out_defaults(&mut self) {
+        if self.merges() {
+            return;
         }
-        let given = |name: &str| self.rows.iter().any(|row| row.contains_key(name));
-        let left = |kind: &Kind| match kind {
-            Kind::Vector(vector) => {
-                vector.of.iter().any(|name| given(name))
-                    && !vector.of.iter().all(|name| given(name))
+        let of: Vec<Name> = self.made().flat_map(|(_, vector)| vector.of.clone()).collect();
+        for name in of {
+            let Some(text) = self.entity.field(&name).filter(|_| !self.writes(&name)) else {
+                continue;
+            };
+            if let (
+                Kind::Scalar(Scalar::Text) | Kind::Enum(_),
+                Some(DefaultValue::Constant(text)),
+            ) = (&text.kind, &text.default)
+            {
+                let text = Value::String(text.clone());
+                for row in &mut self.rows {
+                    row.insert(name.to_string(), text.clone());
+                }
             }
-            _ => false,
-        };
-        let fields =
-            self.entity.fields.iter().filter(|field| !given(&field.name) && left(&field.kind));
-        fields.map(|field| &field.name).collect()
+        }
     }
 
     /// The statement.
@@ -193,15 +228,64 @@ impl Insert {
             nothing(&mut renderer);
             return renderer.sql;
         }
-        let columns = body::columns(&self.entity, |name| {
-            self.rows.iter().any(|row| row.contains_key(name))
-                || self
-                    .columns
-                    .as_ref()
-                    .is_some_and(|columns| columns.iter().any(|column| column == name))
-        });
+        let returning = self.returning.as_ref();
+        self.write(&mut renderer, &|alias| returned(returning, alias));
+        answer(&mut renderer, returning, &self.inserted());
+        renderer.sql
+    }
+
+    /// The same with what it left empty. A fourth column `empty text` is a JSON array of the written rows in which a
+    /// vector of [`Insert::watched`] is empty: `id`, the texts they are made of, and `~empty`, an array that says
+    /// of each of those vectors in turn whether it is. A fifth, `ids text`, has the ids of all written rows.
+    #[must_use]
+    pub fn render_watched(&self) -> Sql {
+        let mut renderer = Renderer::default();
+        if self.rows.is_empty() {
+            nothing_watched(&mut renderer);
+            return renderer.sql;
+        }
+        self.write(&mut renderer, &|alias| format!(" returning {alias}.*"));
+        let returning = self.returning.as_ref();
+        answer_watched(&mut renderer, &self.entity, &self.watched(), returning, &self.inserted());
+        renderer.sql
+    }
+
+    /// Sets the vectors of `field` that these rows bring once more, in those of the rows `ids` that were there and
+    /// that the database emptied because only their text was another. `body` is a JSON array of their ids.
+    #[must_use]
+    pub fn render_again(&self, field: &str, ids: &[&str]) -> Option<Sql> {
+        let keys = &self.conflict.as_ref()?.fields;
+        if !self.rows.iter().any(|row| row.get(field).is_some_and(|vector| !vector.is_null())) {
+            return None;
+        }
+        let columns =
+            body::columns(&self.entity, |name| name == field || keys.iter().any(|key| key == name));
+        let mut sql = again(&self.entity, field);
+        sql.raw("json_to_recordset(").param(Some(self.json())).raw("::json)");
+        sql.raw(&body::record(&columns)).raw(" where t.id = any (");
+        sql.param(Some(value::array_literal(ids.iter().copied()))).raw("::uuid[]) and r.");
+        sql.ident(field).raw(" is not null");
+        for key in keys {
+            sql.raw(" and t.").ident(key).raw(" = r.").ident(key);
+        }
+        sql.raw(SET_AGAIN);
+        Some(sql)
+    }
+
+    /// The rows asked back, as they are now; none if they were not asked for.
+    #[must_use]
+    pub fn render_returned(&self, ids: &[&str]) -> Option<Sql> {
+        self.returning.as_ref().map(|query| returned_now(query, ids))
+    }
+
+    fn json(&self) -> String {
+        Value::Array(self.rows.iter().cloned().map(Value::Object).collect()).to_string()
+    }
+
+    fn write(&self, renderer: &mut Renderer, returning: &dyn Fn(&str) -> String) {
+        let columns = body::columns(&self.entity, |name| self.writes(name));
         let alias = renderer.alias();
-        let rows = Value::Array(self.rows.iter().cloned().map(Value::Object).collect()).to_string();
+        let rows = self.json();
         let sql = &mut renderer.sql;
         sql.raw("with written as (insert into app.")
             .ident(&self.entity.name)
@@ -224,9 +308,7 @@ impl Insert {
         if let Some(conflict) = &self.conflict {
             sql.raw(&on_conflict(&self.entity, conflict, &columns, &alias));
         }
-        sql.raw(&returned(self.returning.as_ref(), &alias));
-        answer(&mut renderer, self.returning.as_ref(), &self.inserted());
-        renderer.sql
+        sql.raw(&returning(&alias));
     }
 
     fn inserted(&self) -> String {

@@ -50,7 +50,7 @@ pub(crate) fn write(case: &str) -> Result<Sql, Refusal> {
                 returning,
                 &limits,
             )?;
-            Ok(update.render_touched())
+            Ok(update.render_watched())
         }
         "delete" => Ok(delete(&model, entity, query, returning, &limits)?.render()),
         "unfilled" => unfilled(&model, entity, words[0], query == "next", words.get(1).copied(), 2),
@@ -115,9 +115,11 @@ fn updates_say_what_they_touch() {
     let patch = serde_json::json!({"subject": "s", "added": 1});
     let update = update(&model(), "commit", &patch, "sha=eq.a", false, &Limits::default()).unwrap();
     assert_eq!(update.touches(), ["subject", "added"]);
-    assert_eq!(&**update.due()[0], "embedding");
+    assert_eq!(&**update.watched()[0], "embedding");
+    assert!(update.render_again("embedding", &[]).is_none());
     let patch = serde_json::json!({"subject": "s", "embedding": [1, 2, 3]});
     let update =
         super::update(&model(), "commit", &patch, "sha=eq.a", false, &Limits::default()).unwrap();
-    assert!(update.due().is_empty());
+    assert_eq!(&**update.watched()[0], "embedding");
+    assert!(update.render_again("embedding", &[]).is_some());
 }

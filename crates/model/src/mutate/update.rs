@@ -2,13 +2,17 @@
 
 use serde_json::{Map, Value};
 
-use super::{answer, body, directions, nothing, returned};
+use super::{
+    SET_AGAIN, again, answer, answer_watched, body, directions, nothing, nothing_watched, returned,
+    returned_now,
+};
 use crate::{
     Code, Model, Name, Refusal, Sql,
-    entity::{Entity, Kind},
+    entity::{Entity, Field, Kind},
     query::{
         Limits, Query,
-        render::{Renderer, Scope, Source},
+        render::{Renderer, Scope},
+        value,
     },
     sql::ident,
 };
@@ -113,19 +117,19 @@ impl Update {
         self.patch.keys().map(String::as_str).collect()
     }
 
-    /// Vector fields whose texts are among the fields set and that are not set themselves: the database empties
-    /// them, and they are to be made anew.
+    /// Vector fields made from text that this update may leave empty: the database empties a vector whose text
+    /// changes, unless it changes as well.
     #[must_use]
-    pub fn due(&self) -> Vec<&Name> {
-        let touched = |kind: &Kind| match kind {
-            Kind::Vector(vector) => vector.of.iter().any(|name| self.patch.contains_key(&**name)),
+    pub fn watched(&self) -> Vec<&Name> {
+        let left = |field: &&Field| match &field.kind {
+            Kind::Vector(vector) => {
+                vector.of.iter().any(|name| self.patch.contains_key(&**name))
+                    || body::is_made(&field.kind)
+                        && self.patch.get(&*field.name).is_some_and(Value::is_null)
+            }
             _ => false,
         };
-        let fields = self.entity.fields.iter();
-        fields
-            .filter(|field| touched(&field.kind) && !self.patch.contains_key(&*field.name))
-            .map(|field| &field.name)
-            .collect()
+        self.entity.fields.iter().filter(left).map(|field| &field.name).collect()
     }
 
     /// The statement.
@@ -142,40 +146,38 @@ impl Update {
         renderer.sql
     }
 
-    /// The same with the texts that [`Update::due`] vectors are made of: `body` is a JSON array of objects with
-    /// `id` and those fields, and a fourth column `returned text` is what `body` is otherwise.
+    /// The same with what it left empty, as [`Insert::render_watched`](super::Insert::render_watched).
     #[must_use]
-    pub fn render_touched(&self) -> Sql {
+    pub fn render_watched(&self) -> Sql {
         let mut renderer = Renderer::default();
         if self.patch.is_empty() {
-            nothing(&mut renderer);
-            renderer.sql.raw(", '[]'::text as returned");
+            nothing_watched(&mut renderer);
             return renderer.sql;
         }
-        let due = self.due();
-        let of = self.entity.fields.iter().filter(|field| due.contains(&&field.name)).flat_map(
-            |field| {
-                let Kind::Vector(vector) = &field.kind else { return Vec::new() };
-                vector.of.clone()
-            },
-        );
-        let texts: std::collections::BTreeSet<Name> = of.collect();
         self.write(&mut renderer, &|alias| format!(" returning {alias}.*"));
-        let texts: Vec<String> = texts.iter().map(|name| format!(", w.{}", ident(name))).collect();
-        renderer.sql.raw(&format!(
-            ") select (select coalesce(json_agg(r.*), '[]')::text from (select w.id{} from written w) r) as body, \
-             (select count(*) from written) as rows, null::bigint as inserted, ",
-            texts.concat()
-        ));
-        if self.returning {
-            renderer.sql.raw("(select coalesce(json_agg(r.*), '[]')::text from (");
-            renderer.rows(&self.query.level, Source::Written);
-            renderer.sql.raw(") r)");
-        } else {
-            renderer.sql.raw("'[]'::text");
-        }
-        renderer.sql.raw(" as returned");
+        let returning = self.returning.then_some(&self.query);
+        answer_watched(&mut renderer, &self.entity, &self.watched(), returning, "null::bigint");
         renderer.sql
+    }
+
+    /// Sets the vector that the caller brought for `field` once more, in the rows where the database emptied it
+    /// because only their text was another; none if the caller brought none. `body` is a JSON array of their ids.
+    #[must_use]
+    pub fn render_again(&self, field: &str, ids: &[&str]) -> Option<Sql> {
+        self.patch.get(field).filter(|vector| !vector.is_null())?;
+        let columns = body::columns(&self.entity, |name| name == field);
+        let patch = Value::Object(self.patch.clone()).to_string();
+        let mut sql = again(&self.entity, field);
+        sql.raw("json_to_record(").param(Some(patch)).raw("::json)").raw(&body::record(&columns));
+        sql.raw(" where t.id = any (").param(Some(value::array_literal(ids.iter().copied())));
+        sql.raw("::uuid[])").raw(SET_AGAIN);
+        Some(sql)
+    }
+
+    /// The rows asked back, as they are now; none if they were not asked for.
+    #[must_use]
+    pub fn render_returned(&self, ids: &[&str]) -> Option<Sql> {
+        self.returning.then(|| returned_now(&self.query, ids))
     }
 
     fn write(&self, renderer: &mut Renderer, returning: &dyn Fn(&str) -> String) {

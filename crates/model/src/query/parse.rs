@@ -39,7 +39,11 @@ fn read(written: &mut Written, key: &str, value: &str, limits: &Limits) -> Resul
         "select" => return once(&mut written.select, key, select::items(value, limits)?),
         "columns" => return once(&mut written.columns, key, names(key, value)?),
         "on_conflict" => return once(&mut written.on_conflict, key, names(key, value)?),
-        "rank" => return Err(not_built("rank")),
+        "rank" => {
+            return Err(
+                not_built("rank").hint("a field of this name is written \"rank\" in quotes")
+            );
+        }
         _ => {}
     }
     let Key { mut path, last } = read_key(key)?;

@@ -56,7 +56,6 @@ fn answer(cases: &[&str]) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "needs FREEHOLD_TEST_DATABASE_URL"]
 fn answers() {
     golden("tests/pg/answers.txt", answer);
 }

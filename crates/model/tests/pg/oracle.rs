@@ -256,7 +256,6 @@ fn fill(session: &mut Session, rows: &[Commit]) {
 }
 
 #[test]
-#[ignore = "needs FREEHOLD_TEST_DATABASE_URL"]
 fn answers_are_those_of_a_naive_evaluator() {
     let mut runner = TestRunner::deterministic();
     let mut some = || rows().new_tree(&mut runner).unwrap().current();

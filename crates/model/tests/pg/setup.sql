@@ -1,9 +1,11 @@
 -- The tables of the model in src/query/fixture.rs, laid out as ARCHITECTURE.md says. The tenant comes from a plain
 -- setting here: what makes it unforgeable is not what these tests are about.
-\set ON_ERROR_STOP on
 set client_min_messages = warning;
-create role freehold_owner nologin;
-create role freehold_app login;
+do $$ begin
+  -- Roles belong to the server, which other tests use as well.
+  if to_regrole('freehold_owner') is null then create role freehold_owner nologin; end if;
+  if to_regrole('freehold_app') is null then create role freehold_app login; end if;
+end $$;
 create schema freehold_ext;
 create extension vector schema freehold_ext;
 create schema freehold;

@@ -5,6 +5,7 @@
 mod apply;
 mod fixture;
 mod hygiene;
+mod isolation;
 mod operator;
 mod requests;
 mod server;

@@ -1,0 +1,11 @@
+//! The ways through the engine against a real PostgreSQL, always with two tenants.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod changes;
+mod embedded;
+mod ground;
+mod later;
+mod moved;
+mod nearest;
+mod writes;
