@@ -176,9 +176,8 @@ fn read_batches(
             Some(file) => Some(file.next_vector()?.ok_or_else(|| fewer_vectors(row.line))?),
             None => None,
         };
-        batch.push(shape.row(row, vector));
+        batch.push(shape.row(row, vector), source.digest());
         if batch.rows.len() >= BATCH_ROWS || batch.bytes >= BATCH_BYTES {
-            batch.digest = source.digest();
             if batches.blocking_send(std::mem::take(&mut batch)).is_err() {
                 return Ok(());
             }
@@ -192,7 +191,6 @@ fn read_batches(
             "the vector file holds more vectors than the file has rows",
         ));
     }
-    batch.digest = source.digest();
     if !batch.rows.is_empty() {
         let _ = batches.blocking_send(batch);
     }
@@ -281,15 +279,14 @@ impl Loading<'_> {
 
     async fn load_all(&mut self, mut batches: mpsc::Receiver<Batch>) -> Result<(), Error> {
         while let Some(batch) = batches.recv().await {
-            let (bytes, digest) = (batch.bytes as u64, batch.digest);
+            let bytes = batch.bytes as u64;
             let last = batch.rows.len() - 1;
             // Halving the rows leaves them in order, so what is loaded is always a beginning of the file.
             let mut parts = vec![batch.rows];
             let mut behind = 0;
             while let Some(mut rows) = parts.pop() {
                 let end = behind + rows.len();
-                let mark = (end > last).then_some(digest);
-                match self.load(&rows, mark).await {
+                match self.load(&rows).await {
                     Ok(loaded) => {
                         self.imported.rows += loaded;
                         (self.heard)(Heard::Loaded(loaded, if end > last { bytes } else { 0 }));
@@ -311,8 +308,8 @@ impl Loading<'_> {
         Ok(())
     }
 
-    /// Loads rows in one transaction; `mark` is the digest of the file up to behind them, at the end of a batch.
-    async fn load(&self, rows: &[Row], mark: Option<u64>) -> Result<u64, Error> {
+    /// Loads rows in one transaction, which also notes that the file is loaded up to behind them.
+    async fn load(&self, rows: &[Row]) -> Result<u64, Error> {
         if let [Row { bad: Some(bad), .. }] = rows {
             return Err(bad.clone().into());
         }
@@ -333,9 +330,9 @@ impl Loading<'_> {
             loaded +=
                 tx.load(load.sql(), &arrays).await.map_err(|error| self.snapshot.refine(error))?;
         }
-        if let (Some(source), Some(digest)) = (&self.source, mark) {
-            let last = rows.last().map_or(0, |row| row.number);
-            tx.mark_import(&self.entity.name, source, ImportMark { rows: last, digest }).await?;
+        if let (Some(source), Some(last)) = (&self.source, rows.last()) {
+            let mark = ImportMark { rows: last.number, digest: last.digest };
+            tx.mark_import(&self.entity.name, source, mark).await?;
         }
         tx.commit().await?;
         Ok(loaded)

@@ -175,7 +175,7 @@ pub(crate) enum Key {
         #[arg(long, default_value = "default")]
         name: String,
         /// Days until it expires
-        #[arg(long, value_name = "DAYS")]
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=24_000))]
         expires: Option<u32>,
     },
     /// All keys, or a tenant's

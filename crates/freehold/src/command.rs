@@ -83,7 +83,8 @@ impl Site {
         // On a server of its own nothing is lost by making a key; elsewhere one that is missing may be a wrong path.
         if matches!(database, Database::Local { .. }) {
             if let Some(folder) = config.key_file.parent() {
-                std::fs::create_dir_all(folder)?;
+                std::fs::create_dir_all(folder)
+                    .map_err(|error| output::at("made", folder, &error))?;
             }
             RootKey::read_or_create(&config.key_file)?;
         }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod error;
+mod request;
 mod rows;
 mod transaction;
 
@@ -9,7 +10,6 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     routing::{get, post},
 };
 use freehold_engine::Engine;
@@ -37,7 +37,6 @@ fn routes(engine: Engine) -> Router {
         .route("/rest/v1/transaction", post(transaction::run))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(axum::middleware::from_fn(error::with_request_id))
         .with_state(engine)
 }

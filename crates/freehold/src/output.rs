@@ -1,8 +1,13 @@
 //! What a person or a program sees: tables, JSON, errors, progress.
 
-use std::{io::IsTerminal as _, process::ExitCode, time::Duration};
+use std::{
+    io::{ErrorKind, IsTerminal as _, Write as _},
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use freehold_engine::{Error, Refusal};
+use freehold_engine::{Code, Error, Refusal};
 use freehold_model::Diagnostic;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{LabeledSpan, NamedSource, Report, Severity};
@@ -14,6 +19,9 @@ pub(crate) const REFUSED: u8 = 1;
 pub(crate) const FAILED: u8 = 3;
 /// An import ended with rows left out.
 pub(crate) const INCOMPLETE: u8 = 4;
+
+/// Whether notes are for a program: set once, when the command line is known.
+static AS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// Why a command ended without doing what it was asked.
 #[derive(Debug)]
@@ -40,6 +48,9 @@ impl From<Refusal> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
+        if error.kind() == ErrorKind::BrokenPipe {
+            return Self::Told(0);
+        }
         Self::Machine(error.to_string())
     }
 }
@@ -53,6 +64,7 @@ impl From<freehold_local::Error> for Failure {
 /// Sends the log to standard error: warnings, or more if asked.
 pub(crate) fn start_log(verbose: u8, json: bool) {
     use tracing_subscriber::EnvFilter;
+    AS_JSON.store(json, Ordering::Relaxed);
     let level = ["warn", "info,freehold=info", "debug"][usize::from(verbose.min(2))];
     let filter = EnvFilter::try_from_env("FREEHOLD_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -60,15 +72,38 @@ pub(crate) fn start_log(verbose: u8, json: bool) {
 }
 
 /// Prints an answer: one line of text for a program or a person.
-#[expect(clippy::print_stdout, reason = "this is the one place that answers on standard output")]
+///
+/// A reader that has gone away, such as `head`, wants no more of it; the command ends as it would have.
 pub(crate) fn say(text: impl std::fmt::Display) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Prints a note that is not part of the answer.
-#[expect(clippy::print_stderr, reason = "this is the one place that talks on standard error")]
 pub(crate) fn note(text: impl std::fmt::Display) {
-    eprintln!("{text}");
+    if AS_JSON.load(Ordering::Relaxed) {
+        tell(json!({ "note": text.to_string().trim() }));
+    } else {
+        tell(text);
+    }
+}
+
+/// Prints a line on standard error as it is.
+pub(crate) fn tell(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Shows what is wrong with the command line itself, or the help that was asked for.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        tell(
+            json!({ "code": Code::Usage.as_str(), "message": message, "details": text, "hint": "--help" }),
+        );
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(FAILED))
 }
 
 /// Prints a failure and gives the exit code that says its kind.
@@ -79,19 +114,23 @@ pub(crate) fn failure(failure: &Failure, json: bool) -> ExitCode {
         Failure::Engine(Error::Failed(_)) | Failure::Machine(_) => FAILED,
     };
     match failure {
-        Failure::Engine(Error::Refused(refusal)) => note(shown(refusal, json)),
-        Failure::Engine(Error::Violated(violation)) => note(shown(&violation.refusal(), json)),
+        Failure::Engine(Error::Refused(refusal)) => tell(shown(refusal, json)),
+        Failure::Engine(Error::Violated(violation)) => tell(shown(&violation.refusal(), json)),
         Failure::Engine(Error::Failed(fault)) => {
             let message = fault_chain(fault);
-            note(if json {
-                json!({ "code": "FAULT", "message": message }).to_string()
+            let hint = fault.is_unavailable().then_some("the PostgreSQL that --database-url names must run and be reachable; then try again");
+            tell(if json {
+                json!({ "code": "FAULT", "message": message, "details": null, "hint": hint })
+                    .to_string()
             } else {
-                format!("error: {message}")
+                let mend = hint.map_or_else(String::new, |hint| format!("\n  mend:  {hint}"));
+                format!("error: {message}{mend}")
             });
         }
         Failure::Machine(message) => {
-            note(if json {
-                json!({ "code": "MACHINE", "message": message }).to_string()
+            tell(if json {
+                json!({ "code": "MACHINE", "message": message, "details": null, "hint": null })
+                    .to_string()
             } else {
                 format!("error: {message}")
             });
@@ -142,7 +181,7 @@ pub(crate) fn diagnostics(
 ) {
     for problem in problems {
         if as_json {
-            note(diagnostic_json(file, text, problem, severity));
+            tell(diagnostic_json(file, text, problem, severity));
             continue;
         }
         let labels = problem.labels.iter().enumerate().map(|(index, label)| {
@@ -176,6 +215,11 @@ fn diagnostic_json(file: &str, text: &str, problem: &Diagnostic, severity: Sever
         "file": file, "line": line, "column": column, "severity": severity, "code": problem.code,
         "message": problem.message, "help": problem.help,
     })
+}
+
+/// What happened to a file, with its name: the system's own words leave it out.
+pub(crate) fn at(doing: &str, file: &std::path::Path, error: &std::io::Error) -> Failure {
+    Failure::Machine(format!("{} cannot be {doing}: {error}", file.display()))
 }
 
 /// Prints rows under their titles, each column as wide as it must be.

@@ -20,8 +20,6 @@ pub(super) struct Batch {
     pub(super) rows: Vec<Row>,
     /// Bytes of the file they took.
     pub(super) bytes: usize,
-    /// Digest of the file up to behind them.
-    pub(super) digest: u64,
 }
 
 /// One row.
@@ -29,6 +27,8 @@ pub(super) struct Row {
     pub(super) line: u64,
     /// Its number in the file, from 1.
     pub(super) number: u64,
+    /// Digest of the file up to behind it.
+    pub(super) digest: u64,
     pub(super) text: String,
     pub(super) values: Map<String, Value>,
     pub(super) vectors: BTreeMap<String, Vec<f32>>,
@@ -72,6 +72,7 @@ impl Shape {
         let mut row = Row {
             line,
             number,
+            digest: 0,
             text,
             values: Map::new(),
             vectors: BTreeMap::new(),
@@ -120,9 +121,9 @@ impl Shape {
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, row: Row) {
+    pub(super) fn push(&mut self, row: Row, digest: u64) {
         self.bytes += row.bytes;
-        self.rows.push(row);
+        self.rows.push(Row { digest, ..row });
     }
 
     /// Texts to embed for `field`, with the places of their rows.

@@ -33,7 +33,11 @@ pub(super) async fn apply(config: &Config, allow: &[String], resume: bool) -> Re
     }
     let site = Site::open(config).await?;
     let Some(unfinished) = site.prepared("apply").await?.unfinished_apply().await? else {
-        output::note("no apply was interrupted");
+        if config.json {
+            output::say(json!({ "resumed": false }));
+        } else {
+            output::note("no apply was interrupted");
+        }
         return Ok(());
     };
     output::note(format!("going on after {} of {} steps", unfinished.done, unfinished.total));

@@ -52,7 +52,7 @@ pub(super) async fn import(config: &Config, import: &Import) -> Result<(), Failu
         source: if from_stdin { None } else { Some(identity(&import.file)?) },
         restart: import.restart,
     };
-    let mut rejects = import.rejects.as_ref().map(File::create).transpose()?;
+    let mut rejects = import.rejects.as_deref().map(create).transpose()?;
     let bar = if size > 0 {
         output::bar(size, &import.entity, true)
     } else {
@@ -88,7 +88,7 @@ fn show(
                     json!({ "line": line, "error": output::refusal_json(&refusal), "text": text });
                 writeln!(file, "{reject}")?;
             } else if as_json {
-                output::note(json!({ "line": line, "error": output::refusal_json(&refusal) }));
+                output::tell(json!({ "line": line, "error": output::refusal_json(&refusal) }));
             } else {
                 bar.suspend(|| output::note(format!("line {line}: {refusal}")));
             }
@@ -116,12 +116,10 @@ pub(super) async fn export(config: &Config, export: &Export) -> Result<(), Failu
     let mut output: Box<dyn Write + Send> = if to_stdout {
         Box::new(std::io::stdout())
     } else {
-        Box::new(BufWriter::new(File::create(&export.file)?))
+        Box::new(BufWriter::new(create(&export.file)?))
     };
     let mut raw = match export.vectors.as_deref().map(field_and_file).transpose()? {
-        Some((field, file)) => {
-            Some((field, Precision::of(&file)?, BufWriter::new(File::create(file)?)))
-        }
+        Some((field, file)) => Some((field, Precision::of(&file)?, BufWriter::new(create(&file)?))),
         None => None,
     };
     let what = export::Export {
@@ -141,7 +139,7 @@ pub(super) async fn export(config: &Config, export: &Export) -> Result<(), Failu
         })
         .await?;
     bar.finish_and_clear();
-    output::note(if config.json {
+    output::tell(if config.json {
         json!({ "rows": rows }).to_string()
     } else {
         format!("{rows} rows of {}", export.entity)
@@ -201,6 +199,10 @@ fn field_and_file(given: &str) -> Result<(String, PathBuf), Refusal> {
 fn identity(file: &Path) -> Result<String, Refusal> {
     let path = file.canonicalize().map_err(|error| unreadable(file, &error))?;
     Ok(path.to_string_lossy().into_owned())
+}
+
+fn create(file: &Path) -> Result<File, Failure> {
+    File::create(file).map_err(|error| output::at("written", file, &error))
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> Refusal {

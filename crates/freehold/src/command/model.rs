@@ -19,7 +19,7 @@ pub(super) fn init(config: &Config, force: bool) -> Result<(), Failure> {
             .hint("--force overwrites it, --model names another file")
             .into());
     }
-    fs::write(file, declare::TEMPLATE)?;
+    fs::write(file, declare::TEMPLATE).map_err(|error| output::at("written", file, &error))?;
     output::note(format!("{} written: read it, change it, then `freehold check`", file.display()));
     Ok(())
 }
@@ -55,7 +55,13 @@ pub(crate) fn read(config: &Config) -> Result<(String, declare::Checked), Failur
         Ok(checked) => Ok((text, checked)),
         Err(problems) => {
             output::diagnostics(&file, &text, &problems, Severity::Error, config.json);
-            output::note(format!("{file}: {} to mend", counted(problems.len(), "problem")));
+            let summary = format!("{file}: {} to mend", counted(problems.len(), "problem"));
+            if config.json {
+                let refusal = Refusal::new(Code::Model, summary);
+                output::tell(output::refusal_json(&refusal));
+            } else {
+                output::note(summary);
+            }
             Err(Failure::Told(REFUSED))
         }
     }

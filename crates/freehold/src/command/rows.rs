@@ -9,7 +9,7 @@ use freehold_engine::{
 };
 use serde_json::{Value, json};
 
-use super::Site;
+use super::{Site, model::counted};
 use crate::{
     config::Config,
     output::{self, Failure},
@@ -27,7 +27,7 @@ pub(super) async fn query(
     let tenant = engine.tenant(tenant).await?;
     let answer = engine.read(&tenant, Read { entity, query, count }).await?;
     if config.json {
-        output::say(&answer.body);
+        output::say(answer.body.trim());
     } else {
         let rows: Vec<Value> = serde_json::from_str(&answer.body).unwrap_or_default();
         for row in &rows {
@@ -35,7 +35,7 @@ pub(super) async fn query(
         }
         output::note(match answer.total {
             Some(total) => format!("{} of {total} rows", answer.rows),
-            None => format!("{} rows", answer.rows),
+            None => counted(answer.rows as usize, "row"),
         });
     }
     Ok(())
@@ -102,7 +102,7 @@ async fn change(config: &Config, tenant: &str, operation: Operation) -> Result<(
         for row in serde_json::from_str::<Vec<Value>>(&body).unwrap_or_default() {
             output::say(row);
         }
-        output::note(format!("{rows} rows changed"));
+        output::note(format!("{} changed", counted(rows as usize, "row")));
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ pub(super) async fn sql(
     let engine = site.engine(config).await?;
     let tenant = engine.tenant(tenant).await?;
     if let Some(text) = command {
-        return Ok(run(&engine, &tenant, &text).await?);
+        return Ok(run(config, &engine, &tenant, &text).await?);
     }
     let interactive = std::io::stdin().is_terminal();
     let mut statement = String::new();
@@ -38,7 +38,7 @@ pub(super) async fn sql(
             continue;
         }
         let text = std::mem::take(&mut statement);
-        match run(&engine, &tenant, &text).await {
+        match run(config, &engine, &tenant, &text).await {
             Err(error) if interactive => {
                 let _ = output::failure(&error.into(), config.json);
             }
@@ -47,8 +47,14 @@ pub(super) async fn sql(
     }
 }
 
-async fn run(engine: &Engine, tenant: &Tenant, text: &str) -> Result<(), Error> {
+async fn run(config: &Config, engine: &Engine, tenant: &Tenant, text: &str) -> Result<(), Error> {
     for table in engine.raw_sql(tenant, text).await? {
+        if config.json {
+            output::say(serde_json::json!({
+                "columns": table.columns, "rows": table.rows, "count": table.count,
+            }));
+            continue;
+        }
         if !table.columns.is_empty() {
             let titles: Vec<&str> = table.columns.iter().map(String::as_str).collect();
             let rows: Vec<Vec<String>> = table

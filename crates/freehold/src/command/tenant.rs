@@ -97,7 +97,15 @@ pub(super) async fn key(config: &Config, what: Key) -> Result<(), Failure> {
             }
         }
         Key::List { tenant } => {
-            let keys = site.prepared("key list").await?.keys(tenant.as_deref()).await?;
+            let mut operator = site.prepared("key list").await?;
+            if let Some(name) = &tenant
+                && !operator.tenants().await?.iter().any(|known| known.name == *name)
+            {
+                return Err(Refusal::new(Code::NoSuchTenant, "there is no such tenant")
+                    .detail(name.as_str())
+                    .into());
+            }
+            let keys = operator.keys(tenant.as_deref()).await?;
             if config.json {
                 let list: Vec<_> = keys
                     .iter()

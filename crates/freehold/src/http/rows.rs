@@ -1,8 +1,7 @@
 //! Rows of an entity: read, insert, update, delete, in PostgREST's shapes.
 
 use axum::{
-    body::Bytes,
-    extract::{Path, RawQuery, State},
+    extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -13,7 +12,11 @@ use freehold_engine::{
 };
 use serde_json::Value;
 
-use super::{auth::Caller, error::Answer};
+use super::{
+    auth::Caller,
+    error::Answer,
+    request::{Body, Entity, JsonBody},
+};
 
 type Query = RawQuery;
 
@@ -25,7 +28,7 @@ pub(super) async fn ready(State(engine): State<Engine>) -> Result<&'static str, 
 pub(super) async fn read(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
-    Path(entity): Path<String>,
+    Entity(entity): Entity,
     RawQuery(query): Query,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
@@ -36,9 +39,9 @@ pub(super) async fn read(
 pub(super) async fn query(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
-    Path(entity): Path<String>,
+    Entity(entity): Entity,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Answer> {
     let query = std::str::from_utf8(&body).map_err(|error| not_text(&error))?;
     answer(&engine, &tenant, &entity, query.trim(), &headers).await
@@ -47,10 +50,10 @@ pub(super) async fn query(
 pub(super) async fn insert(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
-    Path(entity): Path<String>,
+    Entity(entity): Entity,
     RawQuery(query): Query,
     headers: HeaderMap,
-    body: Bytes,
+    JsonBody(body): JsonBody,
 ) -> Result<Response, Answer> {
     let prefer = Prefer::of(&headers);
     let verb = Verb::Insert(json(&body)?, prefer.resolution());
@@ -59,33 +62,33 @@ pub(super) async fn insert(
         && written.inserted == Some(0)
         && written.rows > 0;
     let status = if only_updated { StatusCode::OK } else { StatusCode::CREATED };
-    Ok(changed(status, &prefer, written))
+    Ok(changed(status, &prefer, written, false))
 }
 
 pub(super) async fn update(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
-    Path(entity): Path<String>,
+    Entity(entity): Entity,
     RawQuery(query): Query,
     headers: HeaderMap,
-    body: Bytes,
+    JsonBody(body): JsonBody,
 ) -> Result<Response, Answer> {
     let prefer = Prefer::of(&headers);
     let written =
         engine.write(&tenant, prefer.operation(entity, Verb::Update(json(&body)?), query)).await?;
-    Ok(changed(prefer.done(), &prefer, written))
+    Ok(changed(prefer.done(), &prefer, written, true))
 }
 
 pub(super) async fn delete(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
-    Path(entity): Path<String>,
+    Entity(entity): Entity,
     RawQuery(query): Query,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
     let prefer = Prefer::of(&headers);
     let written = engine.write(&tenant, prefer.operation(entity, Verb::Delete, query)).await?;
-    Ok(changed(prefer.done(), &prefer, written))
+    Ok(changed(prefer.done(), &prefer, written, false))
 }
 
 /// The preferences this server knows; others are ignored, as RFC 7240 wants it.
@@ -156,6 +159,11 @@ async fn answer(
 ) -> Result<Response, Answer> {
     let prefer = Prefer::of(headers);
     let rows = engine.read(tenant, Read { entity, query, count: prefer.count }).await?;
+    if let Some(total) = rows.total.filter(|total| rows.offset > *total) {
+        return Err(Refusal::new(Code::Range, "the rows asked for begin after the last one")
+            .detail(format!("offset {}, {total} rows", rows.offset))
+            .into());
+    }
     if wants_single(headers) {
         return single(rows);
     }
@@ -203,7 +211,8 @@ fn single(rows: Rows) -> Result<Response, Answer> {
     Ok(response)
 }
 
-fn changed(status: StatusCode, prefer: &Prefer, written: Written) -> Response {
+/// `ranged` says which rows of the result these are, as an update does.
+fn changed(status: StatusCode, prefer: &Prefer, written: Written, ranged: bool) -> Response {
     let mut response = if prefer.representation {
         json_body(status, written.body)
     } else {
@@ -211,8 +220,8 @@ fn changed(status: StatusCode, prefer: &Prefer, written: Written) -> Response {
     };
     let total = if prefer.count { written.rows.to_string() } else { "*".to_owned() };
     let range = match written.rows {
-        0 => format!("*/{total}"),
-        n => format!("0-{}/{total}", n - 1),
+        n if n > 0 && ranged => format!("0-{}/{total}", n - 1),
+        _ => format!("*/{total}"),
     };
     insert_header(&mut response, "content-range", &range);
     if let Some(applied) = prefer.applied() {
@@ -232,6 +241,10 @@ fn insert_header(response: &mut Response, name: &'static str, value: &str) {
 }
 
 pub(super) fn json(body: &[u8]) -> Result<Value, Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::new(Code::Body, "the body is empty")
+            .hint("send a JSON object, or an array of them"));
+    }
     let text = std::str::from_utf8(body).map_err(|error| not_text(&error))?;
     serde_json::from_str(text).map_err(|error| {
         Refusal::new(Code::Body, "the body is not JSON").detail(format!(

@@ -1,13 +1,18 @@
 //! Several changes in one transaction: `POST /rest/v1/transaction`.
 
-use axum::{body::Bytes, extract::State, http::HeaderMap, response::Response};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use freehold_engine::{
     Code, Engine, Refusal,
     write::{Operation, Resolution, Verb},
 };
 use serde_json::{Map, Value};
 
-use super::{auth::Caller, error::Answer, rows};
+use super::{
+    auth::Caller,
+    error::Answer,
+    request::{JsonBody, acceptable},
+    rows,
+};
 
 /// Body: `{"changes": [{"insert": "person", "rows": […]}, {"upsert": …, "rows": …, "query": "on_conflict=handle"},
 /// {"update": "person", "values": {…}, "query": "handle=eq.ada"}, {"delete": "person", "query": "…"}]}`.
@@ -16,9 +21,9 @@ pub(super) async fn run(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
     headers: HeaderMap,
-    body: Bytes,
+    JsonBody(body): JsonBody,
 ) -> Result<Response, Answer> {
-    let _ = headers;
+    acceptable(&headers)?;
     let mut body = rows::json(&body)?;
     let Some(Value::Array(changes)) = body.get_mut("changes").map(Value::take) else {
         return Err(shape("the body has no list `changes`").into());

@@ -1,0 +1,113 @@
+//! Parts of a request, refused in this API's own shape when they are not right.
+
+use axum::{
+    RequestPartsExt as _,
+    body::{Body as Stream, Bytes},
+    extract::{FromRequest, FromRequestParts, Path, Request},
+    http::{HeaderMap, header, request::Parts},
+};
+use freehold_engine::{Code, Refusal};
+
+use super::{BODY_BYTES_MAX, error::Answer};
+
+/// The entity in the path.
+pub(super) struct Entity(pub(super) String);
+
+impl<S: Sync> FromRequestParts<S> for Entity {
+    type Rejection = Answer;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Answer> {
+        acceptable(&parts.headers)?;
+        match parts.extract::<Path<String>>().await {
+            Ok(Path(name)) => Ok(Self(name)),
+            Err(_) => Err(Refusal::new(Code::Path, "the path is not UTF-8 text")
+                .hint("percent-encode the entity's name as UTF-8")
+                .into()),
+        }
+    }
+}
+
+/// The whole body, of any media type, not longer than allowed.
+pub(super) struct Body(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Answer;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Answer> {
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if length.is_some_and(|length| length > BODY_BYTES_MAX) {
+            return Err(too_long().into());
+        }
+        read(request.into_body()).await.map(Self)
+    }
+}
+
+/// A body that says it is JSON, or says nothing.
+pub(super) struct JsonBody(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
+    type Rejection = Answer;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Answer> {
+        if let Some(given) = request.headers().get(header::CONTENT_TYPE) {
+            let media = String::from_utf8_lossy(given.as_bytes()).to_ascii_lowercase();
+            let media = media.split(';').next().unwrap_or_default().trim().to_owned();
+            if media != "application/json" && media != "application/vnd.pgrst.object+json" {
+                return Err(Refusal::new(Code::Body, "a body of this media type is not read here")
+                    .detail(media)
+                    .hint("send Content-Type: application/json")
+                    .into());
+            }
+        }
+        Ok(Self(Body::from_request(request, state).await?.0))
+    }
+}
+
+async fn read(body: Stream) -> Result<Bytes, Answer> {
+    axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
+        // The limit is the one cause that is not the connection's.
+        let text = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        if text.contains("length limit") {
+            return too_long().into();
+        }
+        Refusal::new(Code::Body, "the body ended before it was whole").into()
+    })
+}
+
+fn too_long() -> Refusal {
+    Refusal::new(Code::Limit, "the body is longer than allowed")
+        .detail(format!("at most {BODY_BYTES_MAX} bytes"))
+        .hint("send fewer rows at once, or use `freehold import`")
+}
+
+/// Whether the caller takes one of the media types that are served.
+pub(super) fn acceptable(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut asked = headers.get_all(header::ACCEPT).iter().peekable();
+    if asked.peek().is_none() {
+        return Ok(());
+    }
+    let accepts: Vec<String> = asked
+        .flat_map(|value| {
+            String::from_utf8_lossy(value.as_bytes())
+                .to_ascii_lowercase()
+                .split(',')
+                .map(|one| one.split(';').next().unwrap_or_default().trim().to_owned())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let served = [
+        "",
+        "*/*",
+        "application/*",
+        "application/json",
+        "application/vnd.pgrst.object+json",
+        "application/vnd.pgrst.object",
+    ];
+    if accepts.iter().any(|media| served.contains(&media.as_str())) {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::NotAcceptable, "none of the accepted media types is served")
+        .detail(accepts.join(", "))
+        .hint("application/json, or application/vnd.pgrst.object+json for a single row"))
+}
