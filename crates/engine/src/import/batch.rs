@@ -20,8 +20,6 @@ pub(super) struct Batch {
     pub(super) rows: Vec<Row>,
     /// Bytes of the file they took.
     pub(super) bytes: usize,
-    /// Digest of the file up to behind them.
-    pub(super) digest: u64,
 }
 
 /// One row.
@@ -34,7 +32,10 @@ pub(super) struct Row {
     pub(super) vectors: BTreeMap<String, Vec<f32>>,
     /// Why it cannot be loaded, if that is known already.
     pub(super) bad: Option<Refusal>,
-    bytes: usize,
+    /// Bytes of the file it took.
+    pub(super) bytes: usize,
+    /// Digest of the file's rows up to and with this one.
+    pub(super) digest: u64,
 }
 
 /// What rows of an entity must look like.
@@ -68,7 +69,7 @@ impl Shape {
 
     /// Checks a row; what is wrong with it stays with it until its turn comes.
     pub(super) fn row(&self, source: SourceRow, vector: Option<Vec<f32>>) -> Row {
-        let SourceRow { line, number, bytes, text, values } = source;
+        let SourceRow { line, number, bytes, digest, text, values } = source;
         let mut row = Row {
             line,
             number,
@@ -77,6 +78,7 @@ impl Shape {
             vectors: BTreeMap::new(),
             bad: None,
             bytes,
+            digest,
         };
         match values.and_then(|values| mutate::check_row(&self.model, &self.entity, values)) {
             Ok(values) => {

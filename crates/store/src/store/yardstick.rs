@@ -279,11 +279,25 @@ async fn transaction(
     session.batch("commit").await.map_err(|error| explain(DOING, error))
 }
 
+/// The same URL with another database. Only the last path segment may be touched: a user may be called like the database.
 fn with_database(url: &str, old: &str, new: &str) -> String {
-    let key = format!("dbname={old}");
-    if url.contains(&key) {
-        url.replacen(&key, &format!("dbname={new}"), 1)
-    } else {
-        url.replacen(&format!("/{old}"), &format!("/{new}"), 1)
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.replacen(&format!("dbname={old}"), &format!("dbname={new}"), 1);
+    };
+    let (place, options) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+    let host = place.split('/').next().unwrap_or_default();
+    format!("{scheme}://{host}/{new}{options}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_database;
+
+    #[test]
+    fn only_the_database_of_a_url_changes() {
+        let url =
+            with_database("postgresql://postgres:x@/postgres?host=/postgres", "postgres", "b");
+        assert_eq!(url, "postgresql://postgres:x@/b?host=/postgres");
+        assert_eq!(with_database("host=h dbname=a", "a", "b"), "host=h dbname=b");
     }
 }
