@@ -3,9 +3,7 @@
 //! It logs in as the operator, so it needs a role that bypasses row-level security, and works on the tables of the
 //! benchmark's own model: `item` and `document`.
 
-use std::fmt::Write as _;
-
-use freehold_model::{Code, Refusal};
+use freehold_model::{Code, Refusal, Sql};
 use futures_util::SinkExt as _;
 use tokio_postgres::Statement;
 
@@ -176,20 +174,24 @@ impl Yardstick {
         transaction(&mut self.plain, "begin", &statement, &params, statements, work).await
     }
 
-    /// A script for pgbench: the point read as the API answers it, for one of these ids at random.
+    /// A script for pgbench: the statement a point read runs, with its `where tenant_id = …` by hand and one of these
+    /// ids at random in the place of the first.
     #[must_use]
-    pub fn pgbench_script(&self, ids: &[String]) -> String {
+    pub fn pgbench_script(&self, sql: &Sql, ids: &[String]) -> String {
         let tenant = self.tenant.id();
-        let mut ids = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
-        if ids.is_empty() {
-            let _ = write!(ids, "'{tenant}'");
+        let all = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
+        let mut text =
+            sql.text().replacen(" where ", &format!(" where t0.tenant_id = '{tenant}' and "), 1);
+        // From the last on, so that $1 is not found in $10.
+        for (at, param) in sql.params().iter().enumerate().rev() {
+            let value = match param {
+                Some(param) if ids.first() == Some(param) => format!("(array[{all}]::uuid[])[:n]"),
+                Some(param) => format!("'{}'", param.replace('\'', "''")),
+                None => "null".to_owned(),
+            };
+            text = text.replace(&format!("${}", at + 1), &value);
         }
-        format!(
-            "\\set n random(1, {})\n\
-             select coalesce(json_agg(r), '[]')::text, count(*) from (select id, label, amount from app.item \
-             where tenant_id = '{tenant}' and id = (array[{ids}]::uuid[])[:n]) r;\n",
-            ids.matches(',').count() + 1
-        )
+        format!("\\set n random(1, {})\n{text};\n", ids.len())
     }
 
     /// Empties both tables of documents.
