@@ -20,6 +20,9 @@ use crate::{
 /// The model every benchmark works on.
 const MODEL: &str = include_str!("bench/model.toml");
 
+/// What a shell reports of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
 /// Everything a benchmark needs.
 struct Ground<'a> {
     site: &'a Site,
@@ -36,7 +39,14 @@ pub(crate) async fn bench(config: &Config, bench: &Bench) -> Result<(), Failure>
     let site = Site::open(config).await?;
     let database = format!("freehold_bench_{}", std::process::id());
     let url = Yardstick::create_database(site.database.url(), &database).await?;
-    let measured = measure(config, bench, &site, url).await;
+    // Whatever ends the run, the database goes: also a failure, and Ctrl-C.
+    let measured = tokio::select! {
+        measured = measure(config, bench, &site, url) => measured,
+        interrupted = tokio::signal::ctrl_c() => Err(match interrupted {
+            Ok(()) => Failure::Told(INTERRUPTED),
+            Err(error) => error.into(),
+        }),
+    };
     Yardstick::drop_database(site.database.url(), &database).await?;
     let (report, server) = measured?;
     report.print(config.json, &server);

@@ -27,14 +27,15 @@ pub(super) struct Row {
     pub(super) line: u64,
     /// Its number in the file, from 1.
     pub(super) number: u64,
-    /// Digest of the file up to behind it.
-    pub(super) digest: u64,
     pub(super) text: String,
     pub(super) values: Map<String, Value>,
     pub(super) vectors: BTreeMap<String, Vec<f32>>,
     /// Why it cannot be loaded, if that is known already.
     pub(super) bad: Option<Refusal>,
-    bytes: usize,
+    /// Bytes of the file it took.
+    pub(super) bytes: usize,
+    /// Digest of the file's rows up to and with this one.
+    pub(super) digest: u64,
 }
 
 /// What rows of an entity must look like.
@@ -68,16 +69,16 @@ impl Shape {
 
     /// Checks a row; what is wrong with it stays with it until its turn comes.
     pub(super) fn row(&self, source: SourceRow, vector: Option<Vec<f32>>) -> Row {
-        let SourceRow { line, number, bytes, text, values } = source;
+        let SourceRow { line, number, bytes, digest, text, values } = source;
         let mut row = Row {
             line,
             number,
-            digest: 0,
             text,
             values: Map::new(),
             vectors: BTreeMap::new(),
             bad: None,
             bytes,
+            digest,
         };
         match values.and_then(|values| mutate::check_row(&self.model, &self.entity, values)) {
             Ok(values) => {
@@ -121,9 +122,9 @@ impl Shape {
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, row: Row, digest: u64) {
+    pub(super) fn push(&mut self, row: Row) {
         self.bytes += row.bytes;
-        self.rows.push(Row { digest, ..row });
+        self.rows.push(row);
     }
 
     /// Texts to embed for `field`, with the places of their rows.

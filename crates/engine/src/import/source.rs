@@ -33,6 +33,8 @@ pub struct SourceRow {
     pub number: u64,
     /// Bytes it took.
     pub bytes: usize,
+    /// Digest of all rows up to and with this one.
+    pub digest: u64,
     /// Its values by field, or what is wrong with it.
     pub values: Result<Map<String, Value>, Refusal>,
     /// The text itself, cut short, for reports.
@@ -112,6 +114,7 @@ impl Source {
             line,
             number: self.rows,
             bytes: bytes.len(),
+            digest: self.digest,
             values,
             text: excerpt(bytes),
         }))

@@ -11,6 +11,7 @@ use std::{
 };
 
 use freehold_engine::Yardstick;
+use freehold_model::query;
 use tokio::process::Command;
 
 use super::{
@@ -22,6 +23,8 @@ use crate::{http::Server, output::Failure};
 
 const CLIENTS: usize = 8;
 const ROWS: u32 = 5000;
+/// What is asked, up to the id.
+const SELECT: &str = "select=id,label,amount&id=eq.";
 
 pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
     ground.bar.set_message("filling the tables");
@@ -85,8 +88,7 @@ async fn http_rate(
             let mut client = Client::connect(address).await?;
             let mut at = number * 37;
             while begun.elapsed() < time {
-                let path =
-                    format!("/rest/v1/item?select=id,label,amount&id=eq.{}", ids[at % ids.len()]);
+                let path = format!("/rest/v1/item?{SELECT}{}", ids[at % ids.len()]);
                 client.get(&path, &key).await?;
                 done.fetch_add(1, Ordering::Relaxed);
                 at += 1;
@@ -109,7 +111,11 @@ struct Pgbench {
 impl Pgbench {
     fn new(ground: &Ground<'_>, yardstick: &Yardstick, ids: &[String]) -> Result<Self, Failure> {
         let script = tempfile::NamedTempFile::new()?;
-        std::fs::write(script.path(), yardstick.pgbench_script(ids))?;
+        // The very statement the API runs for such a request.
+        let snapshot = ground.engine.snapshot();
+        let query = format!("{SELECT}{}", ids.first().map_or("", String::as_str));
+        let query = query::parse(&snapshot.model, "item", &query, ground.engine.limits())?;
+        std::fs::write(script.path(), yardstick.pgbench_script(&query.render(), ids))?;
         let program = ground.site.database.program("pgbench");
         Ok(Self { program, url: ground.url.clone(), script })
     }

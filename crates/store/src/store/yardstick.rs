@@ -3,9 +3,7 @@
 //! It logs in as the operator, so it needs a role that bypasses row-level security, and works on the tables of the
 //! benchmark's own model: `item` and `document`.
 
-use std::fmt::Write as _;
-
-use freehold_model::{Code, Refusal};
+use freehold_model::{Code, Refusal, Sql};
 use futures_util::SinkExt as _;
 use tokio_postgres::Statement;
 
@@ -176,20 +174,24 @@ impl Yardstick {
         transaction(&mut self.plain, "begin", &statement, &params, statements, work).await
     }
 
-    /// A script for pgbench: the point read as the API answers it, for one of these ids at random.
+    /// A script for pgbench: the statement a point read runs, with its `where tenant_id = …` by hand and one of these
+    /// ids at random in the place of the first.
     #[must_use]
-    pub fn pgbench_script(&self, ids: &[String]) -> String {
+    pub fn pgbench_script(&self, sql: &Sql, ids: &[String]) -> String {
         let tenant = self.tenant.id();
-        let mut ids = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
-        if ids.is_empty() {
-            let _ = write!(ids, "'{tenant}'");
+        let all = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
+        let mut text =
+            sql.text().replacen(" where ", &format!(" where t0.tenant_id = '{tenant}' and "), 1);
+        // From the last on, so that $1 is not found in $10.
+        for (at, param) in sql.params().iter().enumerate().rev() {
+            let value = match param {
+                Some(param) if ids.first() == Some(param) => format!("(array[{all}]::uuid[])[:n]"),
+                Some(param) => format!("'{}'", param.replace('\'', "''")),
+                None => "null".to_owned(),
+            };
+            text = text.replace(&format!("${}", at + 1), &value);
         }
-        format!(
-            "\\set n random(1, {})\n\
-             select coalesce(json_agg(r), '[]')::text, count(*) from (select id, label, amount from app.item \
-             where tenant_id = '{tenant}' and id = (array[{ids}]::uuid[])[:n]) r;\n",
-            ids.matches(',').count() + 1
-        )
+        format!("\\set n random(1, {})\n{text};\n", ids.len())
     }
 
     /// Empties both tables of documents.
@@ -279,11 +281,25 @@ async fn transaction(
     session.batch("commit").await.map_err(|error| explain(DOING, error))
 }
 
+/// The same URL with another database. Only the last path segment may be touched: a user may be called like the database.
 fn with_database(url: &str, old: &str, new: &str) -> String {
-    let key = format!("dbname={old}");
-    if url.contains(&key) {
-        url.replacen(&key, &format!("dbname={new}"), 1)
-    } else {
-        url.replacen(&format!("/{old}"), &format!("/{new}"), 1)
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.replacen(&format!("dbname={old}"), &format!("dbname={new}"), 1);
+    };
+    let (place, options) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+    let host = place.split('/').next().unwrap_or_default();
+    format!("{scheme}://{host}/{new}{options}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_database;
+
+    #[test]
+    fn only_the_database_of_a_url_changes() {
+        let url =
+            with_database("postgresql://postgres:x@/postgres?host=/postgres", "postgres", "b");
+        assert_eq!(url, "postgresql://postgres:x@/b?host=/postgres");
+        assert_eq!(with_database("host=h dbname=a", "a", "b"), "host=h dbname=b");
     }
 }
