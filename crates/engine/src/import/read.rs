@@ -36,10 +36,9 @@ pub(super) fn batches(
             None => None,
         };
         batch.push(shape.row(row, vector));
-        if batch.rows.len() >= BATCH_ROWS || batch.bytes >= BATCH_BYTES {
-            if batches.blocking_send(std::mem::take(&mut batch)).is_err() {
-                return Ok(());
-            }
+        let full = batch.rows.len() >= BATCH_ROWS || batch.bytes >= BATCH_BYTES;
+        if full && batches.blocking_send(std::mem::take(&mut batch)).is_err() {
+            return Ok(());
         }
     }
     if let Some(file) = &mut vectors
