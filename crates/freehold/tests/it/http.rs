@@ -1,0 +1,78 @@
+//! Who may come in, and what the server says of itself.
+
+use crate::harness::{House, is_ours};
+
+const ROUTES: [&str; 7] = [
+    "GET /rest/v1/note",
+    "HEAD /rest/v1/note",
+    "POST /rest/v1/note",
+    "PATCH /rest/v1/note?number=eq.1",
+    "DELETE /rest/v1/note?number=eq.1",
+    "POST /rest/v1/query/note",
+    "POST /rest/v1/transaction",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_route_opens_without_a_good_key() {
+    let house = House::new().await;
+    let server = house.serve();
+    let (old, gone) = (house.key("a"), house.key("a"));
+    house.fine(&["key", "revoke", &gone[..11]]);
+    let client = house.db.client().await;
+    let expire =
+        "update freehold.api_key set expires_at = now() - interval '1 s' where prefix = $1";
+    assert_eq!(client.execute(expire, &[&&old[..11]]).await.unwrap(), 1);
+    let wrong = format!("{}0000", &old[..old.len() - 4]);
+    for route in ROUTES {
+        for key in ["", "x", "fh_", &wrong, &old, &gone] {
+            for header in [format!("apikey: {key}"), format!("authorization: Bearer {key}")] {
+                let answer = server.ask(route, &[&header], b"{}");
+                assert_eq!(answer.status, 401, "{route} {header}: {answer:?}");
+                assert!(answer.header("www-authenticate").is_some());
+                assert!(route.starts_with("HEAD") || answer.json()["code"] == "PGRST301");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_and_a_suspended_tenant_are_refused_at_once() {
+    let house = House::new().await;
+    let (server, key, other) = (house.serve(), house.key("a"), house.key("b"));
+    assert_eq!(server.as_tenant(&key, ROUTES[0], "").status, 200);
+    house.fine(&["tenant", "suspend", "a"]);
+    let answer = server.as_tenant(&key, ROUTES[0], "");
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (403, Some("FH002")), "{answer:?}");
+    house.fine(&["tenant", "resume", "a"]);
+    assert_eq!(server.as_tenant(&key, ROUTES[0], "").status, 200);
+    house.fine(&["key", "revoke", &key[..11]]);
+    assert_eq!(server.as_tenant(&key, ROUTES[0], "").status, 401);
+    assert_eq!(server.as_tenant(&other, ROUTES[0], "").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_needs_no_key_and_every_answer_has_an_id() {
+    let house = House::new().await;
+    let server = house.serve();
+    for path in ["GET /health/live", "GET /health/ready", "GET /nowhere", "PUT /rest/v1/note"] {
+        let answer = server.ask(path, &[], b"");
+        assert_eq!(answer.header("x-request-id").map(str::len), Some(32), "{answer:?}");
+        is_ours(&answer.body);
+    }
+    assert_eq!(server.ask("GET /health/ready", &[], b"").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_die_cost_no_request_after_the_next() {
+    let house = House::new().await;
+    let (server, key) = (house.serve(), house.key("a"));
+    assert_eq!(server.as_tenant(&key, ROUTES[0], "").status, 200);
+    house.number("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()").await;
+    crate::harness::until("the server recovers", async || {
+        let answer = server.as_tenant(&key, ROUTES[0], "");
+        is_ours(&answer.body);
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+        answer.status == 200
+    })
+    .await;
+}

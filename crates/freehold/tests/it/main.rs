@@ -1,0 +1,8 @@
+//! The real binary, over its command line and HTTP, on a database of the test's own, always with two tenants.
+
+mod bad_input;
+mod cli;
+mod crash;
+mod harness;
+mod http;
+mod rows;

@@ -1,0 +1,118 @@
+//! Rows over HTTP, and the wall between two tenants on every route.
+
+use serde_json::json;
+
+use crate::harness::House;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_written_read_changed_and_deleted() {
+    let house = House::new().await;
+    let (server, key) = (house.serve(), house.key("a"));
+    let ask = |line: &str, body: &str| server.as_tenant(&key, line, body);
+    let ada = ask("POST /rest/v1/person", r#"{"handle":"ada"}"#);
+    assert_eq!((ada.status, ada.header("content-range")), (201, Some("*/1")), "{ada:?}");
+    let id = ada.json()[0]["id"].as_str().unwrap().to_owned();
+    let rows = json!([
+        {"number": 1, "title": "leases keep a cache right", "author": id, "mark": "[1,0,0]"},
+        {"number": 2, "title": "roses want sun", "author": id, "mark": "[0,1,0]"},
+        {"number": 3, "title": "caches and leases", "author": null, "mark": "[1,1,0]"},
+    ]);
+    assert_eq!(ask("POST /rest/v1/note", &rows.to_string()).status, 201);
+    let found = ask(
+        "GET /rest/v1/note?select=number,author(handle)&embedding=nearest.text:lease%20cache&author=not.is.null&limit=1",
+        "",
+    );
+    assert_eq!(found.json(), json!([{"number": 1, "author": {"handle": "ada"}}]), "{found:?}");
+    let near = ask("GET /rest/v1/note?select=number&mark=nearest.[0,1,0]&limit=2", "");
+    assert_eq!(near.json(), json!([{"number": 2}, {"number": 3}]), "{near:?}");
+    let page = ask("GET /rest/v1/note?select=number&order=number&limit=1&offset=1", "");
+    assert_eq!((page.status, page.header("content-range")), (206, Some("1-1/3")), "{page:?}");
+    assert_eq!(ask("GET /rest/v1/note?offset=9", "").status, 416);
+    let merged = server.ask(
+        "POST /rest/v1/note?on_conflict=number",
+        &[
+            &format!("authorization: Bearer {key}"),
+            "prefer: resolution=merge-duplicates, return=representation",
+        ],
+        br#"{"number":2,"title":"roses want water"}"#,
+    );
+    assert_eq!((merged.status, &merged.json()[0]["title"]), (200, &json!("roses want water")));
+    let changed = ask("PATCH /rest/v1/note?number=eq.3", r#"{"title":"moss"}"#);
+    assert_eq!((changed.status, changed.header("content-range")), (200, Some("0-0/1")));
+    let like = changed.json()[0]["id"].as_str().unwrap().to_owned();
+    let row = ask(&format!("GET /rest/v1/note?select=number&mark=nearest.row:{like}&limit=5"), "");
+    assert_eq!(row.json().as_array().map(Vec::len), Some(2), "{row:?}");
+    let single = ["accept: application/vnd.pgrst.object+json", &format!("apikey: {key}")];
+    let one = server.ask("GET /rest/v1/note?select=number&number=eq.1", &single, b"");
+    assert_eq!(one.json(), json!({"number": 1}));
+    assert_eq!(server.ask("GET /rest/v1/note?number=eq.77", &single, b"").status, 406);
+    let head = server.ask("HEAD /rest/v1/note", &[&format!("apikey: {key}")], b"");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    let gone = server.ask("DELETE /rest/v1/note?number=eq.1", &[&format!("apikey: {key}")], b"");
+    assert_eq!((gone.status, gone.body.as_str()), (204, ""));
+    let long = ask("POST /rest/v1/query/note", "select=number&order=number");
+    assert_eq!(long.json(), json!([{"number": 2}, {"number": 3}]), "{long:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_all_or_nothing() {
+    let house = House::new().await;
+    let (server, key) = (house.serve(), house.key("a"));
+    let send = |rows: serde_json::Value| {
+        let body = json!({"changes": [
+            {"insert": "person", "rows": [{"handle": "ada"}], "returning": true},
+            {"insert": "note", "rows": rows},
+        ]});
+        server.as_tenant(&key, "POST /rest/v1/transaction", &body.to_string())
+    };
+    let refused = send(json!([{"number": 1, "title": "x"}, {"number": 1, "title": "y"}]));
+    assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("23505")), "{refused:?}");
+    assert!(refused.body.contains("change 2"), "{refused:?}");
+    assert_eq!(house.number("select count(*) from app.person").await, 0);
+    let done = send(json!([{"number": 1, "title": "x"}]));
+    assert_eq!((done.status, &done.json()[0]["rows"]), (200, &json!(1)), "{done:?}");
+    assert_eq!(house.number("select count(*) from app.note").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_tenant_sees_and_touches_nothing_through_any_route() {
+    let house = House::new().await;
+    let (server, a, b) = (house.serve(), house.key("a"), house.key("b"));
+    let made = server.as_tenant(
+        &a,
+        "POST /rest/v1/note",
+        r#"{"number":1,"title":"secret","mark":"[1,0,0]"}"#,
+    );
+    let id = made.json()[0]["id"].as_str().unwrap().to_owned();
+    for line in [
+        "GET /rest/v1/note".to_owned(),
+        format!("GET /rest/v1/note?id=eq.{id}"),
+        "GET /rest/v1/note?mark=nearest.[1,0,0]".into(),
+        format!("GET /rest/v1/note?mark=nearest.row:{id}"),
+        "GET /rest/v1/note?embedding=nearest.text:secret".into(),
+        "GET /rest/v1/person?select=*,note(*)".into(),
+        "POST /rest/v1/query/note".into(),
+        format!("DELETE /rest/v1/note?id=eq.{id}"),
+    ] {
+        let answer = server.as_tenant(&b, &line, "");
+        assert!(!answer.body.contains("secret"), "{line}: {answer:?}");
+    }
+    let changed =
+        server.as_tenant(&b, &format!("PATCH /rest/v1/note?id=eq.{id}"), r#"{"title":"x"}"#);
+    assert_eq!(changed.json(), json!([]));
+    let taken = server.as_tenant(
+        &b,
+        "POST /rest/v1/note",
+        &json!({"id": id, "number": 1, "title": "mine"}).to_string(),
+    );
+    assert_eq!(taken.status, 201, "a key of one tenant is free for another: {taken:?}");
+    assert_eq!(
+        house.fine(&["query", "note?select=title", "--tenant", "b", "--json"]),
+        "[{\"title\":\"mine\"}]\n"
+    );
+    assert!(!house.fine(&["export", "note", "--tenant", "b"]).contains("secret"));
+    assert!(
+        !house.fine(&["sql", "--tenant", "b", "-c", "select * from app.note"]).contains("secret")
+    );
+    assert_eq!(house.number("select count(*) from app.note where title = 'secret'").await, 1);
+}
