@@ -199,7 +199,7 @@ async fn an_interrupted_apply_goes_on_after_the_last_step_done() {
     let refused = shop.go(&third, &["drop:customer.age"]).await.err().unwrap();
     let Error::Refused(refusal) = refused else { panic!("{refused}") };
     assert_eq!(refusal.code, Code::ApplyConflict);
-    assert!(refusal.hint.unwrap().contains("model file it was begun with"));
+    assert!(refusal.hint.unwrap().contains("--resume"));
 
     admin.batch_execute("drop trigger stop on freehold.apply_run").await.unwrap();
     assert_eq!(shop.go(SECOND, &[]).await.unwrap(), 1);
