@@ -114,7 +114,7 @@ pub(super) async fn export(config: &Config, export: &Export) -> Result<(), Failu
     let tenant = engine.tenant(&export.tenant).await?;
     let to_stdout = export.file == Path::new("-");
     let mut output: Box<dyn Write + Send> = if to_stdout {
-        Box::new(std::io::stdout())
+        Box::new(Reader(std::io::stdout()))
     } else {
         Box::new(BufWriter::new(create(&export.file)?))
     };
@@ -199,6 +199,23 @@ fn field_and_file(given: &str) -> Result<(String, PathBuf), Refusal> {
 fn identity(file: &Path) -> Result<String, Refusal> {
     let path = file.canonicalize().map_err(|error| unreadable(file, &error))?;
     Ok(path.to_string_lossy().into_owned())
+}
+
+/// Standard output, whose reader may go away when it has enough, as `head` does.
+struct Reader(std::io::Stdout);
+
+impl Write for Reader {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes).or_else(|error| enough(error, bytes.len()))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush().or_else(|error| enough(error, ()))
+    }
+}
+
+fn enough<T>(error: std::io::Error, value: T) -> std::io::Result<T> {
+    if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(value) } else { Err(error) }
 }
 
 fn create(file: &Path) -> Result<File, Failure> {
