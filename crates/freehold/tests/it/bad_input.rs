@@ -8,11 +8,14 @@ use crate::harness::{House, answer, is_ours, peak_kib};
 
 const NOTE: &str = "POST /rest/v1/note";
 
+/// Request, further headers, body; the status and the code it must be answered with.
+type Case<'a> = (&'a str, &'a [&'a str], &'a [u8], u16, &'a str);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn http_refuses_each_kind_in_the_same_shape() {
     let house = House::new().await;
     let (server, key) = (house.serve(), format!("apikey: {}", house.key("a")));
-    let cases: [(&str, &[&str], &[u8], u16, &str); 27] = [
+    let cases: [Case<'_>; 27] = [
         (NOTE, &[], b"{\"number\":", 400, "PGRST102"),
         (NOTE, &[], b"", 400, "PGRST102"),
         (NOTE, &[], b"7", 400, "PGRST102"),

@@ -1,5 +1,7 @@
 //! The real binary, over its command line and HTTP, on a database of the test's own, always with two tenants.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod bad_input;
 mod cli;
 mod crash;
