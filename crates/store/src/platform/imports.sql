@@ -18,7 +18,7 @@ drop policy if exists use on freehold.import_mark;
 create policy wall on freehold.import_mark as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on freehold.import_mark as permissive for all to freehold_app using (true) with check (true);
-grant select (entity, source, rows, digest), insert (entity, source, rows, digest), update (rows, digest, touched_at), delete
+grant select (tenant_id, entity, source, rows, digest), insert (entity, source, rows, digest), update (rows, digest, touched_at), delete
   on freehold.import_mark to freehold_app;
 
 reset role;
