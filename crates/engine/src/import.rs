@@ -176,10 +176,10 @@ fn read_batches(
             None => None,
         };
         batch.push(shape.row(row, vector), source.digest());
-        if batch.rows.len() >= BATCH_ROWS || batch.bytes >= BATCH_BYTES {
-            if batches.blocking_send(std::mem::take(&mut batch)).is_err() {
-                return Ok(());
-            }
+        if (batch.rows.len() >= BATCH_ROWS || batch.bytes >= BATCH_BYTES)
+            && batches.blocking_send(std::mem::take(&mut batch)).is_err()
+        {
+            return Ok(());
         }
     }
     if let Some(file) = &mut vectors
