@@ -33,8 +33,8 @@ fn routes(engine: Engine) -> Router {
                 .patch(rows::update)
                 .delete(rows::delete),
         )
-        .route("/rest/v1/query/{entity}", post(rows::query))
-        .route("/rest/v1/transaction", post(transaction::run))
+        .route("/query/{entity}", post(rows::query))
+        .route("/transaction", post(transaction::run))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(axum::middleware::from_fn(error::with_request_id))

@@ -1,4 +1,4 @@
-//! Several changes in one transaction: `POST /rest/v1/transaction`.
+//! Several changes in one transaction: `POST /transaction`.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use freehold_engine::{

@@ -48,7 +48,7 @@ async fn http_refuses_each_kind_in_the_same_shape() {
         ("GET /rest/v1/note", &["accept: text/html"], b"", 406, "PGRST107"),
         ("DELETE /rest/v1/note", &[], b"", 400, "PGRST100"),
         ("PUT /rest/v1/note", &[], b"{}", 405, "PGRST117"),
-        ("POST /rest/v1/transaction", &[], b"{\"changes\":[{}]}", 400, "PGRST102"),
+        ("POST /transaction", &[], b"{\"changes\":[{}]}", 400, "PGRST102"),
     ];
     let mut wrong = Vec::new();
     for (line, headers, body, status, code) in cases {

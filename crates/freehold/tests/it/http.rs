@@ -8,8 +8,8 @@ const ROUTES: [&str; 7] = [
     "POST /rest/v1/note",
     "PATCH /rest/v1/note?number=eq.1",
     "DELETE /rest/v1/note?number=eq.1",
-    "POST /rest/v1/query/note",
-    "POST /rest/v1/transaction",
+    "POST /query/note",
+    "POST /transaction",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,7 +50,7 @@ async fn rows_are_written_read_changed_and_deleted() {
     assert_eq!((head.status, head.body.as_str()), (200, ""));
     let gone = server.ask("DELETE /rest/v1/note?number=eq.1", &[&format!("apikey: {key}")], b"");
     assert_eq!((gone.status, gone.body.as_str()), (204, ""));
-    let long = ask("POST /rest/v1/query/note", "select=number&order=number");
+    let long = ask("POST /query/note", "select=number&order=number");
     assert_eq!(long.json(), json!([{"number": 2}, {"number": 3}]), "{long:?}");
 }
 
@@ -63,7 +63,7 @@ async fn a_transaction_is_all_or_nothing() {
             {"insert": "person", "rows": [{"handle": "ada"}], "returning": true},
             {"insert": "note", "rows": rows},
         ]});
-        server.as_tenant(&key, "POST /rest/v1/transaction", &body.to_string())
+        server.as_tenant(&key, "POST /transaction", &body.to_string())
     };
     let refused = send(json!([{"number": 1, "title": "x"}, {"number": 1, "title": "y"}]));
     assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("23505")), "{refused:?}");
@@ -91,7 +91,7 @@ async fn another_tenant_sees_and_touches_nothing_through_any_route() {
         format!("GET /rest/v1/note?mark=nearest.row:{id}"),
         "GET /rest/v1/note?embedding=nearest.text:secret".into(),
         "GET /rest/v1/person?select=*,note(*)".into(),
-        "POST /rest/v1/query/note".into(),
+        "POST /query/note".into(),
         format!("DELETE /rest/v1/note?id=eq.{id}"),
     ] {
         let answer = server.as_tenant(&b, &line, "");
