@@ -192,6 +192,7 @@ pub(crate) async fn until(what: &str, so: impl AsyncFn() -> bool) {
     let begun = Instant::now();
     while !so().await {
         assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+        // Polls: the process does not announce what is waited for.
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
