@@ -5,6 +5,7 @@
 mod bad_input;
 mod cli;
 mod crash;
+mod documents;
 mod harness;
 mod http;
 mod rows;
