@@ -56,6 +56,12 @@ impl Loading<'_> {
             // Halving the rows leaves them in order, so what is loaded is always a beginning of the file.
             let mut parts = vec![batch.rows];
             while let Some(mut rows) = parts.pop() {
+                if let [row] = &rows[..]
+                    && let Some(bad) = row.bad.clone()
+                {
+                    self.leave_out(row, bad)?;
+                    continue;
+                }
                 match self.load(&rows).await {
                     Ok(loaded) => {
                         self.imported.rows += loaded;
@@ -79,9 +85,6 @@ impl Loading<'_> {
 
     /// Loads rows in one transaction, which also notes that the file is loaded up to the last of them.
     async fn load(&self, rows: &[Row]) -> Result<u64, Error> {
-        if let [Row { bad: Some(bad), .. }] = rows {
-            return Err(bad.clone().into());
-        }
         if rows.iter().any(|row| row.bad.is_some()) {
             return Err(Refusal::new(Code::Import, "a row of the batch is bad").into());
         }

@@ -199,7 +199,7 @@ fn object(bytes: &[u8], ended: bool) -> Result<Map<String, Value>, Refusal> {
         Refusal::new(Code::InvalidText, "the line is not UTF-8 text")
             .detail(format!("at byte {}", error.valid_up_to() + 1))
     })?;
-    match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+    match serde_json::from_str(text.trim_start_matches('\u{feff}').trim_end()) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Refusal::new(Code::Import, "the line is not a JSON object")
             .hint("write {\"field\": value, …}")),

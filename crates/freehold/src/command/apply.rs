@@ -1,6 +1,9 @@
 //! `plan` and `apply`: what the file says becomes what the database is.
 
-use freehold_engine::apply::{self, Progress, Proposal};
+use freehold_engine::{
+    Code, Error,
+    apply::{self, Progress, Proposal},
+};
 use freehold_model::plan::Effect;
 use serde_json::json;
 
@@ -53,9 +56,14 @@ pub(crate) async fn apply_text(
 ) -> Result<(), Failure> {
     let mut operator = site.prepared("apply").await?;
     let proposal = apply::propose(&mut operator, text).await?;
-    // Whatever SQL did to the servers' login, an apply mends it.
-    operator.repair_login(&site.root_key()?).await?;
-    let store = site.store().await?;
+    let store = match site.store().await {
+        // SQL may have changed the password or the settings of the servers' login: an apply mends it.
+        Err(Failure::Engine(Error::Refused(refusal))) if refusal.code == Code::Server => {
+            operator.repair_login(&site.root_key()?).await?;
+            site.store().await?
+        }
+        store => store?,
+    };
     let bar = output::spinner("apply");
     let mut filled = 0;
     let mut heard = |progress| match progress {
