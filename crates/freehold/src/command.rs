@@ -10,7 +10,7 @@ mod tenant;
 
 pub(crate) use self::{
     apply::apply_text,
-    serve::{bind, key_of, until_stopped},
+    serve::{Stop, bind, key_of, until_stopped},
 };
 
 use std::process::ExitCode;

@@ -10,7 +10,7 @@ use freehold_engine::{Code, Engine, Refusal};
 
 use crate::{
     cli::{Demo, Global},
-    command::{Site, apply_text, bind, key_of, until_stopped},
+    command::{Site, Stop, apply_text, bind, key_of, until_stopped},
     config::Config,
     output::{self, Failure},
 };
@@ -55,8 +55,9 @@ pub(crate) async fn demo(global: &Global, demo: &Demo) -> Result<(), Failure> {
     };
     tour::tour(&engine, &stops, &url).await?;
     let Some(server) = server else { return Ok(()) };
+    let stop = Stop::listen()?;
     output::note("\nserving; Ctrl-C stops, the data stays");
-    until_stopped(engine, server, &demo.serve).await
+    until_stopped(engine, server, &demo.serve, stop).await
 }
 
 async fn fill(

@@ -1,6 +1,7 @@
 //! `serve`, `work`, `dev`: what runs until it is told to stop.
 
 use freehold_engine::Engine;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Site, apply, model};
 use crate::{
@@ -14,18 +15,20 @@ pub(super) async fn serve(config: &Config, serve: &Serve) -> Result<(), Failure>
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
     let server = bind(&engine, serve).await?;
+    let stop = Stop::listen()?;
     output::note(format!("serving http://{}/rest/v1/", server.address()?));
-    until_stopped(engine, server, serve).await
+    until_stopped(engine, server, serve, stop).await
 }
 
 pub(super) async fn work(config: &Config) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
+    let stop = Stop::listen()?;
     output::note("working; Ctrl-C stops");
     tokio::select! {
         () = engine.fill_forever() => {}
         () = engine.follow_model() => {}
-        () = stopped() => {}
+        () = stop.asked() => {}
     }
     Ok(())
 }
@@ -41,6 +44,7 @@ pub(super) async fn dev(config: &Config, serve: &Serve, tenant: &str) -> Result<
     let engine = site.engine(config).await?;
     let server = bind(&engine, serve).await?;
     let address = server.address()?;
+    let stop = Stop::listen()?;
     output::say(format!("URL     http://{address}/rest/v1/\nTENANT  {tenant}\nKEY     {key}"));
     if let Some(entity) = engine.snapshot().model.entities().first() {
         output::say(format!(
@@ -49,7 +53,7 @@ pub(super) async fn dev(config: &Config, serve: &Serve, tenant: &str) -> Result<
         ));
     }
     output::note("Ctrl-C stops; the data stays");
-    until_stopped(engine, server, serve).await
+    until_stopped(engine, server, serve, stop).await
 }
 
 /// A key of a tenant, both made if they are not there.
@@ -74,30 +78,37 @@ pub(crate) async fn until_stopped(
     engine: Engine,
     server: Server,
     serve: &Serve,
+    stop: Stop,
 ) -> Result<(), Failure> {
     let workers = async {
         if serve.no_workers { std::future::pending().await } else { engine.fill_forever().await }
     };
     tokio::select! {
-        served = server.run(stopped()) => Ok(served?),
+        served = server.run(stop.asked()) => Ok(served?),
         () = workers => Ok(()),
         () = engine.follow_model() => Ok(()),
     }
 }
 
-/// Done when the process is asked to stop.
-async fn stopped() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
+/// Done when the process is asked to stop. It listens from the moment it is made, so it is made before anybody is told
+/// that the process is ready.
+pub(crate) struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let (terminate, interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt })
     }
-    output::note("stopping");
+
+    async fn asked(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        output::note("stopping");
+    }
 }
