@@ -118,7 +118,7 @@ impl Address {
         match state.as_deref() {
             Some("28P01") => refuse(
                 format!("PostgreSQL refuses the password of {user}"),
-                "the root key must be the one the server was set up with",
+                "the root key must be the one the server was set up with; if it is, `freehold apply` sets the password right",
             ),
             Some("28000") => refuse(
                 format!("PostgreSQL refuses {user}"),
