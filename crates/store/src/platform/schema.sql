@@ -107,6 +107,7 @@ create table if not exists freehold.ddl_log (
   tag text not null,
   objects text
 );
+delete from freehold.ddl_log where at < now() - interval '90 days';
 
 create table if not exists freehold.operator_log (
   at timestamptz not null default clock_timestamp(),
