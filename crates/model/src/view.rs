@@ -14,7 +14,8 @@
 //!   ([`ReadModel::swap`]).
 //! - **Unit** [`ReadModel::unit`]: the columns of the key that recomputation goes by; nearly always all of them. Where
 //!   a row depends on its neighbours (window functions, the first n of a group) only those that name the neighbourhood
-//!   (`partition by`, or what a lateral join is equal to). The rows of a unit are replaced as a set.
+//!   (`partition by`, or what a lateral join is equal to), and where the key has columns of two entities neither of which
+//!   knows the other's, only those of one. The rows of a unit are replaced as a set.
 //! - **Sources** [`ReadModel::sources`]: the entities it reads. Everything else follows from them.
 //!
 //! # The contract of the change log
@@ -33,11 +34,8 @@
 //! All statements run in a transaction of one tenant, under its wall; none names a tenant. Sessions have `timezone` UTC
 //! (a month begins when it begins in UTC), an empty `search_path` and the role [`WRITER`].
 //!
-//! - [`ReadModel::touch`] takes the images of *one* entity and yields the units they touch, each as text. They may be
-//!   cut into batches anywhere, in any order, and read at any later time, if
-//!   [`ReadModel::whole_window`] is false. If it is true (the key has columns of two entities, neither of which knows
-//!   the other's), [`ReadModel::touch_window`] must be given the images of *all* its entities, of a whole window, in
-//!   the very snapshot that ends the window.
+//! - [`ReadModel::touch`] takes the images of *one* entity and yields the units they touch, each as text. Images may be
+//!   cut into batches anywhere, in any order, and read at any later time.
 //! - [`ReadModel::recompute`] takes units and makes their rows what the definition says now. It must see everything
 //!   that touched them: its snapshot is not older than the images. One worker per unit at a time. The statement returns
 //!   the keys that really changed; keys that came out as they were are not written.
@@ -56,26 +54,29 @@
 //! table therefore continues with the path of the next one, and only equalities are used that must hold whenever the
 //! row matters: those of an outer join or a subquery lead out of it, never in.
 
+mod aggregate;
+mod call;
+mod compile;
 mod derive;
 mod error;
 mod expr;
-mod flow;
+mod from;
 mod function;
 mod graph;
+mod group;
 mod ir;
 mod operator;
-mod place;
 mod render;
 mod scope;
 mod select;
 mod statement;
-mod table;
 mod typing;
 mod unique;
 
-pub(crate) use error::{Fault, Spot};
-pub(crate) use place::Place;
-pub use table::{WRITER, beside};
+pub(crate) use compile::{Compiled, Written, compile};
+pub(crate) use error::{Fault, Spot, Wrong};
+
+pub use crate::ddl::read::{WRITER, beside};
 
 use crate::{Name, Sql, entity::Entity};
 
@@ -88,7 +89,9 @@ pub struct ReadModel {
     pub(crate) text: String,
     pub(crate) definition: String,
     pub(crate) sources: Vec<Source>,
-    pub(crate) plan: derive::Derived,
+    /// For each source the statement that finds the units of its images.
+    pub(crate) touches: Vec<String>,
+    pub(crate) anchor: derive::Anchor,
 }
 
 /// An entity that a read model reads.
@@ -111,8 +114,6 @@ pub enum Reach {
     Direct,
     /// The unit is said by the last of these entities, each of which equals the one before in some column.
     Path(Vec<Name>),
-    /// The unit is said by these entities together, the row's own included: see [`ReadModel::whole_window`].
-    Window(Vec<Name>),
 }
 
 /// What the change log must know about an entity, for all read models together.
@@ -175,13 +176,6 @@ impl ReadModel {
         self.sources.iter().find(|source| &*source.entity == entity)
     }
 
-    /// Whether no entity says the unit by itself: then [`ReadModel::touch_window`] takes the place of
-    /// [`ReadModel::touch`].
-    #[must_use]
-    pub fn whole_window(&self) -> bool {
-        self.sources.iter().any(|source| source.reach.iter().any(|reach| matches!(reach, Reach::Window(_))))
-    }
-
     /// Whether rows made by `other`'s definition are as good as rows of this one's, so that nothing need be rebuilt.
     #[must_use]
     pub fn same_rows(&self, other: &Self) -> bool {
@@ -191,7 +185,9 @@ impl ReadModel {
             };
             model.shape.fields.iter().map(column).collect::<Vec<_>>()
         };
-        self.definition == other.definition && self.key == other.key && columns(self) == columns(other)
+        self.definition == other.definition
+            && self.key == other.key
+            && columns(self) == columns(other)
     }
 }
 
@@ -209,19 +205,10 @@ impl ReadModel {
     /// The units that changed rows of one entity touch: rows of as many texts as the unit has columns, each row once.
     ///
     /// # Panics
-    /// If the model does not read the entity, needs a whole window, or there are not as many lists as links.
+    /// If the model does not read the entity, or there are not as many lists as links.
     #[must_use]
     pub fn touch(&self, images: Images<'_>) -> Sql {
         statement::touch(self, images)
-    }
-
-    /// The same for a model that needs the images of a whole window, those of all its sources in their order.
-    ///
-    /// # Panics
-    /// If the images are not those of the sources, in order.
-    #[must_use]
-    pub fn touch_window(&self, images: &[Images<'_>]) -> Sql {
-        statement::touch_window(self, images)
     }
 
     /// Makes the rows of `units` in `table` what the definition says: for each column of the unit a list, all of the
