@@ -17,6 +17,7 @@ use tokio_postgres::SimpleQueryMessage;
 use uuid::Uuid;
 
 use crate::{
+    changes::{self, Feed},
     connect::{Address, chain},
     error::{Error, Fault},
     key::{RootKey, hex},
@@ -41,6 +42,8 @@ pub struct Config {
     pub root_key: RootKey,
     /// Most connections at once.
     pub pool_size: usize,
+    /// Most connections of this process's workers at once.
+    pub workers: usize,
     /// Longest wait for PostgreSQL to take a connection.
     pub connect_timeout: Duration,
     /// Longest wait for one of the pool's connections.
@@ -53,13 +56,14 @@ impl Config {
     /// Longest wait for a connection of this crate's own.
     pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
-    /// The usual: 16 connections, 10 s to connect, 10 s to wait, 30 s for a statement.
+    /// The usual: 16 connections, 4 for workers, 10 s to connect, 10 s to wait, 30 s for a statement.
     #[must_use]
     pub fn new(url: impl Into<String>, root_key: RootKey) -> Self {
         Self {
             url: url.into(),
             root_key,
             pool_size: 16,
+            workers: 4,
             connect_timeout: Duration::from_secs(10),
             wait_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(30),
@@ -67,17 +71,18 @@ impl Config {
     }
 }
 
-/// Two pools: one logged in as `freehold_app`, for tenants' statements alone, and a small one as `freehold_control`, for
-/// what servers ask in their own name. Clones share them.
+/// Three pools: one logged in as `freehold_app`, for tenants' statements alone, a small one as `freehold_control`, for
+/// what servers ask in their own name, and one as `freehold_project`, for workers. Clones share them.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(pub(crate) Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     pool: Arc<Pool>,
     control: Arc<Pool>,
     minter: Minter,
-    patience: Duration,
+    pub(crate) patience: Duration,
     state: watch::State,
+    pub(crate) feed: Feed,
 }
 
 /// A tenant that was there and active when it was looked up. PostgreSQL looks again in every transaction.
@@ -123,9 +128,9 @@ impl Store {
     /// `Server` with everything that is wrong and what to do about it; a fault if the server cannot be reached.
     pub async fn connect(config: Config) -> Result<Self, Error> {
         let address = Address::parse(&config.url)?;
-        let minter = Minter::new(&config.root_key, address.database());
+        let database = address.database().to_owned();
         let timeout = format!("{}ms", config.statement_timeout.as_millis());
-        let address = address.settings(&[
+        let settings = [
             ("search_path", "pg_catalog,app,freehold_ext,pg_temp"),
             ("statement_timeout", &timeout),
             ("lock_timeout", "5s"),
@@ -143,17 +148,21 @@ impl Store {
             ("transform_null_equals", "off"),
             // Without statistics on tenants' columns PostgreSQL guesses, and would compile small queries for long.
             ("jit", "off"),
-        ]);
-        let pool = |login: &str, password: &str, size| {
-            let address = address.clone().login(login, password);
+        ];
+        let pool = |login: &str, settings: &[(&str, &str)], size| {
+            let password = config.root_key.password(login);
+            let address = address.clone().settings(settings).login(login, &password);
             Pool::new(address, size, config.connect_timeout, config.wait_timeout)
         };
+        let minter = |login| Minter::new(&config.root_key, &database, login);
+        let workers = pool(platform::PROJECT, &changes::settings(settings), config.workers);
         let store = Self(Arc::new(Inner {
-            pool: pool(platform::APP, &config.root_key.app_password(), config.pool_size),
-            control: pool(platform::CONTROL, &config.root_key.control_password(), CONTROL_POOL),
-            minter,
+            pool: pool(platform::APP, &settings, config.pool_size),
+            control: pool(platform::CONTROL, &settings, CONTROL_POOL),
+            minter: minter(platform::APP),
             patience: config.statement_timeout + Duration::from_secs(5),
             state: watch::State::default(),
+            feed: Feed::new(workers, minter(platform::PROJECT), &config.root_key),
         }));
         let mut lease = store.0.control.lease().await?;
         platform::check(&mut lease).await?;
@@ -273,7 +282,7 @@ impl Store {
     }
 
     // A simple query: it leaves no named statement behind that somebody could put another in the place of.
-    fn opening(&self, session: &Session, tenant: &Tenant) -> String {
+    pub(crate) fn opening(&self, session: &Session, tenant: &Tenant) -> String {
         format!("begin; {}", self.0.minter.opening(tenant.id, session.backend()))
     }
 
@@ -293,7 +302,7 @@ impl Store {
         }
     }
 
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         doing: &'static str,
         text: &str,
@@ -305,7 +314,7 @@ impl Store {
         rows
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+    pub(crate) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         let timeout = tokio::time::timeout(self.0.patience, work).await;
         timeout.map_err(|elapsed| Fault::unavailable("waiting for PostgreSQL", elapsed).into())
     }
@@ -321,11 +330,11 @@ fn suspended(tenant: &Tenant) -> Refusal {
         .detail(tenant.name())
 }
 
-fn tenant_in(row: &Row) -> Option<Tenant> {
+pub(crate) fn tenant_in(row: &Row) -> Option<Tenant> {
     Some(Tenant::new(row.text(0)?.parse().ok()?, row.text(1)?.to_owned()))
 }
 
-fn not_opened(tenant: &Tenant, error: tokio_postgres::Error) -> Error {
+pub(crate) fn not_opened(tenant: &Tenant, error: tokio_postgres::Error) -> Error {
     match error.code().map(tokio_postgres::error::SqlState::code) {
         Some("FH001") => {
             Refusal::new(Code::NoSuchTenant, "there is no such tenant").detail(tenant.name()).into()
