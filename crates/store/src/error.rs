@@ -78,6 +78,26 @@ impl StdError for Error {
     }
 }
 
+impl Error {
+    /// A state of five characters and what there is to say, for those who look after the database: where PostgreSQL said
+    /// it, in its own words.
+    pub(crate) fn of_postgres(&self) -> (String, String) {
+        let refusal = match self {
+            Self::Refused(refusal) => refusal.clone(),
+            Self::Violated(violation) => violation.refusal(),
+            Self::Failed(fault) => {
+                let source = fault.source().and_then(|source| source.downcast_ref());
+                let state = source.and_then(tokio_postgres::Error::code);
+                let state = state.map_or("XX000", tokio_postgres::error::SqlState::code);
+                return (state.to_owned(), crate::connect::chain(fault));
+            }
+        };
+        let detail = refusal.detail.as_ref().map(|detail| format!(": {detail}"));
+        let words = format!("{}{}", refusal.message, detail.unwrap_or_default());
+        (refusal.code.as_str().to_owned(), words)
+    }
+}
+
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)

@@ -113,12 +113,14 @@ impl RootKey {
         self.derive(b"freehold token")
     }
 
-    pub(crate) fn app_password(&self) -> Zeroizing<String> {
-        Zeroizing::new(hex(&*self.derive(b"freehold_app password")))
+    /// By which positions are sealed: whoever holds one learns nothing from it.
+    pub(crate) fn position_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derive(b"freehold position")
     }
 
-    pub(crate) fn control_password(&self) -> Zeroizing<String> {
-        Zeroizing::new(hex(&*self.derive(b"freehold_control password")))
+    /// The password of one of the logins.
+    pub(crate) fn password(&self, role: &str) -> Zeroizing<String> {
+        Zeroizing::new(hex(&*self.derive(format!("{role} password").as_bytes())))
     }
 
     /// Tells keys apart without saying anything about them.
@@ -177,7 +179,8 @@ mod tests {
     #[test]
     fn what_is_derived_differs_by_purpose_and_by_key() {
         let (a, b) = (RootKey::new([1; 32]), RootKey::new([2; 32]));
-        assert_ne!(hex(&*a.token_key()), *a.app_password());
+        assert_ne!(hex(&*a.token_key()), *a.password("freehold_app"));
+        assert_ne!(*a.password("freehold_control"), *a.password("freehold_app"));
         assert_ne!(a.fingerprint(), b.fingerprint());
         assert_eq!(a.fingerprint(), RootKey::new([1; 32]).fingerprint());
     }

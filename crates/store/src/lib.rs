@@ -7,6 +7,7 @@
 //! operator types; PostgreSQL's own words stay in the log; a connection whose transaction ended in doubt is closed.
 
 mod apply;
+mod changes;
 mod connect;
 mod error;
 mod imports;
@@ -22,6 +23,9 @@ mod store;
 mod token;
 mod tx;
 
+pub use changes::{
+    Change, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step, Undone,
+};
 pub use apply::{Apply, Filling, Progress, Unfinished};
 pub use error::{Error, Fault};
 pub use imports::ImportMark;

@@ -31,6 +31,14 @@ impl ToSql for Text<'_> {
     to_sql_checked!();
 }
 
+/// Texts as PostgreSQL writes a `text[]`.
+pub(crate) fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted = texts.into_iter().map(|text| {
+        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    });
+    format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
+}
+
 /// One column of many rows for [`crate::TenantTx::load`]; all columns of a load are of one length.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Column {

@@ -20,8 +20,11 @@ pub(crate) const APP: &str = "freehold_app";
 /// The login that asks what servers need to know.
 pub(crate) const CONTROL: &str = "freehold_control";
 
+/// The login of the workers: reads a tenant's entities and writes its read models.
+pub(crate) const PROJECT: &str = "freehold_project";
+
 /// Raised with every change of the SQL in `platform/`.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// Serialises operators of one database.
 pub(crate) const LOCK: i64 = 0x6672_6565_686f_6c64;

@@ -41,6 +41,15 @@ impl Row {
         }
     }
 
+    /// The texts of the list in field `i`; `None` is NULL.
+    ///
+    /// # Panics
+    /// As [`Self::text`].
+    #[must_use]
+    pub(crate) fn texts(&self, i: usize) -> Option<Vec<Option<String>>> {
+        self.0.get(i)
+    }
+
     /// The truth value in field `i`; `None` is NULL.
     ///
     /// # Panics

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{TryStreamExt as _, future::join3};
+use futures_util::{TryStreamExt as _, future::{join, join3, join4}};
 use tokio_postgres::{Client, SimpleQueryMessage, Statement, types::ToSql};
 
 use crate::{
@@ -30,6 +30,9 @@ pub(crate) const COMMIT: &str = "commit; reset all";
 
 /// The same for one that fails.
 pub(crate) const ROLLBACK: &str = "rollback; reset all";
+
+/// Asks for the number of the transaction.
+const POSITION: &str = "select freehold.position()";
 
 type Answer<T> = Result<T, tokio_postgres::Error>;
 
@@ -139,6 +142,40 @@ impl Session {
         Ok(rows)
     }
 
+    /// [`Self::transact`] that also asks for the number of the transaction; none if it has changed nothing.
+    pub(crate) async fn transact_placed(
+        &mut self,
+        opening: &str,
+        statement: &Statement,
+        params: &[Option<String>],
+    ) -> Result<(Vec<Row>, Option<u64>), Stumble> {
+        let Self { client, wire, in_doubt, .. } = self;
+        let params: Vec<Text<'_>> = params.iter().map(|param| Text(param.as_deref())).collect();
+        let work = join4(
+            client.batch_execute(opening),
+            rows(client, statement, params),
+            client.simple_query(POSITION),
+            client.batch_execute(COMMIT),
+        );
+        let (opened, rows, position, committed) = drive(wire, in_doubt, work).await;
+        let refused = opened.as_ref().is_err_and(|error| !tells_of_tenant(error));
+        self.in_doubt |= refused || committed.is_err();
+        opened.map_err(Stumble::Opening)?;
+        let rows = rows.map_err(Stumble::Statement)?;
+        let position = position.map_err(Stumble::Statement)?;
+        committed.map_err(Stumble::Commit)?;
+        Ok((rows, number_in(&position)))
+    }
+
+    /// Commits, and says the number of the transaction; none if it has changed nothing.
+    pub(crate) async fn commit_placed(&mut self) -> Answer<Option<u64>> {
+        let Self { client, wire, in_doubt, .. } = self;
+        let work = join(client.simple_query(POSITION), client.batch_execute(COMMIT));
+        let (position, committed) = drive(wire, in_doubt, work).await;
+        let position = position?;
+        committed.map(|()| number_in(&position))
+    }
+
     /// Sends all statements at once and gives their rows in order.
     pub(crate) async fn pipeline(
         &mut self,
@@ -210,6 +247,13 @@ pub(crate) enum Stumble {
     Opening(tokio_postgres::Error),
     Statement(tokio_postgres::Error),
     Commit(tokio_postgres::Error),
+}
+
+fn number_in(answer: &[SimpleQueryMessage]) -> Option<u64> {
+    answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    })
 }
 
 async fn rows(client: &Client, statement: &Statement, params: Vec<Text<'_>>) -> Answer<Vec<Row>> {

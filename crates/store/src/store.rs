@@ -9,7 +9,8 @@ mod yardstick;
 pub use due::{Due, DueNotes};
 pub use tenant::Tenant;
 pub(crate) use tenant::hash_of;
-use tenant::{Recognised, tenant_in};
+pub(crate) use tenant::tenant_in;
+use tenant::Recognised;
 pub use watch::{Broken, Ended, Pulse, Watch};
 pub use yardstick::{Work, Yardstick};
 
@@ -19,6 +20,7 @@ use freehold_model::{Code, Refusal, Sql};
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::{
+    changes::{self, Feed},
     connect::{Address, chain},
     error::{Error, Fault},
     key::RootKey,
@@ -43,6 +45,8 @@ pub struct Config {
     pub root_key: RootKey,
     /// Most connections at once.
     pub pool_size: usize,
+    /// Most connections of this process's workers at once.
+    pub workers: usize,
     /// Longest wait for PostgreSQL to take a connection.
     pub connect_timeout: Duration,
     /// Longest wait for one of the pool's connections.
@@ -55,13 +59,14 @@ impl Config {
     /// Longest wait for a connection of this crate's own.
     pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
-    /// The usual: 16 connections, 10 s to connect, 10 s to wait, 30 s for a statement.
+    /// The usual: 16 connections, 4 for workers, 10 s to connect, 10 s to wait, 30 s for a statement.
     #[must_use]
     pub fn new(url: impl Into<String>, root_key: RootKey) -> Self {
         Self {
             url: url.into(),
             root_key,
             pool_size: 16,
+            workers: 4,
             connect_timeout: Duration::from_secs(10),
             wait_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(30),
@@ -69,18 +74,19 @@ impl Config {
     }
 }
 
-/// Two pools: one logged in as `freehold_app`, for tenants' statements alone, and a small one as `freehold_control`, for
-/// what servers ask in their own name. Clones share them.
+/// Three pools: one logged in as `freehold_app`, for tenants' statements alone, a small one as `freehold_control`, for
+/// what servers ask in their own name, and one as `freehold_project`, for workers. Clones share them.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(pub(crate) Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     pool: Arc<Pool>,
     control: Arc<Pool>,
     minter: Minter,
-    patience: Duration,
+    pub(crate) patience: Duration,
     state: watch::State,
     recognised: Recognised,
+    pub(crate) feed: Feed,
 }
 
 /// What one statement of [`Store::raw`] answered.
@@ -101,9 +107,9 @@ impl Store {
     /// `Server` with everything that is wrong and what to do about it; a fault if the server cannot be reached.
     pub async fn connect(config: Config) -> Result<Self, Error> {
         let address = Address::parse(&config.url)?;
-        let minter = Minter::new(&config.root_key, address.database());
+        let database = address.database().to_owned();
         let timeout = format!("{}ms", config.statement_timeout.as_millis());
-        let address = address.settings(&[
+        let settings = [
             ("search_path", "pg_catalog,app,freehold_ext,pg_temp"),
             ("statement_timeout", &timeout),
             ("lock_timeout", "5s"),
@@ -121,18 +127,22 @@ impl Store {
             ("transform_null_equals", "off"),
             // Without statistics on tenants' columns PostgreSQL guesses, and would compile small queries for long.
             ("jit", "off"),
-        ]);
-        let pool = |login: &str, password: &str, size| {
-            let address = address.clone().login(login, password);
+        ];
+        let pool = |login: &str, settings: &[(&str, &str)], size| {
+            let password = config.root_key.password(login);
+            let address = address.clone().settings(settings).login(login, &password);
             Pool::new(address, size, config.connect_timeout, config.wait_timeout)
         };
+        let minter = |login| Minter::new(&config.root_key, &database, login);
+        let workers = pool(platform::PROJECT, &changes::settings(settings), config.workers);
         let store = Self(Arc::new(Inner {
-            pool: pool(platform::APP, &config.root_key.app_password(), config.pool_size),
-            control: pool(platform::CONTROL, &config.root_key.control_password(), CONTROL_POOL),
-            minter,
+            pool: pool(platform::APP, &settings, config.pool_size),
+            control: pool(platform::CONTROL, &settings, CONTROL_POOL),
+            minter: minter(platform::APP),
             patience: config.statement_timeout + Duration::from_secs(5),
             state: watch::State::default(),
             recognised: Recognised::default(),
+            feed: Feed::new(workers, minter(platform::PROJECT), &config.root_key),
         }));
         let mut lease = store.0.control.lease().await?;
         platform::check(&mut lease).await?;
@@ -232,11 +242,11 @@ impl Store {
     }
 
     // A simple query: it leaves no named statement behind that somebody could put another in the place of.
-    fn opening(&self, session: &Session, tenant: &Tenant) -> String {
+    pub(crate) fn opening(&self, session: &Session, tenant: &Tenant) -> String {
         format!("begin; {}", self.0.minter.opening(tenant.id(), tenant.key(), session.backend()))
     }
 
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         doing: &'static str,
         text: &str,
@@ -248,7 +258,7 @@ impl Store {
         rows
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+    pub(crate) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         let timeout = tokio::time::timeout(self.0.patience, work).await;
         timeout.map_err(|elapsed| Fault::unavailable("waiting for PostgreSQL", elapsed).into())
     }

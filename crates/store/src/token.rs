@@ -20,17 +20,19 @@ pub(crate) const KID: i16 = 1;
 // The database takes at most 60 s; the rest is for clocks that disagree and for a request that waits on the wire.
 const LIFE: Duration = Duration::from_secs(30);
 
-/// Signs tokens for one database and the role `freehold_app`.
+/// Signs tokens for one database and one of the roles that may open tenants.
 pub(crate) struct Minter {
     key: hmac::Key,
     database: String,
+    role: &'static str,
 }
 
 impl Minter {
-    pub(crate) fn new(root: &RootKey, database: &str) -> Self {
+    pub(crate) fn new(root: &RootKey, database: &str, role: &'static str) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &*root.token_key()),
             database: database.to_owned(),
+            role,
         }
     }
 
@@ -69,7 +71,8 @@ impl Minter {
         mac.update(&nonce);
         mac.update(&backend.to_be_bytes());
         mac.update(self.database.as_bytes());
-        mac.update(b"\0freehold_app");
+        mac.update(b"\0");
+        mac.update(self.role.as_bytes());
         let mac = hex(mac.sign().as_ref());
         Token { tenant, principal, expiry, nonce: i64::from_be_bytes(nonce), mac }
     }
@@ -100,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_token_has_nothing_that_needs_quotes_and_is_never_the_same() {
-        let minter = Minter::new(&RootKey::new([7; 32]), "a'b\\c");
+        let minter = Minter::new(&RootKey::new([7; 32]), "a'b\\c", "freehold_app");
         let opening = || minter.opening(Uuid::from_u128(u128::MAX), Uuid::nil(), 1);
         assert_ne!(opening(), opening());
         let call = opening();

@@ -6,11 +6,13 @@ use freehold_model::{Code, Refusal, Sql};
 use tokio_postgres::types::ToSql;
 
 use crate::{
+    changes::Position,
     error::{Error, Fault},
     param::{Column, Text},
     pool::Lease,
     refusal::explain,
     row::Row,
+    store::Store,
     session::{COMMIT, ROLLBACK, is_stale},
 };
 
@@ -127,6 +129,25 @@ impl TenantTx {
             .map_err(|error| explain("committing", error))?;
         lease.give_back();
         Ok(())
+    }
+
+    /// The same, and says the position of what was written, if anything was. Wakes the workers.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn commit_placed(mut self, store: &Store) -> Result<Option<Position>, Error> {
+        if self.failed {
+            return Err(
+                Fault::new("committing", "a statement of the transaction has failed").into()
+            );
+        }
+        let cluster = store.cluster().await?;
+        let mut lease = self.lease.take().expect("there until the transaction ends");
+        let transaction = in_time(self.patience, lease.commit_placed())
+            .await?
+            .map_err(|error| explain("committing", error))?;
+        lease.give_back();
+        Ok(store.placed(cluster, transaction))
     }
 
     /// One of this crate's own statements.

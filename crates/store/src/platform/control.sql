@@ -51,7 +51,7 @@ create or replace function freehold.wall_faults() returns table (id text, object
   language sql stable security definer
 begin atomic
   select 'role', r.rolname::text, 'passes every wall' from pg_roles r
-    where r.rolname in ('freehold_app', 'freehold_control', 'freehold_owner', 'freehold_gate', 'freehold_watch')
+    where r.rolname in ('freehold_app', 'freehold_control', 'freehold_project', 'freehold_owner', 'freehold_gate', 'freehold_watch')
       and (r.rolsuper or r.rolbypassrls)
   union all
   select 'forced', c.oid::regclass::text, 'row-level security is not enabled and forced' from pg_class c

@@ -3,7 +3,7 @@
 use tokio_postgres::Error as PgError;
 use zeroize::Zeroizing;
 
-use super::{APP, CONTROL, LOCK, Mode, Server, VERSION, newer, refuse};
+use super::{APP, CONTROL, LOCK, Mode, PROJECT, Server, VERSION, newer, refuse};
 use crate::{
     error::Error,
     key::RootKey,
@@ -83,6 +83,8 @@ async fn install_once(
         include_str!("control.sql"),
         include_str!("imports.sql"),
         include_str!("watch.sql"),
+        include_str!("changes.sql"),
+        include_str!("projection.sql"),
     ] {
         session.batch(part).await?;
     }
@@ -161,7 +163,7 @@ async fn set_passwords(session: &mut Session, key: &RootKey) -> Result<(), Attem
 
 // By which the watchdog gives freehold_app its password back.
 async fn keep_verifier(session: &mut Session, key: &RootKey) -> Result<(), Attempt> {
-    let verifier = postgres_protocol::password::scram_sha_256(key.app_password().as_bytes());
+    let verifier = postgres_protocol::password::scram_sha_256(key.password(APP).as_bytes());
     let text = format!(
         "set local role freehold_watch; insert into freehold.login_verifier (verifier) values ('{verifier}') \
          on conflict (only_one) do update set verifier = excluded.verifier; reset role"
@@ -187,8 +189,8 @@ pub(crate) async fn repair_login(session: &mut Session, key: &RootKey) -> Result
     Ok(())
 }
 
-fn logins(key: &RootKey) -> [(&'static str, Zeroizing<String>); 2] {
-    [(APP, key.app_password()), (CONTROL, key.control_password())]
+fn logins(key: &RootKey) -> [(&'static str, Zeroizing<String>); 3] {
+    [APP, CONTROL, PROJECT].map(|role| (role, key.password(role)))
 }
 
 async fn give_password(session: &mut Session, role: &str, password: &str) -> Result<(), PgError> {
@@ -271,7 +273,7 @@ fn not_installed(doing: &'static str, error: PgError) -> Error {
             .hint("use a superuser, or a user with createrole that owns the database")
             .into(),
         Some("FH030") => refuse("a login of Freehold is a member of another role")
-            .hint("revoke the memberships of freehold_app and freehold_control: they must have no rights but their own")
+            .hint("revoke the memberships of freehold_app, freehold_control and freehold_project: they must have no rights but their own")
             .into(),
         _ => explain(doing, error),
     }

@@ -61,7 +61,7 @@ end $$;
 create or replace function freehold.no_ddl() returns event_trigger
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  if session_user in ('freehold_app', 'freehold_control') or current_user in ('freehold_app', 'freehold_control') then
+  if session_user in ('freehold_app', 'freehold_control', 'freehold_project') or current_user in ('freehold_app', 'freehold_control', 'freehold_project') then
     raise exception '% is not for %', tg_tag, current_user using errcode = '42501';
   end if;
 end $$;

@@ -5,7 +5,8 @@
 --   freehold_gate     owns the platform's tables and functions; the one role that may set the sealed parameter
 --   freehold_app      logs in to run tenants' statements, and nothing else
 --   freehold_control  logs in for the servers' own questions; never runs a tenant's statement, has no right on any table
---   freehold_watch    sees and ends the backends of freehold_app, and sets its login right again
+--   freehold_project  logs in for the workers: reads a tenant's rows and writes its read models, by compiled statements alone
+--   freehold_watch    sees and ends the backends of freehold_app and freehold_project, and sets the login of the first right again
 --   freehold_catalog  has what PUBLIC loses of PostgreSQL's own catalogue
 do $$
 declare
@@ -13,7 +14,7 @@ declare
 begin
   for wanted in select * from (values
       ('freehold_owner', false, true, false), ('freehold_gate', false, true, false), ('freehold_app', true, false, false),
-      ('freehold_control', true, false, false), ('freehold_watch', false, true, true), ('freehold_catalog', false, false, false)
+      ('freehold_control', true, false, false), ('freehold_project', true, false, false), ('freehold_watch', false, true, true), ('freehold_catalog', false, false, false)
     ) as role (name, login, inherit, createrole)
   loop
     if not exists (select from pg_roles where rolname = wanted.name) then
@@ -39,12 +40,12 @@ begin
       execute format('grant %I to %I', wanted.name, current_user);
     end if;
   end loop;
-  if exists (select from pg_auth_members where member in ('freehold_app'::regrole, 'freehold_control'::regrole)) then
+  if exists (select from pg_auth_members where member in ('freehold_app'::regrole, 'freehold_control'::regrole, 'freehold_project'::regrole)) then
     raise exception 'a login of Freehold is a member of another role' using errcode = 'FH030';
   end if;
   for wanted in select * from (values
       ('freehold_catalog', 'freehold_owner', false), ('freehold_catalog', 'freehold_gate', false),
-      ('freehold_catalog', 'freehold_watch', false), ('freehold_app', 'freehold_watch', true)
+      ('freehold_catalog', 'freehold_watch', false), ('freehold_app', 'freehold_watch', true), ('freehold_project', 'freehold_watch', false)
     ) as membership (role, member, admin)
   loop
     if not exists (select from pg_auth_members where roleid = wanted.role::regrole and member = wanted.member::regrole

@@ -2,7 +2,7 @@
 do $$
 begin
   execute format('revoke all on database %I from public', current_database());
-  execute format('grant connect on database %I to freehold_app, freehold_control', current_database());
+  execute format('grant connect on database %I to freehold_app, freehold_control, freehold_project', current_database());
 end $$;
 revoke all on schema public from public;
 
@@ -15,12 +15,14 @@ revoke all on schema freehold, app, freehold_shelf from public;
 -- pgvector's schema may be a superuser's, who then has granted its use to everybody.
 do $$
 begin
-  if not has_schema_privilege('freehold_owner', 'freehold_ext', 'usage') or not has_schema_privilege('freehold_app', 'freehold_ext', 'usage') then
-    grant usage on schema freehold_ext to freehold_owner, freehold_app;
+  if not has_schema_privilege('freehold_owner', 'freehold_ext', 'usage') or not has_schema_privilege('freehold_app', 'freehold_ext', 'usage')
+    or not has_schema_privilege('freehold_project', 'freehold_ext', 'usage')
+  then
+    grant usage on schema freehold_ext to freehold_owner, freehold_app, freehold_project;
   end if;
 end $$;
-grant usage on schema freehold to freehold_owner, freehold_app, freehold_control, freehold_watch;
-grant usage on schema app to freehold_app;
+grant usage on schema freehold to freehold_owner, freehold_app, freehold_control, freehold_project, freehold_watch;
+grant usage on schema app to freehold_app, freehold_project;
 
 alter default privileges for role freehold_owner revoke all on tables from public;
 alter default privileges for role freehold_owner revoke execute on functions from public;

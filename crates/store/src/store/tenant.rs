@@ -118,7 +118,7 @@ impl Store {
         found.ok_or_else(|| unauthenticated().into())
     }
 
-    pub(super) fn not_opened(&self, tenant: &Tenant, error: tokio_postgres::Error) -> Error {
+    pub(crate) fn not_opened(&self, tenant: &Tenant, error: tokio_postgres::Error) -> Error {
         let state = error.code().map(tokio_postgres::error::SqlState::code);
         if !tenant.key.is_nil() && matches!(state, Some("FH001" | "FH002" | "FH003")) {
             self.recognised().retain(|_, (_, known)| known.key != tenant.key);
@@ -164,7 +164,7 @@ pub(crate) fn hash_of(api_key: &str) -> String {
 }
 
 /// The tenant in the columns id and name.
-pub(super) fn tenant_in(row: &Row) -> Option<Tenant> {
+pub(crate) fn tenant_in(row: &Row) -> Option<Tenant> {
     Some(Tenant::new(row.text(0)?.parse().ok()?, row.text(1)?.to_owned()))
 }
 

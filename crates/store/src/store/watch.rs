@@ -187,7 +187,7 @@ impl Store {
             .into())
     }
 
-    fn demand_whole_wall(&self) -> Result<(), Error> {
+    pub(crate) fn demand_whole_wall(&self) -> Result<(), Error> {
         let broken = self.0.state.broken.read().unwrap_or_else(PoisonError::into_inner);
         match broken.first() {
             None => Ok(()),

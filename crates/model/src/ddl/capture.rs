@@ -1,0 +1,172 @@
+//! What notes the changes of an entity's rows in the change log.
+//!
+//! Four triggers per table, one for each kind of statement, each once per statement and not per row: a batch of thousands
+//! makes a handful of log rows. They fire for whoever writes, and take the tenant from the row. Their functions belong to
+//! the owner of the tables and have every name qualified, so that nobody's `search_path` means anything to them.
+
+use crate::{
+    Name,
+    ddl::naming::{derived, list, root, shelf},
+    entity::{Entity, Kind, Scalar},
+    sql::{ident, literal},
+};
+
+/// Images in one row of the log, at most. A reader takes rows whole.
+const PACKED: usize = 250;
+
+/// Begins to note the changes of `entity`'s rows, or goes on with other columns: an update counts if one of `used` changes,
+/// and `links` is what an image carries. Also lets the workers read what is used.
+///
+/// To be run in one transaction by the owner of the table. It waits for all who are writing, so that what is written
+/// afterwards is noted as it says here.
+#[must_use]
+pub fn capture(entity: &Entity, used: &[Name], links: &[Name]) -> Vec<String> {
+    let table = root(&entity.name);
+    let mut statements = vec![format!("lock table {table} in share row exclusive mode")];
+    for event in [Event::Insert, Event::Update, Event::Delete] {
+        let name = event.name(&entity.name);
+        statements.push(format!(
+            "create or replace function {}() returns trigger\n  language plpgsql security definer{} as {}",
+            shelf(&name),
+            settings(entity, links),
+            literal(&event.body(entity, used, links)),
+        ));
+        statements.push(format!(
+            "create or replace trigger {} after {} on {table}\n  {} for each statement execute function {}()",
+            ident(&name),
+            event.verb(),
+            event.tables(),
+            shelf(&name)
+        ));
+    }
+    statements.push(format!(
+        "create or replace trigger {} after truncate on {table}\n  for each statement execute function freehold.capture_truncate({})",
+        ident(&truncate_name(&entity.name)),
+        literal(&entity.name),
+    ));
+    let columns = ["tenant_id", "id"].into_iter().chain(used.iter().map(|name| &**name));
+    let mut columns: Vec<&str> = columns.collect();
+    columns.dedup();
+    statements.push(format!("revoke select on {table} from freehold_project"));
+    statements.push(format!("grant select ({}) on {table} to freehold_project", list(columns)));
+    statements.push(format!("drop policy if exists project on {table}"));
+    statements.push(format!(
+        "create policy project on {table} for select to freehold_project using (true)"
+    ));
+    statements
+}
+
+/// Notes the changes of `entity`'s rows no more.
+#[must_use]
+pub fn release(entity: &Entity) -> Vec<String> {
+    let table = root(&entity.name);
+    let events = [Event::Insert, Event::Update, Event::Delete].map(|event| event.name(&entity.name));
+    let truncate = truncate_name(&entity.name);
+    let triggers = events.iter().chain([&truncate]);
+    let mut statements: Vec<String> =
+        triggers.map(|name| format!("drop trigger {} on {table}", ident(name))).collect();
+    statements.extend(events.iter().map(|name| format!("drop function {}()", shelf(name))));
+    statements.push(format!("revoke select on {table} from freehold_project"));
+    statements.push(format!("drop policy project on {table}"));
+    statements
+}
+
+#[derive(Clone, Copy)]
+enum Event {
+    Insert,
+    Update,
+    Delete,
+}
+
+impl Event {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+
+    fn name(self, entity: &str) -> String {
+        derived(&[entity, "capture", self.verb()])
+    }
+
+    fn tables(self) -> &'static str {
+        match self {
+            Self::Insert => "referencing new table as new_rows",
+            Self::Update => "referencing old table as old_rows new table as new_rows",
+            Self::Delete => "referencing old table as old_rows",
+        }
+    }
+
+    fn body(self, entity: &Entity, used: &[Name], links: &[Name]) -> String {
+        let aggregates: Vec<String> = (1..=links.len())
+            .map(|i| format!("pg_catalog.array_agg(l{i})"))
+            .collect();
+        format!(
+            "begin\n  insert into freehold.change_log (tenant_id, entity, op, fields, n, links)\n  \
+             select tenant_id, {}, {}, {}, pg_catalog.count(*), {}\n  from (\n    \
+             select image.*, (pg_catalog.row_number() over (partition by image.tenant_id) operator(pg_catalog.-) 1) operator(pg_catalog./) {PACKED} as pack\n    \
+             from {}\n  ) packed\n  group by tenant_id, pack;\n  return null;\nend",
+            literal(&entity.name),
+            literal(&self.verb()[..1]),
+            array(links),
+            aggregates.join(" operator(pg_catalog.||) "),
+            self.images(used, links),
+        )
+    }
+
+    fn images(self, used: &[Name], links: &[Name]) -> String {
+        let image = |row: &str| {
+            let texts =
+                links.iter().map(|link| format!("{row}.{}::pg_catalog.text", ident(link)));
+            std::iter::once(format!("{row}.tenant_id")).chain(texts).collect::<Vec<_>>().join(", ")
+        };
+        let names: Vec<String> = (1..=links.len()).map(|i| format!("l{i}")).collect();
+        let names = format!("tenant_id, {}", names.join(", "));
+        let values = |rows: &str| format!("(values {rows}) image ({names})");
+        match self {
+            Self::Insert => {
+                format!("new_rows r cross join lateral {}", values(&format!("({})", image("r"))))
+            }
+            Self::Delete => {
+                format!("old_rows r cross join lateral {}", values(&format!("({})", image("r"))))
+            }
+            Self::Update => {
+                let row = |row: &str| {
+                    let columns = used.iter().map(|name| format!("{row}.{}", ident(name)));
+                    format!("row({row}.tenant_id, {})", columns.collect::<Vec<_>>().join(", "))
+                };
+                format!(
+                    "old_rows o full join new_rows n on n.tenant_id operator(pg_catalog.=) o.tenant_id and n.id operator(pg_catalog.=) o.id\n      \
+                     cross join lateral {}\n    where {} operator(pg_catalog.*<>) {} and image.tenant_id is not null",
+                    values(&format!("({}), ({})", image("o"), image("n"))),
+                    row("o"),
+                    row("n"),
+                )
+            }
+        }
+    }
+}
+
+fn truncate_name(entity: &str) -> String {
+    derived(&[entity, "capture", "truncate"])
+}
+
+// The text of some types depends on settings of the session, and the text has to be the value.
+fn settings(entity: &Entity, links: &[Name]) -> &'static str {
+    let kinds = links.iter().filter_map(|link| entity.field(link)).map(|field| &field.kind);
+    let mut all = "";
+    for kind in kinds {
+        let (Kind::Scalar(scalar) | Kind::Array(scalar)) = kind else { continue };
+        if matches!(scalar, Scalar::TimestampTz | Scalar::Date | Scalar::Double | Scalar::Bytea) {
+            all = "\n  set datestyle = 'ISO, MDY' set timezone = 'UTC' set extra_float_digits = 1 set bytea_output = 'hex'";
+        }
+    }
+    all
+}
+
+fn array(names: &[Name]) -> String {
+    let names: Vec<String> = names.iter().map(|name| literal(name)).collect();
+    format!("array[{}]::pg_catalog.text[]", names.join(", "))
+}
