@@ -1,7 +1,7 @@
 //! The model in PostgreSQL: which tables, columns, indexes, constraints and triggers an entity has, what they are
 //! called, and the statements that make and remove each.
 
-mod capture;
+pub(crate) mod capture;
 pub(crate) mod column;
 pub(crate) mod constraint;
 pub(crate) mod index;
@@ -11,7 +11,7 @@ pub(crate) mod table;
 pub(crate) mod vector;
 pub(crate) mod wall;
 
-pub use capture::{capture, release};
+pub use capture::{capture as capture_changes, release as release_changes};
 
 use crate::{Model, Name, ddl::table::Table, entity::Entity};
 

@@ -8,12 +8,15 @@ mod conversion;
 mod entity;
 mod field;
 mod order;
+mod reads;
 mod rename;
 mod revector;
 
+pub use reads::next_table;
+
 use std::fmt::Write as _;
 
-use crate::{Model, Name, Refusal, sql::ident};
+use crate::{Model, Name, Refusal, ddl::naming::root, sql::ident};
 
 /// The server a plan is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +81,12 @@ pub enum Action {
         /// The column: the field's own, or a hidden one that will take its place.
         column: String,
     },
+    /// The engine fills the table [`next_table`] of this read model of the new model, until it follows every tenant's
+    /// changes. It can be interrupted anywhere and taken up again.
+    Build {
+        /// Which.
+        read: Name,
+    },
 }
 
 /// The steps from `old` to `new`; from [`Model::default`] they build everything.
@@ -88,8 +97,10 @@ pub fn plan(old: &Model, new: &Model, target: Target) -> Result<Plan, Vec<Refusa
     let renames = rename::find(old, new)?;
     let renamed = renames.apply(old);
     let mut order = order::Order::default();
-    rename::plan(old, &renamed, &mut order);
+    let noted = renames.captures(old, &renamed);
+    rename::plan(old, &renamed, &noted, &mut order);
     entity::plan(&renamed, new, target, &mut order);
+    reads::plan(old, new, &noted, &mut order);
     order.finish()
 }
 
@@ -161,6 +172,9 @@ impl Step {
                     "-- Freehold embeds the rows of {entity} in which {} is null",
                     ident(column)
                 );
+            }
+            Action::Build { read } => {
+                let _ = writeln!(text, "-- Freehold fills {}", root(&next_table(read)));
             }
         }
     }

@@ -191,6 +191,34 @@ impl ReadModel {
     }
 }
 
+impl ReadModel {
+    /// Whether both have the same indexes.
+    #[must_use]
+    pub fn same_indexes(&self, other: &Self) -> bool {
+        self.shape.indexes == other.shape.indexes
+    }
+
+    /// Everything that makes its rows what they are, as one text: of two definitions with the same text the rows of one
+    /// are as good as the other's.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let columns: Vec<String> = self
+            .shape
+            .fields
+            .iter()
+            .map(|field| format!("{} {} {:?}", field.name, field.kind.sql_type(), field.search))
+            .collect();
+        let key: Vec<&str> = self.key.iter().map(|name| &**name).collect();
+        format!("{}\n{}\n{}", columns.join(", "), key.join(", "), self.definition)
+    }
+
+    /// Removes all rows of the tenant from `table`.
+    #[must_use]
+    pub fn clear(&self, table: &str) -> Sql {
+        Sql::with(&format!("delete from {}", crate::ddl::naming::root(table)), Vec::new())
+    }
+}
+
 /// Images of changed rows of one entity: for each of the source's `links`, in that order, a list with one text per
 /// image.
 #[derive(Debug, Clone, Copy)]

@@ -74,6 +74,24 @@ pub struct Filling {
     pub column: String,
 }
 
+/// What the engine has to do between two steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chore {
+    /// To fill vectors.
+    Fill(Filling),
+    /// To fill the table of a read model that is being built, until it follows every tenant's changes.
+    Build(Building),
+}
+
+/// A read model that is being built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Building {
+    /// Which.
+    pub read: Name,
+    /// Which of its definitions.
+    pub version: i32,
+}
+
 impl Operator {
     /// The apply that was interrupted, if one was.
     ///
@@ -92,7 +110,7 @@ impl Operator {
     pub async fn apply(
         &mut self,
         wanted: Apply<'_>,
-        mut fill: impl AsyncFnMut(&Filling) -> Result<(), Error>,
+        mut chore: impl AsyncFnMut(&Chore) -> Result<(), Error>,
         mut progress: impl FnMut(Progress<'_>),
     ) -> Result<i64, Error> {
         let forbidden: Vec<&str> = wanted
@@ -115,7 +133,7 @@ impl Operator {
                 .hint("wait until it has ended")
                 .into());
         }
-        let applied = self.apply_alone(wanted, &mut fill, &mut progress).await;
+        let applied = self.apply_alone(wanted, &mut chore, &mut progress).await;
         let unlocked =
             self.session.batch(&format!("reset role; select pg_advisory_unlock({LOCK})")).await;
         let version = applied?;
@@ -126,7 +144,7 @@ impl Operator {
     async fn apply_alone(
         &mut self,
         wanted: Apply<'_>,
-        fill: &mut impl AsyncFnMut(&Filling) -> Result<(), Error>,
+        chore: &mut impl AsyncFnMut(&Chore) -> Result<(), Error>,
         progress: &mut impl FnMut(Progress<'_>),
     ) -> Result<i64, Error> {
         let checksum = checksum(&wanted);
@@ -148,7 +166,12 @@ impl Operator {
                         field: field.clone(),
                         column: column.clone(),
                     };
-                    fill(&filling).await?;
+                    chore(&Chore::Fill(filling)).await?;
+                    self.note(at + 1).await
+                }
+                Action::Build { read } => {
+                    let building = self.begin_building(wanted.model, read).await?;
+                    chore(&Chore::Build(building)).await?;
                     self.note(at + 1).await
                 }
             };
@@ -273,6 +296,26 @@ impl Operator {
             rest(tries).await;
         }
         Ok(())
+    }
+
+    /// Makes a read model known to workers, to be built beside the one that is served.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn begin_building(&mut self, model: &Model, read: &Name) -> Result<Building, Error> {
+        let doing = "beginning to build a read model";
+        let Some(read) = model.read(read) else {
+            return Err(Fault::new(doing, "there is no such read model").into());
+        };
+        let sources: Vec<&str> = read.sources().iter().map(|source| &*source.entity).collect();
+        let sources = crate::param::list(sources);
+        let identity = crate::changes::identity(read);
+        let text = "select freehold.projector_begin($1, $2::text::text[], $3)";
+        let rows =
+            self.as_gate(text, &[Some(read.name()), Some(&sources), Some(&identity)]).await?;
+        let version = rows.first().and_then(|row| row.int(0)).and_then(|v| i32::try_from(v).ok());
+        let version = version.ok_or_else(|| Fault::new(doing, "no version"))?;
+        Ok(Building { read: read.name().clone(), version })
     }
 
     async fn note(&mut self, done: usize) -> Result<(), Error> {

@@ -22,6 +22,8 @@ mod step;
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
+use freehold_model::ReadModel;
 use tokio::sync::Notify;
 
 pub use due::{Lag, Parked, Seen, Undone};
@@ -29,7 +31,7 @@ pub use position::Position;
 pub use step::{Change, Images, Paused, Phase, Step};
 
 use crate::{
-    key::RootKey,
+    key::{RootKey, hex},
     pool::{Lease, Pool},
     store::{Store, Tenant},
     token::Minter,
@@ -44,6 +46,12 @@ pub struct Projection {
     pub model: String,
     /// Which of its definitions.
     pub version: i32,
+}
+
+/// Tells definitions of read models apart; workers leave those of others alone.
+#[must_use]
+pub fn identity(read: &ReadModel) -> String {
+    hex(digest::digest(&digest::SHA256, read.identity().as_bytes()).as_ref())
 }
 
 /// What the store has for workers.

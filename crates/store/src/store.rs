@@ -7,10 +7,10 @@ mod watch;
 mod yardstick;
 
 pub use due::{Due, DueNotes};
+use tenant::Recognised;
 pub use tenant::Tenant;
 pub(crate) use tenant::hash_of;
 pub(crate) use tenant::tenant_in;
-use tenant::Recognised;
 pub use watch::{Broken, Ended, Pulse, Watch};
 pub use yardstick::{Work, Yardstick};
 

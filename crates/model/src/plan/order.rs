@@ -36,6 +36,16 @@ pub(crate) enum Phase {
     Swap,
     /// Embedding of the rows that were written between filling and swapping.
     Refill,
+    /// What the change log must carry, for the read models before and after.
+    Capture,
+    /// Tables of read models, beside those that are served.
+    CreateRead,
+    /// Filling them.
+    Build,
+    /// They take the place of those before.
+    Serve,
+    /// What the change log need no longer carry.
+    ReleaseCapture,
     /// Indexes that are no longer wanted.
     DropIndex,
     /// Vectors that are no longer wanted, before other fields: they watch over texts.
@@ -54,6 +64,8 @@ pub(crate) enum Phase {
     DropField,
     /// Entities that are no longer wanted.
     DropEntity,
+    /// What is left of them elsewhere.
+    AfterEntity,
 }
 
 /// Steps and refusals as they are found.

@@ -15,8 +15,10 @@ use crate::{
     plan::{
         Effect,
         order::{Order, Phase},
+        reads,
     },
     sql::ident,
+    view::Capture,
 };
 
 /// New names by old ones, of entities and of the fields of each entity (by its old name).
@@ -109,6 +111,23 @@ impl Renames {
         model
     }
 
+    /// What the log carries, under the new names.
+    pub(crate) fn captures(&self, old: &Model, renamed: &Model) -> Vec<Capture> {
+        let noted = |mut capture: Capture| {
+            let fields = self.fields.get(&capture.entity);
+            let new = |name: &mut Name| {
+                if let Some(new) = fields.and_then(|fields| fields.get(name)) {
+                    *name = new.clone();
+                }
+            };
+            capture.used.iter_mut().chain(&mut capture.links).for_each(new);
+            self.entity_name(&mut capture.entity);
+            capture
+        };
+        debug_assert_eq!(old.entities.len(), renamed.entities.len());
+        old.captures().into_iter().map(noted).collect()
+    }
+
     fn entity_name(&self, name: &mut Name) {
         if let Some(new) = self.entities.get(name) {
             *name = new.clone();
@@ -117,10 +136,11 @@ impl Renames {
 }
 
 /// Renames everything in one step: the tables of `old` become those of `new`, which is the same model but for names.
-pub(crate) fn plan(old: &Model, new: &Model, order: &mut Order) {
+pub(crate) fn plan(old: &Model, new: &Model, noted: &[Capture], order: &mut Order) {
+    let (release, capture) = captures(old, new, noted);
     let tables = |model: &Model| model.entities.iter().map(Table::of).collect::<Vec<_>>();
     let (old, new) = (tables(old), tables(new));
-    let mut statements = Vec::new();
+    let mut statements = release;
     for (before, after) in old.iter().zip(&new) {
         statements.extend(
             moved_triggers(before, after).flat_map(|(trigger, _)| trigger.remove(&before.entity)),
@@ -131,11 +151,24 @@ pub(crate) fn plan(old: &Model, new: &Model, order: &mut Order) {
     for (before, after) in old.iter().zip(&new) {
         statements.extend(moved_triggers(before, after).flat_map(|(_, trigger)| trigger.add()));
     }
+    statements.extend(capture);
     let title = format!("rename {}", titles.join(", "));
     if let Some(step) = order.transaction(Phase::Rename, title, Effect::Additive, statements) {
         step.note =
             Some("servers that still have the old model fail until they have the new one".into());
     }
+}
+
+// The functions that note changes say names, too.
+fn captures(old: &Model, new: &Model, noted: &[Capture]) -> (Vec<String>, Vec<String>) {
+    let before = old.captures();
+    let of = |model: &'_ Model, capture: &Capture| {
+        let entity = model.entity(&capture.entity).expect("captures are of entities").clone();
+        (entity, capture.clone())
+    };
+    let old: Vec<_> = before.iter().map(|capture| of(old, capture)).collect();
+    let new: Vec<_> = noted.iter().map(|capture| of(new, capture)).collect();
+    reads::renamed(&old, &new)
 }
 
 fn rename_tables(old: &[Table], new: &[Table]) -> (Vec<String>, Vec<String>) {

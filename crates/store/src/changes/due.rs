@@ -20,6 +20,10 @@ pub struct Undone {
     pub projection: Projection,
     /// Images it has not seen; 0 if it is to be filled, or parked units are to be tried again.
     pub changes: u64,
+    /// Whether its table is the one that is read; else it is being built beside it.
+    pub served: bool,
+    /// Whose rows these are: see [`identity`](super::identity).
+    pub identity: String,
 }
 
 /// A unit that could not be brought up to date.
@@ -82,7 +86,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Undone>, Error> {
         let doing = "looking for changes to project";
-        let text = "select id, name, model, version, changes, seen from freehold.projection_due($1, $2::text::bigint)";
+        let text = "select id, name, model, version, changes, seen, served, identity from freehold.projection_due($1, $2::text::bigint)";
         let most = limit.to_string();
         let rows = self.ask(doing, text, &[seen.0.as_deref(), Some(&most)]).await?;
         let undone = rows.iter().filter(|row| row.text(0).is_some()).map(|row| {
@@ -91,7 +95,12 @@ impl Store {
                 model: row.text(2)?.to_owned(),
                 version: i32::try_from(row.int(3)?).ok()?,
             };
-            Some(Undone { projection, changes: count(row, 4) })
+            Some(Undone {
+                projection,
+                changes: count(row, 4),
+                served: row.bool(6)?,
+                identity: word(row, 7),
+            })
         });
         let undone: Option<Vec<Undone>> = undone.collect();
         let undone = undone.ok_or_else(|| Fault::new(doing, "a row without its fields"))?;

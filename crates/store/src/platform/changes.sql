@@ -67,6 +67,10 @@ create table if not exists freehold.projector (
   model text not null,
   version integer not null check (version > 0),
   sources text[] not null check (cardinality(sources) > 0),
+  -- Whose rows these are: a worker with another definition leaves them alone.
+  identity text not null,
+  -- Whether its table is the one that is read; else it is being built beside it.
+  served boolean not null default false,
   added_at timestamptz not null default now(),
   primary key (model, version)
 );
@@ -164,19 +168,46 @@ begin
 end $$;
 create or replace trigger projections after insert on freehold.tenant for each row execute function freehold.tenant_made();
 
--- For apply: a read model that workers are to keep. It is filled for every tenant there is.
-create or replace function freehold.projector_add(model text, version integer, sources text[]) returns void
+-- For apply: a read model that is to be built beside the one that is served, if one is; says its version. Asked again it
+-- says the same, unless another was begun and left.
+create or replace function freehold.projector_begin(model text, sources text[], identity text) returns bigint
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  found_version integer;
+begin
+  delete from freehold.projector p where p.model = projector_begin.model and not p.served and p.identity <> projector_begin.identity;
+  select p.version into found_version from freehold.projector p where p.model = projector_begin.model and not p.served;
+  if found_version is null then
+    insert into freehold.projector (model, version, sources, identity)
+      select projector_begin.model, coalesce(max(p.version), 0) + 1, projector_begin.sources, projector_begin.identity
+        from freehold.projector p where p.model = projector_begin.model
+      returning version into found_version;
+  end if;
+  return found_version;
+end $$;
+
+-- For apply, in the transaction in which the table takes its name: the one that was built is served from now on. Waits for
+-- steps on the one before, and lets none begin.
+create or replace function freehold.projector_serve(model text) returns void
   language sql volatile security definer
 begin atomic
-  insert into freehold.projector (model, version, sources) values (model, version, sources)
-    on conflict (model, version) do update set sources = excluded.sources;
+  delete from freehold.projector p where p.model = projector_serve.model and p.served
+    and exists (select from freehold.projector n where n.model = projector_serve.model and not n.served);
+  update freehold.projector p set served = true where p.model = projector_serve.model;
 end;
 
 -- For apply: one that is no longer kept.
-create or replace function freehold.projector_drop(model text, version integer) returns void
+create or replace function freehold.projector_retire(model text) returns void
   language sql volatile security definer
 begin atomic
-  delete from freehold.projector p where p.model = projector_drop.model and p.version = projector_drop.version;
+  delete from freehold.projector p where p.model = projector_retire.model;
+end;
+
+-- For whoever gives up building one.
+create or replace function freehold.projector_abandon(model text) returns void
+  language sql volatile security definer
+begin atomic
+  delete from freehold.projector p where p.model = projector_abandon.model and not p.served;
 end;
 
 -- For apply, which holds the table's lock: what is still to be read of an entity goes on under its new name, and the names

@@ -29,7 +29,12 @@ begin
     return query select 'taken', null::bigint, null::text, null::bigint, null::text[], null::text[];
     return;
   end if;
-  select r.sources into sources from freehold.projector r where r.model = wanted and r.version = wanted_version;
+  -- Locked, so that the table keeps its name until this step has ended.
+  select r.sources into sources from freehold.projector r where r.model = wanted and r.version = wanted_version for key share;
+  if not found then
+    return query select 'taken', null::bigint, null::text, null::bigint, null::text[], null::text[];
+    return;
+  end if;
   select coalesce(sum(l.n), 0), coalesce(bool_or(l.op = 't'), false) into changes, emptied
     from (select * from freehold.change_log a where a.tenant_id = mine and a.xid >= pg_snapshot_xmax(p.snap)
           union all
@@ -165,7 +170,7 @@ $$;
 -- also those to be started or filled, and those with parked units whose time has come: everything. `seen` is the `since`
 -- of the next call.
 create or replace function freehold.projection_due(since text, most bigint)
-  returns table (id text, name text, model text, version bigint, changes bigint, seen text)
+  returns table (id text, name text, model text, version bigint, changes bigint, seen text, served boolean, identity text)
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -197,11 +202,12 @@ begin
       union all
       select k.tenant_id, k.model, k.version, k.next_at, 0 from freehold.parked k where since is null and k.next_at <= now()
     )
-    select t.id::text, t.name, d.model, d.version::bigint, sum(d.n)::bigint, pg_current_snapshot()::text
-      from todo d join freehold.tenant t on t.id = d.tenant where t.state = 'active'
-      group by t.id, t.name, d.model, d.version order by min(d.at) limit most;
+    select t.id::text, t.name, d.model, d.version::bigint, sum(d.n)::bigint, pg_current_snapshot()::text, r.served, r.identity
+      from todo d join freehold.tenant t on t.id = d.tenant join freehold.projector r on r.model = d.model and r.version = d.version
+      where t.state = 'active'
+      group by t.id, t.name, d.model, d.version, r.served, r.identity order by min(d.at) limit most;
   if not found then
-    return query select null::text, null::text, null::text, null::bigint, null::bigint, pg_current_snapshot()::text;
+    return query select null::text, null::text, null::text, null::bigint, null::bigint, pg_current_snapshot()::text, null::boolean, null::text;
   end if;
 end $$;
 
@@ -338,7 +344,8 @@ begin
     execute format('revoke all on routine %s from public', routine);
   end loop;
 end $$;
-grant execute on function freehold.capture_truncate(), freehold.projector_add(text, integer, text[]), freehold.projector_drop(text, integer),
+grant execute on function freehold.capture_truncate(), freehold.projector_begin(text, text[], text), freehold.projector_serve(text), freehold.projector_retire(text),
+  freehold.projector_abandon(text),
   freehold.renamed(text, text, text[], text[]) to freehold_owner;
 grant execute on procedure freehold.open(text), freehold.open(smallint, uuid, uuid, bigint, bigint, bytea) to freehold_project;
 grant execute on function freehold.tenant(), freehold.uuidv7(), freehold.step(text, integer, bigint), freehold.projection_start(text, integer),
