@@ -23,10 +23,10 @@ mod store;
 mod token;
 mod tx;
 
+pub use apply::{Apply, Filling, Progress, Unfinished};
 pub use changes::{
     Change, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step, Undone,
 };
-pub use apply::{Apply, Filling, Progress, Unfinished};
 pub use error::{Error, Fault};
 pub use imports::ImportMark;
 pub use key::RootKey;

@@ -33,9 +33,9 @@ impl ToSql for Text<'_> {
 
 /// Texts as PostgreSQL writes a `text[]`.
 pub(crate) fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    let quoted = texts.into_iter().map(|text| {
-        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-    });
+    let quoted = texts
+        .into_iter()
+        .map(|text| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")));
     format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
 }
 

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{TryStreamExt as _, future::{join, join3, join4}};
+use futures_util::{
+    TryStreamExt as _,
+    future::{join, join3, join4},
+};
 use tokio_postgres::{Client, SimpleQueryMessage, Statement, types::ToSql};
 
 use crate::{

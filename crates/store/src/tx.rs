@@ -12,8 +12,8 @@ use crate::{
     pool::Lease,
     refusal::explain,
     row::Row,
-    store::Store,
     session::{COMMIT, ROLLBACK, is_stale},
+    store::Store,
 };
 
 /// A transaction with its tenant opened. Dropped, it is rolled back; after an error nothing but dropping it is of use.

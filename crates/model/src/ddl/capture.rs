@@ -60,7 +60,8 @@ pub fn capture(entity: &Entity, used: &[Name], links: &[Name]) -> Vec<String> {
 #[must_use]
 pub fn release(entity: &Entity) -> Vec<String> {
     let table = root(&entity.name);
-    let events = [Event::Insert, Event::Update, Event::Delete].map(|event| event.name(&entity.name));
+    let events =
+        [Event::Insert, Event::Update, Event::Delete].map(|event| event.name(&entity.name));
     let truncate = truncate_name(&entity.name);
     let triggers = events.iter().chain([&truncate]);
     let mut statements: Vec<String> =
@@ -100,9 +101,8 @@ impl Event {
     }
 
     fn body(self, entity: &Entity, used: &[Name], links: &[Name]) -> String {
-        let aggregates: Vec<String> = (1..=links.len())
-            .map(|i| format!("pg_catalog.array_agg(l{i})"))
-            .collect();
+        let aggregates: Vec<String> =
+            (1..=links.len()).map(|i| format!("pg_catalog.array_agg(l{i})")).collect();
         format!(
             "begin\n  insert into freehold.change_log (tenant_id, entity, op, fields, n, links)\n  \
              select tenant_id, {}, {}, {}, pg_catalog.count(*), {}\n  from (\n    \
@@ -118,8 +118,7 @@ impl Event {
 
     fn images(self, used: &[Name], links: &[Name]) -> String {
         let image = |row: &str| {
-            let texts =
-                links.iter().map(|link| format!("{row}.{}::pg_catalog.text", ident(link)));
+            let texts = links.iter().map(|link| format!("{row}.{}::pg_catalog.text", ident(link)));
             std::iter::once(format!("{row}.tenant_id")).chain(texts).collect::<Vec<_>>().join(", ")
         };
         let names: Vec<String> = (1..=links.len()).map(|i| format!("l{i}")).collect();
@@ -135,7 +134,10 @@ impl Event {
             Self::Update => {
                 let row = |row: &str| {
                     let columns = used.iter().map(|name| format!("{row}.{}", ident(name)));
-                    format!("row({row}.tenant_id, {})", columns.collect::<Vec<_>>().join(", "))
+                    format!(
+                        "row({row}.tenant_id, {})::pg_catalog.record",
+                        columns.collect::<Vec<_>>().join(", ")
+                    )
                 };
                 format!(
                     "old_rows o full join new_rows n on n.tenant_id operator(pg_catalog.=) o.tenant_id and n.id operator(pg_catalog.=) o.id\n      \

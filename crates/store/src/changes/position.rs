@@ -8,7 +8,6 @@ use aws_lc_rs::cipher::{
 use freehold_model::{Code, Refusal, Sql};
 use tokio::time::{Instant, timeout_at};
 
-use super::Projection;
 use crate::{
     error::{Error, Fault},
     key::{RootKey, hex},
@@ -37,9 +36,8 @@ pub(crate) struct Seal {
 
 impl Seal {
     pub(crate) fn new(key: &RootKey) -> Self {
-        let key = || {
-            UnboundCipherKey::new(&AES_256, &*key.position_key()).expect("the key has 32 bytes")
-        };
+        let key =
+            || UnboundCipherKey::new(&AES_256, &*key.position_key()).expect("the key has 32 bytes");
         Self {
             encrypting: EncryptingKey::ecb(key()).expect("AES has this mode"),
             decrypting: DecryptingKey::ecb(key()).expect("AES has this mode"),
@@ -52,7 +50,8 @@ impl Seal {
         let mut block = [0; 16];
         block[..8].copy_from_slice(&position.cluster.to_be_bytes());
         block[8..].copy_from_slice(&position.transaction.to_be_bytes());
-        self.encrypting.less_safe_encrypt(&mut block, aws_lc_rs::cipher::EncryptionContext::None)
+        self.encrypting
+            .less_safe_encrypt(&mut block, aws_lc_rs::cipher::EncryptionContext::None)
             .expect("one block is encrypted whole");
         hex(&block)
     }
