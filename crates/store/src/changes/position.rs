@@ -14,7 +14,7 @@ use crate::{
     refusal::explain,
     row::Row,
     session::{Stumble, is_stale},
-    store::{Store, Tenant, not_opened},
+    store::{Store, Tenant},
 };
 
 /// The first and the longest wait before a look whether a read model is there yet.
@@ -98,7 +98,7 @@ impl Store {
                             return Err(explain(doing, error));
                         }
                     }
-                    Err(Stumble::Opening(error)) => return Err(not_opened(tenant, error)),
+                    Err(Stumble::Opening(error)) => return Err(self.not_opened(tenant, error)),
                     Err(Stumble::Statement(error)) => return Err(explain(doing, error)),
                     Err(Stumble::Commit(error)) => return Err(explain("committing", error)),
                 }

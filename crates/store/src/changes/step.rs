@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Fault},
     param::list,
     row::Row,
-    store::{Store, not_opened},
+    store::Store,
     tx::TenantTx,
 };
 
@@ -107,10 +107,11 @@ impl Store {
     ) -> Result<Option<Step>, Error> {
         let doing = "taking a projection";
         let mut lease = self.worker().await?;
-        let call = self.0.feed.minter.opening(projection.tenant.id(), lease.backend());
+        let call =
+            self.0.feed.minter.opening(projection.tenant.id(), uuid::Uuid::nil(), lease.backend());
         let opening = format!("begin isolation level repeatable read; {call}");
         let opened = self.in_time(lease.batch(&opening)).await?;
-        opened.map_err(|error| not_opened(&projection.tenant, error))?;
+        opened.map_err(|error| self.not_opened(&projection.tenant, error))?;
         let mut tx = TenantTx::new(lease, self.0.patience);
         let text = "select state, since, changes, place, sources \
                     from freehold.step($1, $2::text::integer, $3::text::bigint)";

@@ -198,9 +198,9 @@ async fn other_columns_take_effect_for_whatever_is_written_afterwards() {
     let watcher = house.db.client().await;
     let waits = "select count(*) from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())";
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    // Polls: a wait for a lock tells nobody.
     while watcher.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
         assert!(std::time::Instant::now() < deadline);
+        // Polls: a wait for a lock tells nobody.
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     before.commit().await.unwrap();
@@ -260,7 +260,7 @@ async fn the_log_is_walled() {
         let mut step = steady(&house.store, &projection(&house.a, "both")).await;
         assert_eq!(code(step.query(&statement(text)).await), Code::Forbidden, "{text}");
     }
-    let all = format!("select count(*) from freehold.changes('1:1:', '{{person,post}}', 0, 1000)");
+    let all = "select count(*) from freehold.changes('1:1:', '{person,post}', 0, 1000)";
     let seen = step.query(&statement(&all)).await.unwrap();
     assert_eq!(seen[0].int(0), Some(0), "another tenant's changes");
 

@@ -52,6 +52,7 @@ async fn every_committed_change_is_seen_once_and_in_order() {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "by its seed a run can be told again")]
 async fn round(mut dice: Dice, seed: u64, case: u64) {
     println!("seed {seed}, case {case}");
     let house = Arc::new(log_house().await);
@@ -83,6 +84,7 @@ async fn round(mut dice: Dice, seed: u64, case: u64) {
         long.batch_execute(open).await.unwrap();
         elsewhere.batch_execute(open).await.unwrap();
         for _ in 0..4 {
+            // Plays: transactions stay open, and backends die now and then.
             tokio::time::sleep(Duration::from_millis(120)).await;
             let whom = if dice.below(2) == 0 { "freehold_app" } else { "freehold_project" };
             admin.query(KILL, &[&whom]).await.unwrap();
@@ -94,9 +96,9 @@ async fn round(mut dice: Dice, seed: u64, case: u64) {
         done.unwrap();
     }
     let deadline = Instant::now() + Duration::from_secs(60);
-    // Polls: that nothing is left to be done is seen only by looking.
     while !house.store.projection_due(&mut Seen::default(), 9).await.unwrap().is_empty() {
         assert!(Instant::now() < deadline, "the readers do not come to an end");
+        // Polls: that nothing is left to be done is seen only by looking.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     drained.store(true, Ordering::Relaxed);
@@ -129,11 +131,15 @@ async fn transaction(store: &Store, tenant: &Tenant, dice: &mut Dice) -> Result<
             tx.query(&statement(end)).await?;
         }
         if dice.below(4) == 0 {
+            // Plays: a writer that takes its time.
             tokio::time::sleep(Duration::from_millis(dice.below(30))).await;
         }
     }
     match dice.below(4) {
-        0 => Ok(drop(tx)),
+        0 => {
+            drop(tx);
+            Ok(())
+        }
         1 => tx.commit_placed(store).await.map(drop),
         _ => tx.commit().await,
     }
@@ -153,6 +159,7 @@ async fn copy(house: Arc<House>, stop: Arc<AtomicBool>, mut dice: Dice) {
         let mut copy = std::pin::pin!(copy);
         copy.send(bytes::Bytes::from(rows)).await.unwrap();
         copy.finish().await.unwrap();
+        // Plays: an operator who copies now and then.
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }
@@ -172,6 +179,7 @@ async fn read(house: Arc<House>, drained: Arc<AtomicBool>, mut dice: Dice) {
                 seen = Seen::default();
             }
         }
+        // Plays: a worker that looks again after a while.
         tokio::time::sleep(Duration::from_millis(dice.below(20))).await;
     }
 }
@@ -201,7 +209,10 @@ async fn step(store: &Store, projection: &Projection, dice: &mut Dice) -> Result
         step.query(&noted(projection, change)).await?;
     }
     match dice.below(6) {
-        0 => Ok(drop(step)),
+        0 => {
+            drop(step);
+            Ok(())
+        }
         _ => step.finish().await,
     }
 }
@@ -234,12 +245,6 @@ async fn verify(house: &House, admin: &Client) {
         for tenant in [&house.a, &house.b] {
             let truth = truth(admin, tenant, model == "both").await;
             let seen = seen(admin, &projection(tenant, model)).await;
-            println!(
-                "{model} of {}: {} rows, {} changes",
-                tenant.name(),
-                truth.len(),
-                truth.values().map(Vec::len).sum::<usize>()
-            );
             assert!(truth.len() > 100, "too little happened");
             for (row, story) in &truth {
                 assert_eq!(seen.get(row), Some(story), "{model} of {}, row {row:?}", tenant.name());

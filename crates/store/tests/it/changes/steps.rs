@@ -202,11 +202,11 @@ async fn again(
 ) -> freehold_store::Step {
     let deadline = std::time::Instant::now() + Duration::from_secs(10);
     loop {
-        // Polls: a rollback tells nobody.
         if let Some(step) = store.step(of).await.unwrap() {
             return step;
         }
         assert!(std::time::Instant::now() < deadline);
+        // Polls: a rollback tells nobody.
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
