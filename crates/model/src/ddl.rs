@@ -6,6 +6,7 @@ pub(crate) mod column;
 pub(crate) mod constraint;
 pub(crate) mod index;
 pub(crate) mod naming;
+pub mod read;
 pub(crate) mod table;
 pub(crate) mod vector;
 pub(crate) mod wall;

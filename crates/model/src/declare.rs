@@ -16,6 +16,7 @@ mod grammar;
 mod keys;
 mod kind;
 mod names;
+mod reads;
 mod report;
 mod schema;
 mod syntax;
@@ -29,6 +30,7 @@ mod walk;
 
 pub use codes::CODES;
 pub use schema::schema;
+pub(crate) use time::{date, instant};
 
 use crate::{diagnostic::Diagnostic, entity::Model};
 use report::Report;
@@ -68,13 +70,14 @@ pub fn read(text: &str) -> Result<Checked, Vec<Diagnostic>> {
     let mut embedders = embedder::Embedders::read(root.named("embed"), &mut report);
     let entities = entities::read(root.named("entity"), &mut embedders, &mut report);
     let embedders = embedders.finish(&mut report);
+    let reads = reads::read(text, root.named("read"), &root, &entities, &mut report);
     if root.named("entity").is_empty() {
         report
             .warn(codes::MODEL_EMPTY, &(0..0), "the model has no entities")
             .help("begin one with `[entity.person]`");
     }
     let warnings = report.finish()?;
-    Ok(Checked { model: Model { name, about, entities, embedders }, warnings })
+    Ok(Checked { model: Model { name, about, entities, embedders, reads }, warnings })
 }
 
 fn about_model(root: &walk::Found, report: &mut Report) -> (String, Option<String>) {

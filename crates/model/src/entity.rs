@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::names::Name;
+use crate::{
+    names::Name,
+    view::{Capture, ReadModel, Source},
+};
 
 /// A whole model file, checked.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -12,6 +15,7 @@ pub struct Model {
     pub(crate) about: Option<String>,
     pub(crate) entities: Vec<Entity>,
     pub(crate) embedders: BTreeMap<Name, Embedder>,
+    pub(crate) reads: Vec<ReadModel>,
 }
 
 impl Model {
@@ -44,6 +48,46 @@ impl Model {
     pub fn embedders(&self) -> &BTreeMap<Name, Embedder> {
         &self.embedders
     }
+
+    /// The read models, in the order of the file.
+    #[must_use]
+    pub fn reads(&self) -> &[ReadModel] {
+        &self.reads
+    }
+
+    /// The read model called `name`.
+    #[must_use]
+    pub fn read(&self, name: &str) -> Option<&ReadModel> {
+        self.reads.iter().find(|read| &**read.name() == name)
+    }
+
+    /// The entity called `name`, or the read model in the shape of one.
+    #[must_use]
+    pub fn rows(&self, name: &str) -> Option<&Entity> {
+        self.entity(name).or_else(|| self.read(name).map(ReadModel::shape))
+    }
+
+    /// What the change log must carry for the read models, in the order of the entities.
+    #[must_use]
+    pub fn captures(&self) -> Vec<Capture> {
+        let capture = |entity: &Entity| {
+            let sources: Vec<_> =
+                self.reads.iter().filter_map(|read| read.source(&entity.name)).collect();
+            let columns = || {
+                let id = Name::new("id").ok();
+                id.into_iter().chain(entity.fields.iter().map(|field| field.name.clone()))
+            };
+            let named = |name: &Name, of: fn(&Source) -> &[Name]| {
+                sources.iter().any(|source| of(source).contains(name))
+            };
+            (!sources.is_empty()).then(|| Capture {
+                entity: entity.name.clone(),
+                used: columns().filter(|name| named(name, |source| &source.used)).collect(),
+                links: columns().filter(|name| named(name, |source| &source.links)).collect(),
+            })
+        };
+        self.entities.iter().filter_map(capture).collect()
+    }
 }
 
 /// One kind of thing that tenants have rows of; one table.
@@ -61,6 +105,8 @@ pub struct Entity {
     pub uniques: Vec<Key>,
     /// Further indexes.
     pub indexes: Vec<Key>,
+    /// The columns that tell its rows apart, if it is a read model; an entity's rows have an `id` besides its fields.
+    pub key: Option<Vec<Name>>,
 }
 
 impl Entity {
@@ -68,6 +114,12 @@ impl Entity {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| &*field.name == name)
+    }
+
+    /// The columns that tell its rows apart within a tenant.
+    #[must_use]
+    pub fn identity(&self) -> Vec<&str> {
+        self.key.as_ref().map_or_else(|| vec!["id"], |key| key.iter().map(|name| &**name).collect())
     }
 }
 

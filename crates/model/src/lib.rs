@@ -13,12 +13,14 @@ pub mod plan;
 pub mod query;
 pub mod refusal;
 pub mod sql;
+pub mod view;
 
 pub use diagnostic::{Diagnostic, Label};
 pub use entity::Model;
 pub use names::Name;
 pub use refusal::{Code, Refusal};
 pub use sql::Sql;
+pub use view::ReadModel;
 
 #[cfg(test)]
 #[path = "../tests/pg/mod.rs"]

@@ -15,6 +15,11 @@ impl Sql {
         Self::default()
     }
 
+    /// A statement of this crate's own, with `$1`, `$2` … in it.
+    pub(crate) fn with(text: &str, params: Vec<Option<String>>) -> Self {
+        Self { text: text.to_owned(), params }
+    }
+
     /// The statement with `$1`, `$2` … where parameters go.
     #[must_use]
     pub fn text(&self) -> &str {

@@ -61,6 +61,14 @@ codes! {
     EMBED_UNKNOWN = "embed.unknown", "There is no such embedder.";
     EMBED_RESERVED = "embed.reserved", "`lexical` is built in and cannot be declared again.";
     EMBED_UNUSED = "embed.unused", "Warning: no field uses the embedder.";
+    READ_SYNTAX = "read.syntax", "The text of a read model is no SQL.";
+    READ_NAME = "read.name", "The SQL of a read model names something that is not there, or names two things alike.";
+    READ_TYPE = "read.type", "Types in the SQL of a read model that do not fit.";
+    READ_FUNCTION = "read.function", "A function that a read model cannot call.";
+    READ_FORM = "read.form", "SQL that cannot be kept up to date, or is not supported.";
+    READ_KEY = "read.key", "The key of a read model does not fit its SQL.";
+    READ_TAKEN = "read.taken", "A read model and an entity have the same name.";
+    READ_COARSE = "read.coarse", "Warning: each change recomputes more rows than it touches.";
     RENAME_SELF = "rename.self", "`was` is the name it has now.";
     RENAME_TAKEN = "rename.taken", "`was` is the name of another one that still exists.";
     RENAME_TWICE = "rename.twice", "Two were the same one before.";

@@ -2,7 +2,7 @@
 
 use super::{
     codes,
-    grammar::{Form, KINDS, Key, type_names},
+    grammar::{Form, KINDS, Key, LANGUAGES, type_names},
     report::{Report, Span, listed, nearest},
     tree::{Data, Pair, Value},
 };
@@ -53,6 +53,10 @@ pub(super) fn check(pair: &Pair, key: &Key, report: &mut Report) -> bool {
             items.iter().for_each(|item| key_item(item, key, report));
             true
         }
+        (Form::Languages, Data::Table(table)) => {
+            table.pairs().iter().for_each(|pair| language(pair, report));
+            true
+        }
         (Form::Constant, _) | (Form::Section(_) | Form::Named(_), Data::Table(_)) => true,
         (form, data) => {
             let message =
@@ -87,6 +91,18 @@ fn text_item(item: &Value, key: &Key, report: &mut Report) {
     }
 }
 
+fn language(pair: &Pair, report: &mut Report) {
+    let message = match &pair.value.data {
+        Data::Broken => return,
+        Data::Text(text) if LANGUAGES.contains(&text.as_str()) => return,
+        Data::Text(text) => format!("there is no language `{text}`"),
+        other => format!("a language is a text, but this is {}", other.noun()),
+    };
+    report
+        .error(codes::VALUE_UNKNOWN_CHOICE, &pair.value.at, message)
+        .help(format!("it is one of {}", listed(LANGUAGES)));
+}
+
 fn key_item(item: &Value, key: &Key, report: &mut Report) {
     match (&item.data, key.form) {
         (Data::Array { items, .. }, _) => {
@@ -114,6 +130,7 @@ fn wanted(form: Form) -> String {
         Form::Constant => "a value".into(),
         Form::Section(_) => "a table".into(),
         Form::Named(_) => "a table of tables".into(),
+        Form::Languages => "a table of languages".into(),
         Form::NotBuilt => "nothing yet".into(),
     }
 }
@@ -142,6 +159,7 @@ fn example(key: &Key, data: &Data) -> String {
             "`{name} = true` belongs to a single field; here, write `{name} = [[\"…\", \"…\"]]`"
         ),
         (Form::Keys | Form::KeysOrNames, _) => format!("write `{name} = [[\"…\", \"…\"]]`"),
+        (Form::Languages, _) => format!("write `{name} = {{ column = \"english\" }}`"),
         (Form::Section(_), _) => format!("begin a table with `[{name}]`"),
         (Form::Named(_), _) if name == "field" => "begin a table with `[entity.NAME.field]`".into(),
         (Form::Named(_), _) => format!("begin a table with `[{name}.NAME]`"),

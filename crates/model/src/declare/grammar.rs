@@ -58,6 +58,8 @@ pub(super) enum Form {
     Section(&'static Section),
     /// A table of tables, by name.
     Named(&'static Section),
+    /// A table of languages by name.
+    Languages,
     /// Planned; refused by name.
     NotBuilt,
 }
@@ -115,7 +117,11 @@ pub(super) static ROOT: Section = Section {
             Form::Named(&ENTITY),
             "The kinds of things that tenants have rows of; one table each.",
         ),
-        later("read", "Read models: SQL kept up to date by workers."),
+        key(
+            "read",
+            Form::Named(&READ),
+            "Read models: the answers of SQL, kept in tables that workers keep up to date.",
+        ),
         later("cache", "Answers kept at the edge."),
         later("blob", "Where assets are stored."),
         later("privacy", "Rules for personal data."),
@@ -180,6 +186,35 @@ pub(super) static ENTITY: Section = Section {
         key("field", Form::Named(&FIELD), "Its fields, in this order."),
         later("subject", "Its rows are people whose data can be erased."),
         later("expire", "Rules that delete its rows by age."),
+    ],
+    variants: Variants::One,
+};
+
+pub(super) static READ: Section = Section {
+    noun: "a read model",
+    about: "The answers of a `select`, kept in a table that workers keep up to date, and read like an entity.",
+    keys: &[
+        key("about", Form::Text, "What it is, in your own words."),
+        must(
+            "key",
+            Form::Texts,
+            "The columns that tell its rows apart, such as `[\"author\", \"month\"]`.",
+        ),
+        must(
+            "sql",
+            Form::Text,
+            "A `select` over the entities, by their names and their fields' names; all of one tenant without saying so.",
+        ),
+        key(
+            "index",
+            Form::KeysOrNames,
+            "Indexes besides that of the key, such as `[\"month\", [\"author\", \"commits\"]]`.",
+        ),
+        key(
+            "search",
+            Form::Languages,
+            "Texts that can be searched by words, each with its language, such as `{ subject = \"english\" }`.",
+        ),
     ],
     variants: Variants::One,
 };

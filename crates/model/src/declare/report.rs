@@ -57,6 +57,11 @@ impl Report {
         &all[..most]
     }
 
+    /// Whether nothing is wrong so far.
+    pub(super) fn is_sound(&self) -> bool {
+        self.errors.is_empty()
+    }
+
     /// Takes over what `other` gathered.
     pub(super) fn append(&mut self, mut other: Self) {
         self.errors.append(&mut other.errors);

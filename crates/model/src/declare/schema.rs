@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    grammar::{Form, Key, ROOT, Section, Variants, type_names, variant_noun},
+    grammar::{Form, Key, LANGUAGES, ROOT, Section, Variants, type_names, variant_noun},
     kind::NUMERIC_PATTERN,
 };
 use crate::names::NAME_BYTES_MAX;
@@ -80,6 +80,9 @@ fn property(key: &Key) -> Value {
             "propertyNames": { "minLength": 1, "maxLength": NAME_BYTES_MAX, "pattern": "^[^~\\x00-\\x1f]+$" },
             "additionalProperties": section(inner),
         }),
+        Form::Languages => {
+            json!({ "type": "object", "additionalProperties": { "type": "string", "enum": LANGUAGES } })
+        }
         Form::NotBuilt => json!(false),
     };
     schema["description"] = key.about.into();

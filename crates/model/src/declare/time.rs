@@ -1,7 +1,7 @@
 //! Dates and instants as text, checked against the calendar.
 
 /// A date in the form `2024-02-29`, and its number of days since the year 1.
-pub(super) fn date(text: &str) -> Result<(String, i64), &'static str> {
+pub(crate) fn date(text: &str) -> Result<(String, i64), &'static str> {
     let [year, month, day] =
         numbers(text, "-", [4, 2, 2]).ok_or("a date has the form 2024-02-29")?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -21,7 +21,7 @@ pub(super) fn date(text: &str) -> Result<(String, i64), &'static str> {
 }
 
 /// An instant such as `2024-02-29 12:00:00.5+01:00`, in one form, and its microseconds since the year 1.
-pub(super) fn instant(text: &str) -> Result<(String, i64), &'static str> {
+pub(crate) fn instant(text: &str) -> Result<(String, i64), &'static str> {
     const FORM: &str = "a time has the form 2024-02-29T12:00:00Z";
     let (day, rest) = text.split_at_checked(10).ok_or(FORM)?;
     let (_, days) = date(day)?;

@@ -1,0 +1,136 @@
+//! The table of a read model, under any name: one is served, another may be built beside it.
+
+use crate::{
+    Name,
+    ddl::{
+        SHELVES,
+        column::Column,
+        index::{self, Index},
+        naming::{self, DEFAULT_PART, derived, list, part, root},
+        wall,
+    },
+    entity::Field,
+    sql::ident,
+    view::ReadModel,
+};
+
+/// The role that writes read models, and nothing else.
+pub const WRITER: &str = "freehold_project";
+
+/// The name of the table that is built beside the one that is served.
+#[must_use]
+pub fn beside(name: &Name, version: u32) -> String {
+    format!("{name}~v{version}")
+}
+
+impl ReadModel {
+    /// The statements that make its table, called `table`; they run in the name of `freehold_owner`, in one
+    /// transaction. The roles `freehold_app` and [`WRITER`] must be there.
+    #[must_use]
+    pub fn create_table(&self, table: &str) -> Vec<String> {
+        let columns = columns(self);
+        let mut statements = vec![create_root(table, &columns)];
+        statements.extend(columns.iter().filter_map(|column| column.store(table)));
+        statements.extend(create_parts(table, &self.key));
+        statements.extend(wall::raise(table));
+        statements.extend(grants(table, &columns));
+        statements.extend(indexes(self, table).iter().flat_map(|index| index.create(table)));
+        statements
+    }
+
+    /// The statements that rename its table and all that belongs to it.
+    #[must_use]
+    pub fn rename_table(&self, from: &str, to: &str) -> Vec<String> {
+        let mut statements = vec![format!("alter table {} rename to {}", root(from), ident(to))];
+        statements.extend(naming::parts().map(|suffix| {
+            format!(
+                "alter table {} rename to {}",
+                part(from, &suffix),
+                ident(&format!("{to}~{suffix}"))
+            )
+        }));
+        statements.extend(index::rename(&primary_key(from), &primary_key(to)));
+        let pairs = indexes(self, from).into_iter().zip(indexes(self, to));
+        statements.extend(pairs.flat_map(|(old, new)| index::rename(&old.name, &new.name)));
+        statements
+    }
+
+    /// The statement that removes its table, called `table`, with its rows.
+    #[must_use]
+    pub fn drop_table(&self, table: &str) -> String {
+        format!("drop table {}", root(table))
+    }
+}
+
+/// Only the key is required: what else may be null is inferred, and a wrong guess must not stop a worker.
+fn columns(model: &ReadModel) -> Vec<Column> {
+    let columns = |field: &Field| {
+        let column = Column { not_null: model.key.contains(&field.name), ..Column::of(field) };
+        [Some(column), Column::search_of(field)]
+    };
+    model.shape.fields.iter().flat_map(columns).flatten().collect()
+}
+
+fn primary_key(table: &str) -> String {
+    derived(&[table, "pkey"])
+}
+
+fn create_root(table: &str, columns: &[Column]) -> String {
+    let mut lines = vec!["tenant_id uuid not null default freehold.tenant()".to_owned()];
+    lines.extend(columns.iter().map(Column::definition));
+    format!(
+        "create table {} (\n  {}\n) partition by list (tenant_id)",
+        root(table),
+        lines.join(",\n  ")
+    )
+}
+
+fn create_parts(table: &str, key: &[Name]) -> Vec<String> {
+    let default_part = part(table, DEFAULT_PART);
+    let columns = list(key.iter().map(|name| &**name));
+    let key = |suffix: Option<&str>| {
+        let name = suffix.map_or_else(
+            || primary_key(table),
+            |suffix| format!("{}~{suffix}", primary_key(table)),
+        );
+        format!("constraint {} primary key (tenant_id, {columns})", ident(&name))
+    };
+    let mut statements = vec![format!(
+        "create table {default_part} partition of {} default partition by hash (tenant_id)",
+        root(table)
+    )];
+    statements.extend(naming::leaves().map(|suffix| {
+        format!(
+            "create table {} partition of {default_part} ({})\n  for values with (modulus {SHELVES}, remainder {suffix})",
+            part(table, &suffix),
+            key(Some(&suffix)),
+        )
+    }));
+    statements.push(format!("alter table {default_part} add {}", key(Some(DEFAULT_PART))));
+    statements.push(format!("alter table {} add {}", root(table), key(None)));
+    statements
+}
+
+fn grants(table: &str, columns: &[Column]) -> Vec<String> {
+    let all = list(std::iter::once("tenant_id").chain(columns.iter().map(|column| &*column.name)));
+    let written = list(
+        columns.iter().filter(|column| column.generated.is_none()).map(|column| &*column.name),
+    );
+    let root = root(table);
+    vec![
+        format!("create policy project on {root} for all to {WRITER} using (true)"),
+        format!("grant select ({all}) on {root} to freehold_app"),
+        format!(
+            "grant select ({all}), insert ({written}), update ({written}), delete on {root} to {WRITER}"
+        ),
+    ]
+}
+
+fn indexes(model: &ReadModel, table: &str) -> Vec<Index> {
+    let index = |key: &crate::entity::Key| {
+        let fields: Vec<String> = key.fields.iter().map(ToString::to_string).collect();
+        let parts = std::iter::once(table).chain(fields.iter().map(String::as_str)).chain(["idx"]);
+        Index { name: derived(&parts.collect::<Vec<_>>()), unique: false, fields }
+    };
+    model.shape.indexes.iter().map(index).collect()
+}
