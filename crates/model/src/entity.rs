@@ -105,6 +105,8 @@ pub struct Entity {
     pub uniques: Vec<Key>,
     /// Further indexes.
     pub indexes: Vec<Key>,
+    /// The columns that tell its rows apart, if it is a read model; an entity's rows have an `id` besides its fields.
+    pub key: Option<Vec<Name>>,
 }
 
 impl Entity {
@@ -112,6 +114,12 @@ impl Entity {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| &*field.name == name)
+    }
+
+    /// The columns that tell its rows apart within a tenant.
+    #[must_use]
+    pub fn identity(&self) -> Vec<&str> {
+        self.key.as_ref().map_or_else(|| vec!["id"], |key| key.iter().map(|name| &**name).collect())
     }
 }
 

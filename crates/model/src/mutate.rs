@@ -51,7 +51,7 @@ fn directions(
     query: &str,
     limits: &Limits,
 ) -> Result<Directions, Refusal> {
-    crate::query::check::entity(model, entity)?;
+    crate::query::check::written(model, entity)?;
     let mut written = written(query, limits)?;
     let (columns, on_conflict) = (written.columns.take(), written.on_conflict.take());
     let cut = written.limits.iter().chain(&written.offsets).any(|at| at.path.is_empty());

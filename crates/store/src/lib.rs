@@ -25,7 +25,7 @@ mod tx;
 
 pub use apply::{Apply, Building, Chore, Filling, Progress, Unfinished};
 pub use changes::{
-    Change, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step, Undone,
+    Change, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step, Undone, identity,
 };
 pub use error::{Error, Fault};
 pub use imports::ImportMark;

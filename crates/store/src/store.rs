@@ -85,8 +85,8 @@ pub(crate) struct Inner {
     minter: Minter,
     pub(crate) patience: Duration,
     state: watch::State,
-    recognised: Recognised,
     pub(crate) feed: Feed,
+    recognised: Recognised,
 }
 
 /// What one statement of [`Store::raw`] answered.
@@ -141,8 +141,8 @@ impl Store {
             minter: minter(platform::APP),
             patience: config.statement_timeout + Duration::from_secs(5),
             state: watch::State::default(),
-            recognised: Recognised::default(),
             feed: Feed::new(workers, minter(platform::PROJECT), &config.root_key),
+            recognised: Recognised::default(),
         }));
         let mut lease = store.0.control.lease().await?;
         platform::check(&mut lease).await?;

@@ -141,7 +141,10 @@ impl Event {
             Self::Update => {
                 let row = |row: &str| {
                     let columns = used.iter().map(|name| format!("{row}.{}", ident(name)));
-                    format!("row({row}.tenant_id, {})", columns.collect::<Vec<_>>().join(", "))
+                    format!(
+                        "row({row}.tenant_id, {})::pg_catalog.record",
+                        columns.collect::<Vec<_>>().join(", ")
+                    )
                 };
                 format!(
                     "old_rows o full join new_rows n on n.tenant_id operator(pg_catalog.=) o.tenant_id and n.id operator(pg_catalog.=) o.id\n      \

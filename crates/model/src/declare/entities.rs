@@ -119,5 +119,6 @@ fn finish(draft: Draft) -> Option<Entity> {
         fields,
         uniques: draft.uniques,
         indexes: draft.indexes,
+        key: None,
     })
 }

@@ -3,15 +3,18 @@
 use crate::{
     Model, Refusal, Sql,
     entity::{Kind, VectorForm},
-    query::check,
+    query::{check, not_built},
 };
 
 /// One page of all rows in the order of their ids, from behind `after`: one row of `body text` (JSON lines, each
 /// ending in a newline), `rows bigint`, and `last text`, the last row's id, null if there is none.
 ///
 /// # Errors
-/// `NoSuchEntity`.
+/// `NoSuchEntity`, and `NotBuilt` for a read model.
 pub fn dump(model: &Model, entity: &str, after: Option<&str>, limit: u32) -> Result<Sql, Refusal> {
+    if model.read(entity).is_some() {
+        return Err(not_built("export of a read model").hint("export the entities it is made from"));
+    }
     let entity = check::entity(model, entity)?;
     let mut sql = Sql::new();
     sql.raw("select coalesce(string_agg(row_to_json(r.*)::text || E'\\n', '' order by r.id), '') as body, ");

@@ -95,7 +95,7 @@ fn made<'m>(
     entity: &str,
     field: &str,
 ) -> Result<(&'m Entity, &'m Vector), Refusal> {
-    let entity = check::entity(model, entity)?;
+    let entity = check::written(model, entity)?;
     match entity.field(field).map(|field| &field.kind) {
         Some(Kind::Vector(vector)) if !vector.of.is_empty() => Ok((entity, vector)),
         Some(_) => Err(Refusal::new(

@@ -58,7 +58,7 @@ pub fn insert(
     limits: &Limits,
 ) -> Result<Insert, Refusal> {
     let directions = directions(model, entity, query, limits)?;
-    let entity = crate::query::check::entity(model, entity)?;
+    let entity = crate::query::check::written(model, entity)?;
     if !directions.query.level.conds.is_empty() {
         return Err(Refusal::new(Code::Syntax, "an insert cannot have filters"));
     }

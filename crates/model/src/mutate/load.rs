@@ -41,7 +41,7 @@ pub fn load(
     columns: &[&str],
     conflict: Option<(Option<Vec<String>>, Resolution)>,
 ) -> Result<Load, Refusal> {
-    let entity = check::entity(model, entity)?;
+    let entity = check::written(model, entity)?;
     let found: Vec<row::Column<'_>> =
         columns.iter().map(|name| row::column(model, entity, name)).collect::<Result<_, _>>()?;
     let columns: Vec<ColumnType> =

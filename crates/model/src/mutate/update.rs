@@ -46,7 +46,7 @@ pub fn update(
     limits: &Limits,
 ) -> Result<Update, Refusal> {
     let directions = directions(model, entity, query, limits)?;
-    let entity = crate::query::check::entity(model, entity)?;
+    let entity = crate::query::check::written(model, entity)?;
     if directions.on_conflict.is_some() {
         return Err(Refusal::new(Code::Syntax, "an update cannot have on_conflict"));
     }

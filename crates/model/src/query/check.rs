@@ -15,15 +15,32 @@ use crate::{
     entity::{Entity, Kind, Scalar},
 };
 
-/// The entity called `name`.
+/// The entity called `name`, if its rows can be written.
+///
+/// # Errors
+/// `NoSuchEntity`, and `Method` for a read model.
+pub(crate) fn written<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Refusal> {
+    match model.read(name) {
+        None => entity(model, name),
+        Some(read) => {
+            let sources: Vec<&str> = read.sources().iter().map(|source| &*source.entity).collect();
+            let message = format!("{name} is a read model, which only its workers write");
+            Err(Refusal::new(Code::Method, message)
+                .hint(format!("write what it is made from: {}", sources.join(", "))))
+        }
+    }
+}
+
+/// The entity or read model called `name`.
 ///
 /// # Errors
 /// `NoSuchEntity`.
 pub(crate) fn entity<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Refusal> {
-    model.entity(name).ok_or_else(|| {
+    model.rows(name).ok_or_else(|| {
         let refusal =
             Refusal::new(Code::NoSuchEntity, format!("there is no entity {}", shorten(name)));
-        match suggest(name, model.entities().iter().map(|entity| &*entity.name)) {
+        let reads = model.reads().iter().map(|read| &**read.name());
+        match suggest(name, model.entities().iter().map(|entity| &*entity.name).chain(reads)) {
             Some(near) => refusal.hint(format!("did you mean {near}?")),
             None => refusal,
         }
@@ -34,7 +51,8 @@ pub(crate) fn entity<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Ref
 pub(crate) fn no_such_field(entity: &Entity, name: &str) -> Refusal {
     let refusal =
         Refusal::new(Code::NoSuchField, format!("{} has no field {}", entity.name, shorten(name)));
-    let known = entity.fields.iter().map(|field| &*field.name).chain(["id"]);
+    let id = entity.key.is_none().then_some("id");
+    let known = entity.fields.iter().map(|field| &*field.name).chain(id);
     match suggest(name, known) {
         Some(near) => refusal.hint(format!("did you mean {near}?")),
         None => refusal,
@@ -46,7 +64,7 @@ pub(crate) fn no_such_field(entity: &Entity, name: &str) -> Refusal {
 /// # Errors
 /// `NoSuchField`.
 pub(crate) fn kind(entity: &Entity, name: &str) -> Result<Kind, Refusal> {
-    if name == "id" {
+    if name == "id" && entity.key.is_none() {
         return Ok(Kind::Scalar(Scalar::Uuid));
     }
     entity.field(name).map(|field| field.kind.clone()).ok_or_else(|| no_such_field(entity, name))
@@ -127,7 +145,7 @@ struct Checker<'m> {
 
 impl Checker<'_> {
     fn level(&mut self, entity: &Entity, items: Vec<Item>) -> Result<Level, Refusal> {
-        let mut level = Level::new(entity.name.clone());
+        let mut level = Level::new(entity);
         for item in items {
             match item {
                 Item::All => outputs::star(&mut level, entity),

@@ -6,13 +6,15 @@ use super::{
 };
 use crate::{
     Name,
-    entity::{Metric, VectorForm},
+    entity::{Entity, Metric, VectorForm},
 };
 
 /// One entity's part of a query, with the embeds under it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Level {
     pub(crate) entity: Name,
+    /// The columns that tell its rows apart.
+    pub(crate) identity: Vec<String>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) embeds: Vec<Embed>,
     pub(crate) conds: Vec<Cond>,
@@ -147,9 +149,10 @@ pub(crate) struct Order {
 }
 
 impl Level {
-    pub(crate) fn new(entity: Name) -> Self {
+    pub(crate) fn new(entity: &Entity) -> Self {
         Self {
-            entity,
+            entity: entity.name.clone(),
+            identity: entity.identity().into_iter().map(str::to_owned).collect(),
             outputs: Vec::new(),
             embeds: Vec::new(),
             conds: Vec::new(),

@@ -171,7 +171,7 @@ fn text_anchor(
 
 /// The column and value of `row:<id>` or `row:<unique field>.<value>`.
 fn row_key(entity: &Entity, row: &str) -> Result<(String, String), Refusal> {
-    if value::is_uuid(row) {
+    if value::is_uuid(row) && entity.key.is_none() {
         return Ok(("id".into(), row.to_owned()));
     }
     let unique: Vec<&Name> = entity

@@ -15,7 +15,8 @@ use crate::{
 pub(crate) fn star(level: &mut Level, entity: &Entity) {
     let id = Kind::Scalar(Scalar::Uuid);
     let fields = entity.fields.iter().map(|field| (field.name.as_str(), &field.kind));
-    for (name, kind) in [("id", &id)].into_iter().chain(fields) {
+    let own = entity.key.is_none().then_some(("id", &id));
+    for (name, kind) in own.into_iter().chain(fields) {
         let taken = level.outputs.iter().any(|output| output_name(level, output) == name);
         if !matches!(kind, Kind::Vector(_)) && !taken {
             let (name, operand) = (name.to_owned(), Operand::Column(name.to_owned()));

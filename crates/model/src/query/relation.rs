@@ -54,7 +54,8 @@ pub(crate) fn find(
 
 fn relations(model: &Model, from: &Entity) -> Vec<Relation> {
     let mut relations = Vec::new();
-    for entity in model.entities() {
+    let reads = model.reads().iter().map(crate::ReadModel::shape);
+    for entity in model.entities().iter().chain(reads) {
         for field in &entity.fields {
             let Kind::Ref(reference) = &field.kind else { continue };
             if entity.name == from.name {

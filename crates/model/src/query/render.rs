@@ -185,7 +185,8 @@ impl Renderer {
             self.sql.raw(" where ").raw(alias).raw(".\"~distance\" <= ").param(Some(max.clone()));
         }
         if level.order.is_empty() {
-            self.sql.raw(" order by ").raw(alias).raw(".\"~distance\", ").raw(alias).raw(".id");
+            self.sql.raw(" order by ").raw(alias).raw(".\"~distance\"");
+            self.identity(level, alias);
         } else {
             self.order(scope, &level.order);
         }
@@ -200,8 +201,23 @@ impl Renderer {
         self.sql.raw(" as \"~distance\" from ");
         self.table(level, alias);
         self.filters(Scope { measured: false, ..scope }, parent, true);
-        self.sql.raw(" order by \"~distance\", ").raw(alias).raw(".id limit ");
+        self.sql.raw(" order by \"~distance\"");
+        self.identity(level, alias);
+        self.sql.raw(" limit ");
         self.sql.param(Some(nearest.k.unwrap_or_default().to_string()));
+    }
+
+    /// What decides between rows that are equally near.
+    fn identity(&mut self, level: &Level, alias: &str) {
+        for column in &level.identity {
+            self.sql.raw(", ").raw(alias).raw(".");
+            // Plain where it can be: `id` needs no quotes.
+            if column == "id" {
+                self.sql.raw(column)
+            } else {
+                self.sql.ident(column)
+            };
+        }
     }
 
     fn limits(&mut self, level: &Level) {
@@ -320,9 +336,7 @@ impl Renderer {
             };
             self.sql.raw(if first { "with " } else { ", " });
             first = false;
-            self.sql
-                .raw(&format!("\"~anchor{number}\" as materialized (select a.id, a."))
-                .ident(field);
+            self.sql.raw(&format!("\"~anchor{number}\" as materialized (select a.")).ident(field);
             self.sql
                 .raw(" as v from app.")
                 .ident(&level.entity)

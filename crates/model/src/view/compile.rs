@@ -74,6 +74,7 @@ pub(crate) fn compile(written: Written<'_>) -> Checked<Compiled> {
         fields,
         uniques: vec![Key { fields: key.clone() }],
         indexes: written.indexes,
+        key: Some(key.clone()),
     };
     let unit = derived.unit.iter().filter_map(|name| Name::new(name).ok()).collect();
     let model = ReadModel {

@@ -121,12 +121,14 @@ fn choose<'p>(
             bases().filter(|table| !ways.contains_key(table)).collect::<Vec<_>>()
         })
         .min_by_key(Vec::len)
-        .and_then(|lost| lost.first().copied())
-        .and_then(|table| reader.entity_of(table));
-    let name = lost.map_or_else(String::new, |entity| entity.name.to_string());
+        .and_then(|lost| lost.first().copied());
+    let at = lost.map_or(Spot::empty(), |table| reader.tables[table].at);
+    let name = lost
+        .and_then(|table| reader.entity_of(table))
+        .map_or_else(String::new, |entity| entity.name.to_string());
     let columns: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
     Err(Fault::form(
-        Spot::empty(),
+        at,
         format!(
             "which rows a change of `{name}` touches cannot be told: no equality leads from it to {}",
             crate::view::scope::quoted(&columns)

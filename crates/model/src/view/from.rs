@@ -9,7 +9,7 @@ use crate::{
     view::{
         error::{Checked, Fault, Spot, Wrong},
         expr::{comparable, truth},
-        graph::{Equality, RegionId},
+        graph::{Equality, Region, RegionId},
         ir::{Distinct, Expr, From, Kind, Query, TableId, Window},
         scope::{DerivedColumn, Item, Translator, What, folded, quoted, spot},
         select::{Use, unsupported},
@@ -220,7 +220,7 @@ impl<'a> Translator<'a> {
             return Err(unsupported(at, "renaming an entity's columns"));
         }
         let place = self.entity_named(ident)?;
-        let id = self.add_table(What::Base(place));
+        let id = self.add_table(What::Base(place), ident.span);
         self.add_item(called, id, at)?;
         Ok(From::Base { id, entity: self.entities[place].name.clone() })
     }
@@ -278,7 +278,7 @@ impl<'a> Translator<'a> {
             }
         }
         let found = self.derived_columns(&query);
-        let id = self.add_table(What::Derived(found));
+        let id = self.add_table(What::Derived(found), at);
         self.add_item(alias, id, at)?;
         Ok(From::Derived { id, lateral, query: Box::new(query) })
     }
@@ -510,16 +510,26 @@ impl<'a> Translator<'a> {
 
     /// Notes that where the current region has a row, the region of `table` has one.
     fn present(&mut self, table: TableId) {
-        let mut chain = Vec::new();
-        let mut region = self.tables[table].region;
-        while region != self.region {
-            chain.push(region);
-            match self.regions[region].parent {
-                Some(parent) => region = parent,
-                None => return,
+        let other = self.tables[table].region;
+        let above = |mut region: RegionId, regions: &[Region]| {
+            let mut chain = vec![region];
+            while let Some(parent) = regions[region].parent {
+                region = parent;
+                chain.push(region);
             }
+            chain
+        };
+        let own = above(self.region, &self.regions);
+        if own.contains(&other) {
+            return;
         }
-        chain.into_iter().for_each(|region| self.regions[region].certain = true);
+        let theirs = above(other, &self.regions);
+        match theirs.iter().position(|region| *region == self.region) {
+            Some(depth) => {
+                theirs[..depth].iter().for_each(|region| self.regions[*region].certain = true)
+            }
+            None => self.regions[self.region].needs.push(other),
+        }
     }
 
     pub(crate) fn window(&mut self, over: &'a ast::WindowType, at: Spot) -> Checked<Window> {

@@ -16,6 +16,8 @@ pub(crate) struct Region {
     pub(crate) parent: Option<RegionId>,
     /// Whether a row of the parent always has one here.
     pub(crate) certain: bool,
+    /// Regions beside it that have a row whenever it has one, because a condition compares them.
+    pub(crate) needs: Vec<RegionId>,
 }
 
 /// Two values, in columns of entities, that are equal wherever the region has a row.
@@ -49,20 +51,21 @@ pub(crate) enum Way {
 /// The regions that have a row whenever `region` has one.
 pub(crate) fn present(reader: &Translator<'_>, region: RegionId) -> BTreeSet<RegionId> {
     let mut found = BTreeSet::new();
-    let mut at = Some(region);
-    while let Some(region) = at {
-        found.insert(region);
-        at = reader.regions[region].parent;
-    }
-    // Regions are numbered after their parents, but for those that a right join has sunk.
+    let mut open = vec![region];
     loop {
-        let before = found.len();
-        for (id, region) in reader.regions.iter().enumerate() {
-            if region.certain && region.parent.is_some_and(|parent| found.contains(&parent)) {
-                found.insert(id);
+        while let Some(region) = open.pop() {
+            if found.insert(region) {
+                open.extend(reader.regions[region].parent);
+                open.extend(&reader.regions[region].needs);
             }
         }
-        if found.len() == before {
+        let certain = reader.regions.iter().enumerate().filter(|(id, region)| {
+            region.certain
+                && region.parent.is_some_and(|parent| found.contains(&parent))
+                && !found.contains(id)
+        });
+        open.extend(certain.map(|(id, _)| id));
+        if open.is_empty() {
             return found;
         }
     }

@@ -21,6 +21,8 @@ pub(crate) struct Table {
     /// Where its rows take part.
     pub(crate) region: RegionId,
     pub(crate) what: What,
+    /// Where it is named.
+    pub(crate) at: Spot,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +111,7 @@ impl<'a> Translator<'a> {
             entities,
             reads,
             tables: Vec::new(),
-            regions: vec![Region { parent: None, certain: true }],
+            regions: vec![Region { parent: None, certain: true, needs: Vec::new() }],
             equalities: Vec::new(),
             levels: Vec::new(),
             named: Vec::new(),
@@ -122,12 +124,12 @@ impl<'a> Translator<'a> {
 
     /// Another region inside the current one.
     pub(crate) fn region_within(&mut self, certain: bool) -> RegionId {
-        self.regions.push(Region { parent: Some(self.region), certain });
+        self.regions.push(Region { parent: Some(self.region), certain, needs: Vec::new() });
         self.regions.len() - 1
     }
 
-    pub(crate) fn add_table(&mut self, what: What) -> TableId {
-        self.tables.push(Table { region: self.region, what });
+    pub(crate) fn add_table(&mut self, what: What, at: Spot) -> TableId {
+        self.tables.push(Table { region: self.region, what, at });
         self.tables.len() - 1
     }
 

@@ -128,6 +128,13 @@ impl<'r, 'a> Knowledge<'r, 'a> {
                 self.derived(right);
             }
             From::Derived { id, query, .. } => {
+                for output in &query.outputs {
+                    if let Kind::Column { table, name } = &output.expr.kind
+                        && self.known.contains(&(*id, output.name.clone()))
+                    {
+                        self.known.insert((*table, name.clone()));
+                    }
+                }
                 query.from.iter().for_each(|from| self.derived(from));
                 if !self.single.contains(id) && self.query(query, Some(*id)) {
                     self.single.insert(*id);

@@ -8,7 +8,6 @@ use aws_lc_rs::cipher::{
 use freehold_model::{Code, Refusal, Sql};
 use tokio::time::{Instant, timeout_at};
 
-use super::Projection;
 use crate::{
     error::{Error, Fault},
     key::{RootKey, hex},

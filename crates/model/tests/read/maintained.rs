@@ -1,0 +1,170 @@
+//! The property that carries read models: after any changes, the units that their images touch, recomputed, make each
+//! table what its definition says. All forms that are accepted are kept up to date beside one another.
+
+use std::collections::BTreeSet;
+
+use freehold_model::{
+    Model, ReadModel, declare,
+    view::{Images, WRITER},
+};
+use tokio_postgres::Client;
+
+use crate::{
+    BASE, Form, Part, parts,
+    postgres::{Ground, lay, rows, run},
+    world::{Dice, TENANTS, capture, change},
+};
+
+/// All accepted forms as the read models `v1`, `v2` … of one model.
+fn all() -> Model {
+    let sound = |form: &Form| declare::read(&crate::file(form)).is_ok();
+    let forms = parts().into_iter().filter_map(|part| match part {
+        Part::Form(form) if sound(&form) => Some(form),
+        _ => None,
+    });
+    let mut text = BASE.to_owned();
+    for (at, form) in forms.enumerate() {
+        let key: Vec<String> = form.key.split(", ").map(|column| format!("\"{column}\"")).collect();
+        text.push_str(&format!(
+            "\n[read.v{}]\nkey = [{}]\nsql = '''\n{}'''\n",
+            at + 1,
+            key.join(", "),
+            form.sql
+        ));
+    }
+    declare::read(&text).unwrap_or_else(|errors| panic!("{errors:#?}")).model
+}
+
+async fn enter(client: &Client, tenant: &str) {
+    run(client, &format!("set freehold.test_tenant to '{tenant}'; set role {WRITER}")).await;
+}
+
+/// Missing, extra and different rows, and examples.
+async fn faults(client: &Client, model: &ReadModel) -> Option<Vec<Option<String>>> {
+    let found = rows(client, &model.check(model.name(), 5)).await.remove(0);
+    (found[..3].iter().any(|count| count.as_deref() != Some("0"))).then_some(found)
+}
+
+fn columns(rows: &[Vec<Option<String>>], width: usize) -> Vec<Vec<Option<String>>> {
+    (0..width).map(|at| rows.iter().map(|row| row[at].clone()).collect()).collect()
+}
+
+fn whole(rows: &[Vec<Option<String>>], width: usize) -> Vec<Vec<String>> {
+    let text = |value: Option<String>| value.expect("no part of a unit is null");
+    columns(rows, width).into_iter().map(|list| list.into_iter().map(text).collect()).collect()
+}
+
+/// Reads the log of the tenant from `seq` on, in batches of a random size, and recomputes what it touches.
+async fn work(client: &Client, model: &Model, tenant: &str, dice: &mut Dice) {
+    let captures = model.captures();
+    let log = client
+        .query("select entity, links::text[] from public.log where tenant_id = $1::text::uuid order by seq", &[&tenant])
+        .await
+        .expect("a log");
+    let images: Vec<(String, Vec<Option<String>>)> =
+        log.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let mut rest = images.as_slice();
+    while !rest.is_empty() {
+        let size = (dice.below(9) as usize + 1).min(rest.len());
+        let (batch, later) = rest.split_at(size);
+        rest = later;
+        for view in model.reads() {
+            let mut units: BTreeSet<Vec<Option<String>>> = BTreeSet::new();
+            for source in view.sources() {
+                let capture = captures
+                    .iter()
+                    .find(|capture| capture.entity == source.entity)
+                    .expect("captured");
+                let places: Vec<usize> = source
+                    .links
+                    .iter()
+                    .map(|link| capture.links.iter().position(|name| name == link).expect("logged"))
+                    .collect();
+                let own: Vec<_> =
+                    batch.iter().filter(|(entity, _)| **entity == *source.entity).collect();
+                if own.is_empty() {
+                    continue;
+                }
+                let lists: Vec<Vec<Option<String>>> = places
+                    .iter()
+                    .map(|place| own.iter().map(|(_, links)| links[*place].clone()).collect())
+                    .collect();
+                let touched = view.touch(Images { entity: &source.entity, links: &lists });
+                units.extend(rows(client, &touched).await);
+            }
+            if !units.is_empty() {
+                let units: Vec<_> = units.into_iter().collect();
+                rows(client, &view.recompute(view.name(), &whole(&units, view.unit().len()))).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_touched_is_recomputed() {
+    let model = all();
+    assert!(model.reads().len() >= 45, "{}", model.reads().len());
+    let ground = Ground::new().await;
+    let client = ground.client().await;
+    lay(&client, &model).await;
+    run(&client, "set role freehold_owner").await;
+    for view in model.reads() {
+        run(&client, &view.create_table(view.name()).join(";\n")).await;
+    }
+    run(&client, "reset role").await;
+    capture(&client, &model.captures()).await;
+    let (mut dice, mut made, mut failed) = (Dice::new(), 0, 0);
+    let mut ever = vec![0; model.reads().len()];
+    for round in 0..60 {
+        let tenant = TENANTS[dice.below(2) as usize];
+        run(
+            &client,
+            &format!(
+                "truncate public.log; set freehold.test_tenant to '{tenant}'; set role freehold_app"
+            ),
+        )
+        .await;
+        let changes = if round == 0 { 80 } else { dice.below(12) + 1 };
+        for _ in 0..changes {
+            let change = change(&mut dice, &model);
+            match client.batch_execute(&change).await {
+                Ok(()) => made += 1,
+                Err(error) => {
+                    let code = error
+                        .code()
+                        .unwrap_or_else(|| panic!("{change}: {error:?}"))
+                        .code()
+                        .to_owned();
+                    assert!(
+                        ["23503", "23505", "42501"].contains(&code.as_str()),
+                        "{change}: {error:?}"
+                    );
+                    failed += 1;
+                }
+            }
+        }
+        run(&client, "reset role").await;
+        enter(&client, tenant).await;
+        work(&client, &model, tenant, &mut dice).await;
+        for (at, view) in model.reads().iter().enumerate() {
+            let found = faults(&client, view).await;
+            assert!(
+                found.is_none(),
+                "round {round}, {}: {found:?}\n{}\n{}",
+                view.name(),
+                view.text(),
+                view.definition()
+            );
+            let count = client
+                .query_one(&format!("select count(*) from app.\"{}\"", view.name()), &[])
+                .await
+                .expect("a count");
+            ever[at] = ever[at].max(count.get::<_, i64>(0));
+        }
+        run(&client, "reset role").await;
+    }
+    assert!(made > 200 && made > failed, "{made} changes, {failed} failed");
+    for (view, most) in model.reads().iter().zip(ever) {
+        assert!(most > 1, "{} never had rows to be wrong about: {}", view.name(), view.text());
+    }
+}

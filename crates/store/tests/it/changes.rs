@@ -1,0 +1,163 @@
+//! The change log, who reads it and how far: with two tenants, two entities and two read models.
+
+mod capture;
+mod due;
+mod exactly_once;
+mod steps;
+
+use freehold_model::{Model, Name, Sql, ddl, declare, plan};
+use freehold_store::{
+    Apply, Change, Config, Mode, Operator, Phase, Projection, RootKey, Seen, Step, Store, Tenant,
+};
+use freehold_testkit::TestDb;
+
+use crate::fixture::{House, ROOT, sql};
+
+const MODEL: &str = r#"
+[model]
+name = "log"
+
+[entity.person.field]
+handle = { type = "text" }
+note = { type = "text", optional = true }
+born = { type = "timestamptz", optional = true }
+
+[entity.post.field]
+author = { ref = "person", on_delete = "cascade" }
+title = { type = "text" }
+"#;
+
+// A place for readers to write down what they saw, as a read model is one.
+const SEEN: &str = "
+set role freehold_owner; set freehold.applying = 'on';
+create table app.seen (tenant_id uuid not null default freehold.tenant(), n bigint generated always as identity,
+  reader text not null, number bigint not null, entity text not null, kind text not null, image text[] not null);
+alter table app.seen enable row level security; alter table app.seen force row level security;
+create policy wall on app.seen as restrictive for all to public using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
+create policy use on app.seen for select to freehold_app using (true);
+create policy project on app.seen for all to freehold_project using (true);
+grant select on app.seen to freehold_app; grant select, insert, update, delete on app.seen to freehold_project;
+select freehold.projector_add('people', 1, '{person}'); select freehold.projector_add('both', 1, '{person,post}');
+reset role; reset freehold.applying";
+
+pub(crate) async fn log_house() -> House {
+    log_house_in(Mode::Seal).await
+}
+
+pub(crate) async fn log_house_in(mode: Mode) -> House {
+    let build = async |url: &str| {
+        let mut operator = Operator::open(url, "test").await.unwrap();
+        operator.set_up_in(&RootKey::new(ROOT), Some(mode)).await.unwrap();
+        let model = model();
+        let major = operator.check_server().await.unwrap().major;
+        let plan = plan::plan(&Model::default(), &model, plan::Target { major }).unwrap();
+        let wanted =
+            Apply { plan: &plan, from_version: 0, model: &model, text: MODEL, allowed: &[] };
+        operator.apply(wanted, async |_| Ok(()), |_| {}).await.unwrap();
+        let (client, connection) =
+            tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client
+            .batch_execute(&format!(
+                "begin; set local role freehold_owner; {}; commit",
+                capture(&model)
+            ))
+            .await
+            .unwrap();
+        operator.create_tenant("a").await.unwrap();
+        client.batch_execute(SEEN).await.unwrap();
+        operator.create_tenant("b").await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+    };
+    let key = format!("log {} {MODEL} {SEEN} {}", mode.as_str(), capture(&model()));
+    let db = TestDb::from_template(&key, build).await;
+    let store = Store::connect(Config::new(db.url(), RootKey::new(ROOT))).await.unwrap();
+    let a = store.tenant_named("a").await.unwrap();
+    let b = store.tenant_named("b").await.unwrap();
+    House { db, store, a, b }
+}
+
+pub(crate) fn model() -> Model {
+    declare::read(MODEL).unwrap().model
+}
+
+fn capture(model: &Model) -> String {
+    let entity = |name: &str| model.entity(name).unwrap();
+    let mut all = ddl::capture(
+        entity("person"),
+        &names(&["id", "handle", "born"]),
+        &names(&["id", "handle", "born"]),
+    );
+    all.extend(ddl::capture(
+        entity("post"),
+        &names(&["id", "author", "title"]),
+        &names(&["id", "author"]),
+    ));
+    all.join("; ")
+}
+
+fn names(names: &[&str]) -> Vec<Name> {
+    names.iter().map(|name| Name::new(name).unwrap()).collect()
+}
+
+fn projection(tenant: &Tenant, model: &str) -> Projection {
+    Projection { tenant: tenant.clone(), model: model.into(), version: 1 }
+}
+
+/// The step of a projection, after its fill if that is still due.
+async fn steady(store: &Store, projection: &Projection) -> Step {
+    let step = store.step(projection).await.unwrap().expect("nobody else has it");
+    match step.phase() {
+        Phase::Steady(_) => step,
+        Phase::Fill(_) => {
+            step.filled(None).await.unwrap();
+            store.step(projection).await.unwrap().expect("nobody else has it")
+        }
+    }
+}
+
+/// Everything the projection has not seen, which it then has.
+async fn take(store: &Store, projection: &Projection) -> Vec<Change> {
+    let mut step = steady(store, projection).await;
+    let mut changes = Vec::new();
+    loop {
+        let mut more = step.changes(100).await.unwrap();
+        if more.is_empty() {
+            break;
+        }
+        changes.append(&mut more);
+    }
+    step.finish().await.unwrap();
+    changes
+}
+
+/// Kind, entity and first image's second field, for short.
+fn told(changes: &[Change]) -> Vec<(char, &str, Vec<&str>)> {
+    let told = changes.iter().map(|change| {
+        let values = change.images[1].iter().map(|value| value.as_deref().unwrap_or("-"));
+        (change.kind, change.entity.as_str(), values.collect())
+    });
+    told.collect()
+}
+
+async fn due(store: &Store, seen: &mut Seen) -> Vec<(String, String, u64)> {
+    let due = store.projection_due(seen, 100).await.unwrap();
+    let mut due: Vec<_> = due
+        .into_iter()
+        .map(|undone| {
+            let projection = undone.projection;
+            (projection.tenant.name().to_owned(), projection.model, undone.changes)
+        })
+        .collect();
+    due.sort();
+    due
+}
+
+async fn run(store: &Store, tenant: &Tenant, text: &str) {
+    store.run_all(tenant, &sql(text, &[])).await.unwrap();
+}
+
+fn statement(text: &str) -> Sql {
+    sql(text, &[])
+}

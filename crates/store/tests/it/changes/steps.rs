@@ -1,0 +1,212 @@
+//! Steps: one at a time, all or nothing, and what cannot be done.
+
+use std::time::Duration;
+
+use freehold_model::Code;
+use freehold_store::{Error, Mode, Phase};
+
+use super::{log_house, log_house_in, names, projection, run, statement, steady, take, told};
+use crate::fixture::code;
+
+const NOTE: &str = "insert into app.seen (reader, number, entity, kind, image) values ('r', 1, 'person', 'i', '{}')";
+
+#[tokio::test]
+async fn a_step_counts_once_it_is_finished() {
+    for mode in [Mode::Seal, Mode::Ticket] {
+        let house = log_house_in(mode).await;
+        let people = projection(&house.a, "people");
+        take(&house.store, &people).await;
+        run(&house.store, &house.a, "insert into app.person (handle) values ('ann')").await;
+
+        let mut step = steady(&house.store, &people).await;
+        assert_eq!(*step.phase(), Phase::Steady(1));
+        step.query(&statement(NOTE)).await.unwrap();
+        // What is written now belongs to the next step.
+        run(&house.store, &house.a, "insert into app.person (handle) values ('ben')").await;
+        assert_eq!(told(&step.changes(10).await.unwrap()), [('i', "person", vec!["ann"])]);
+        assert!(house.store.step(&people).await.unwrap().is_none(), "somebody has it");
+        assert!(house.store.step(&projection(&house.a, "both")).await.unwrap().is_some());
+        assert!(house.store.step(&projection(&house.b, "people")).await.unwrap().is_some());
+        drop(step);
+
+        let mut step = again(&house.store, &people).await;
+        assert_eq!(told(&step.changes(10).await.unwrap()).len(), 2);
+        step.query(&statement(NOTE)).await.unwrap();
+        step.finish().await.unwrap();
+        assert_eq!(take(&house.store, &people).await, []);
+        let noted = house.store.run(&house.a, &statement("select count(*) from app.seen")).await;
+        assert_eq!(noted.unwrap().int(0), Some(1));
+    }
+}
+
+#[tokio::test]
+async fn who_was_overtaken_can_do_nothing() {
+    let house = log_house().await;
+    let people = projection(&house.a, "people");
+    take(&house.store, &people).await;
+    run(&house.store, &house.a, "insert into app.person (handle) values ('ann')").await;
+    let mut zombie = steady(&house.store, &people).await;
+    zombie.query(&statement(NOTE)).await.unwrap();
+    // The server thinks that it is dead.
+    let admin = house.db.client().await;
+    let kill = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'freehold_project' and datname = current_database()";
+    admin.query(kill, &[]).await.unwrap();
+    assert_eq!(take(&house.store, &people).await.len(), 1);
+    assert!(zombie.finish().await.is_err());
+
+    // One that paused, and came back too late.
+    run(&house.store, &house.a, "insert into app.person (handle) values ('ben')").await;
+    let paused = steady(&house.store, &people).await.pause().await.unwrap();
+    assert!(house.store.step(&people).await.unwrap().is_none(), "the window is somebody's");
+    admin.execute("update freehold.projection set held_until = now()", &[]).await.unwrap();
+    assert_eq!(take(&house.store, &people).await.len(), 1);
+    assert!(house.store.resume(&paused).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_window_ends_where_it_was_read_however_many_transactions_it_takes() {
+    let house = log_house().await;
+    let people = projection(&house.a, "people");
+    take(&house.store, &people).await;
+    run(&house.store, &house.a, "insert into app.person (handle) values ('ann')").await;
+    let mut step = steady(&house.store, &people).await;
+    assert_eq!(step.changes(10).await.unwrap().len(), 1);
+    let paused = step.pause().await.unwrap();
+    run(&house.store, &house.a, "insert into app.person (handle) values ('ben')").await;
+    let paused = house.store.resume(&paused).await.unwrap().unwrap().pause().await.unwrap();
+    run(&house.store, &house.a, "insert into app.person (handle) values ('cy')").await;
+    house.store.resume(&paused).await.unwrap().unwrap().finish().await.unwrap();
+    let changes = take(&house.store, &people).await;
+    assert_eq!(told(&changes), [('i', "person", vec!["ben"]), ('i', "person", vec!["cy"])]);
+}
+
+#[tokio::test]
+async fn a_fill_goes_on_where_it_stopped() {
+    let house = log_house().await;
+    let people = projection(&house.a, "people");
+    let step = house.store.step(&people).await.unwrap().unwrap();
+    assert_eq!(*step.phase(), Phase::Fill(None));
+    let odd = ["a\"b\\c{,}".to_owned(), String::new()];
+    step.filled(Some(&odd)).await.unwrap();
+    run(&house.store, &house.a, "insert into app.person (handle) values ('meanwhile')").await;
+    let step = house.store.step(&people).await.unwrap().unwrap();
+    assert_eq!(*step.phase(), Phase::Fill(Some(odd.to_vec())));
+    assert!(step.finish().await.is_err(), "the images are not seen yet");
+    again(&house.store, &people).await.filled(None).await.unwrap();
+    assert_eq!(told(&take(&house.store, &people).await), [('i', "person", vec!["meanwhile"])]);
+    // Tenant b came after the read models: there is nothing to be filled for it.
+    let step = house.store.step(&projection(&house.b, "people")).await.unwrap().unwrap();
+    assert_eq!(*step.phase(), Phase::Steady(0));
+}
+
+#[tokio::test]
+async fn what_fails_is_parked_and_comes_back() {
+    let house = log_house().await;
+    let people = projection(&house.a, "people");
+    take(&house.store, &people).await;
+    run(&house.store, &house.a, "insert into app.person (handle) values ('ann')").await;
+    let unit = ["it's {odd}, \"quoted\" \\ and 'long'".repeat(200), String::new()];
+    for attempt in 1..=2 {
+        let mut step = again(&house.store, &people).await;
+        let error = step.query(&statement("select 1 / 0")).await.unwrap_err();
+        drop(step);
+        let mut step = again(&house.store, &people).await;
+        step.park(&unit, &error).await.unwrap();
+        step.park(&["other".to_owned(), "unit".to_owned()], &error).await.unwrap();
+        step.finish().await.unwrap();
+        let parked = house.store.parked_units(10).await.unwrap();
+        assert_eq!(parked.len(), 2);
+        let parked = parked.iter().find(|parked| parked.unit == unit).unwrap();
+        assert_eq!((parked.attempts, parked.tenant.as_str()), (attempt, "a"));
+        assert!(!parked.sqlstate.is_empty() && !parked.error.is_empty());
+    }
+    assert_eq!(
+        again(&house.store, &people).await.parked(10).await.unwrap(),
+        Vec::<Vec<String>>::new()
+    );
+    assert_eq!(house.store.replay(Some("both")).await.unwrap(), 0);
+    assert_eq!(house.store.replay(Some("people")).await.unwrap(), 2);
+    let due = super::due(&house.store, &mut Default::default()).await;
+    assert!(due.contains(&("a".into(), "people".into(), 0)), "{due:?}");
+    let mut step = again(&house.store, &people).await;
+    assert_eq!(step.parked(10).await.unwrap().len(), 2);
+    step.unpark(&unit).await.unwrap();
+    step.finish().await.unwrap();
+    assert_eq!(house.store.parked_units(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_can_be_waited_for() {
+    let house = log_house().await;
+    let (people, both) = (projection(&house.a, "people"), projection(&house.a, "both"));
+    take(&house.store, &people).await;
+    take(&house.store, &both).await;
+    let write = statement("insert into app.person (handle) values ('ann')");
+    let (_, position) = house.store.run_placed(&house.a, &write).await.unwrap();
+    let text = house.store.position_text(position.unwrap());
+    let position = house.store.read_position(&text).await.unwrap();
+    let fresh = async |models: &[(&str, i32)]| {
+        house.store.is_fresh(&house.a, models, position).await.unwrap()
+    };
+    assert!(!fresh(&[("people", 1)]).await && !fresh(&[("both", 1), ("people", 1)]).await);
+    let short = Duration::from_millis(20);
+    assert!(!house.store.wait_fresh(&house.a, &[("people", 1)], position, short).await.unwrap());
+    let store = house.store.clone();
+    let waiting = tokio::spawn({
+        let (store, a) = (house.store.clone(), house.a.clone());
+        async move { store.wait_fresh(&a, &[("people", 1)], position, Duration::from_secs(20)).await }
+    });
+    take(&store, &people).await;
+    assert!(waiting.await.unwrap().unwrap());
+    assert!(fresh(&[("people", 1)]).await && !fresh(&[("both", 1), ("people", 1)]).await);
+    assert!(!fresh(&[("no such", 1)]).await);
+
+    // What touched nothing that the read model reads is not waited for.
+    let mut tx = house.store.begin(&house.a).await.unwrap();
+    tx.query(&statement("update app.person set note = 'x'")).await.unwrap();
+    let position = tx.commit_placed(&house.store).await.unwrap().unwrap();
+    assert!(house.store.is_fresh(&house.a, &[("people", 1)], position).await.unwrap());
+    let (_, none) = house.store.run_placed(&house.a, &statement("select 1")).await.unwrap();
+    assert_eq!(none, None);
+    // A write that fails has no position, and the connection goes on.
+    let wrong = statement("insert into app.person (handle) values (null)");
+    assert_eq!(code(house.store.run_placed(&house.a, &wrong).await), Code::Required);
+    house.store.woken().await;
+
+    for text in ["", "00000000000000000000000000000000", "nonsense", &text[1..]] {
+        assert!(matches!(house.store.read_position(text).await, Err(Error::Refused(_))), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn links_come_as_asked_for() {
+    let house = log_house().await;
+    let both = projection(&house.a, "both");
+    take(&house.store, &both).await;
+    run(
+        &house.store,
+        &house.a,
+        "insert into app.person (handle) values ('ann'), (E'b\\\\\"{},\\n')",
+    )
+    .await;
+    let mut step = steady(&house.store, &both).await;
+    let images = step.images("person", &names(&["born", "handle"]), 10).await.unwrap().unwrap();
+    assert_eq!(images.links[0], [None, None]);
+    assert_eq!(images.links[1], [Some("ann".to_owned()), Some("b\\\"{},\n".to_owned())]);
+}
+
+/// A step that was dropped a moment ago is rolled back soon.
+async fn again(
+    store: &freehold_store::Store,
+    of: &freehold_store::Projection,
+) -> freehold_store::Step {
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(step) = store.step(of).await.unwrap() {
+            return step;
+        }
+        assert!(std::time::Instant::now() < deadline);
+        // Polls: a rollback tells nobody.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
