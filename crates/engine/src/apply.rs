@@ -12,7 +12,7 @@ use freehold_model::{
     diagnostic::Diagnostic,
     plan::{self, Plan, Target},
 };
-use freehold_store::{Apply, Filling, Operator, Progress as Step, Store};
+use freehold_store::{Apply, Chore, Filling, Operator, Progress as Step, Store};
 
 use crate::{
     Engine, Snapshot,
@@ -44,6 +44,8 @@ pub enum Progress {
     Waiting(u32),
     /// So many more vectors were filled.
     Filled(u64),
+    /// The read model under way is filled for so many tenants, of so many.
+    Built(u64, u64),
 }
 
 /// Reads a model file.
@@ -122,13 +124,20 @@ pub async fn apply(
         }
         Ok(())
     };
+    let chore = async |chore: &Chore| match chore {
+        Chore::Fill(filling) => fill(filling).await,
+        Chore::Build(building) => {
+            let mut built = |done, all| tell(Progress::Built(done, all));
+            engine.build(building, &mut built).await
+        }
+    };
     let step = |step: Step<'_>| {
         tell(match step.tries {
             0 => Progress::Step(step.number, step.total, step.step.title.clone()),
             tries => Progress::Waiting(tries),
         });
     };
-    operator.apply(wanted, fill, step).await
+    operator.apply(wanted, chore, step).await
 }
 
 fn all(refusals: &[Refusal]) -> Error {

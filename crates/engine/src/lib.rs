@@ -18,6 +18,7 @@ pub mod error;
 pub mod export;
 pub mod fill;
 pub mod import;
+pub mod project;
 pub mod read;
 mod text;
 pub mod write;
@@ -126,6 +127,12 @@ impl Engine {
         text: &str,
     ) -> Result<Vec<freehold_store::Table>, Error> {
         self.store.raw(tenant, text).await
+    }
+
+    /// Does what workers do, until the process ends: keeps read models up to date and fills vectors. What it is in the
+    /// middle of when it is dropped is rolled back.
+    pub async fn work_forever(&self) {
+        tokio::join!(self.project_forever(), self.fill_forever());
     }
 
     /// Follows the applied model, examines the wall after every change of the schema and at intervals, and ends backends

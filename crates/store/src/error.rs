@@ -79,6 +79,13 @@ impl StdError for Error {
 }
 
 impl Error {
+    /// Whether rows or values are to blame, so that trying again changes nothing until they do.
+    #[must_use]
+    pub fn is_of_rows(&self) -> bool {
+        let (state, _) = self.of_postgres();
+        state == "57014" || ["22", "23", "54", "P0"].iter().any(|class| state.starts_with(class))
+    }
+
     /// A state of five characters and what there is to say, for those who look after the database: where PostgreSQL said
     /// it, in its own words.
     pub(crate) fn of_postgres(&self) -> (String, String) {

@@ -8,4 +8,5 @@ mod ground;
 mod later;
 mod moved;
 mod nearest;
+mod projected;
 mod writes;

@@ -77,6 +77,9 @@ pub(crate) async fn apply_text(
             filled += rows;
             bar.set_message(format!("{filled} vectors made"));
         }
+        Progress::Built(tenants, all) => {
+            bar.set_message(format!("filled for {tenants} of {all} tenants"));
+        }
     };
     let version =
         apply::apply(&mut operator, &store, &config.base_dir(), &proposal, allow, &mut heard)
