@@ -11,12 +11,14 @@ mod connect;
 mod error;
 mod imports;
 mod key;
+mod login;
 mod operator;
 mod param;
 mod platform;
 mod pool;
 mod refusal;
 mod row;
+pub mod script;
 mod session;
 mod store;
 mod token;
@@ -26,10 +28,14 @@ pub use apply::{Apply, Filling, Progress, Unfinished};
 pub use error::{Error, Fault};
 pub use imports::ImportMark;
 pub use key::RootKey;
+pub use login::Login;
 pub use operator::{ApiKey, KeyInfo, Operator, Swept, TenantInfo, TenantState};
 pub use param::Column;
 pub use platform::{Mode, Server};
 pub use refusal::Violation;
 pub use row::Row;
-pub use store::{Config, Due, DueNotes, Store, Table, Tenant, Work, Yardstick};
+pub use store::{
+    Complaint, Config, Done, Due, DueNotes, Store, Table, Tenant, Transaction, Typed, TypedError,
+    Work, Yardstick,
+};
 pub use tx::TenantTx;

@@ -1,9 +1,12 @@
 //! The door for tenants: every transaction opens one tenant, and only one.
 
 mod due;
+mod issue;
+mod typed;
 mod yardstick;
 
 pub use due::{Due, DueNotes};
+pub use typed::{Complaint, Done, Transaction, Typed, TypedError};
 pub use yardstick::{Work, Yardstick};
 
 use std::{sync::Arc, time::Duration};

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics points at its line")]
 
 mod apply;
+mod drivers;
 mod fixture;
 mod hygiene;
 mod isolation;
 mod operator;
 mod requests;
 mod server;
+mod soak;
 mod wall;
