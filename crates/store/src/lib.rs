@@ -35,7 +35,7 @@ pub use platform::{Mode, Server};
 pub use refusal::Violation;
 pub use row::Row;
 pub use store::{
-    Complaint, Config, Done, Due, DueNotes, Store, Table, Tenant, Transaction, Typed, TypedError,
-    Work, Yardstick,
+    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Pulse, Store, Table, Tenant,
+    Transaction, Typed, TypedError, Watch, Work, Yardstick,
 };
 pub use tx::TenantTx;

@@ -212,8 +212,7 @@ impl Typed {
     }
 
     fn call(&self) -> String {
-        let minter = &self.store.0.minter;
-        format!("call freehold.open('{}')", minter.mint(self.tenant.id, self.session.backend()))
+        self.store.0.minter.opening(self.tenant.id, self.session.backend())
     }
 }
 
@@ -234,7 +233,7 @@ impl<E: Into<Error>> From<E> for TypedError {
 }
 
 async fn fresh(store: &Store) -> Result<Session, Error> {
-    let mut session = store.0.pool.apart().await?;
+    let mut session = store.apart().await?;
     session.batch(PATIENCE).await.map_err(|error| explain("setting up a backend", error))?;
     Ok(session)
 }

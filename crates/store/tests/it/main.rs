@@ -12,3 +12,4 @@ mod requests;
 mod server;
 mod soak;
 mod wall;
+mod watch;
