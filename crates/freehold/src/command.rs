@@ -7,6 +7,7 @@ mod rows;
 mod serve;
 mod sql;
 mod tenant;
+mod token;
 
 pub(crate) use self::{
     apply::apply_text,
@@ -59,7 +60,9 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Delete { query, tenant } => rows::delete(config, &query, &tenant).await,
         Command::Import(import) => bulk::import(config, &import).await,
         Command::Export(export) => bulk::export(config, &export).await,
-        Command::Sql { tenant, command } => sql::sql(config, &tenant, command).await,
+        Command::Sql(what) => sql::sql(config, what).await,
+        Command::Token(what) => token::token(config, &what).await,
+        Command::Login { passfile } => token::login(config, passfile.as_deref()).await,
         Command::Serve(serve) => serve::serve(config, &serve).await,
         Command::Work => serve::work(config).await,
         Command::Dev { serve, tenant } => serve::dev(config, &serve, &tenant).await,
