@@ -9,3 +9,6 @@ mod documents;
 mod harness;
 mod http;
 mod rows;
+mod sql;
+mod sql_drivers;
+mod sql_prompt;
