@@ -16,7 +16,7 @@ async fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
     let mut next = || arguments.next().ok_or("URL PASSFILE TENANT");
     let (url, passfile, tenant) = (next()?, next()?, next()?);
-    for line in report(&url, &passfile, &tenant, Signer::start("freehold")?).await? {
+    for line in report(&url, &passfile, &tenant, Signer::start(Command::new("freehold"))?).await? {
         println!("{line}");
     }
     Ok(())
@@ -31,10 +31,9 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    pub(crate) fn start(program: &str) -> Outcome<Self> {
-        let mut command = Command::new(program);
-        command.args(["token", "--stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn()?;
+    pub(crate) fn start(mut freehold: Command) -> Outcome<Self> {
+        freehold.args(["token", "--stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = freehold.spawn()?;
         let ask = child.stdin.take().ok_or("no pipe")?;
         let answer = BufReader::new(child.stdout.take().ok_or("no pipe")?);
         Ok(Self { child, ask, answer })

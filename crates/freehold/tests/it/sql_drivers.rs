@@ -78,26 +78,13 @@ async fn the_rust_example_does_what_it_says() {
     let house = help_desk().await;
     let url = house.fine(&["login", "--passfile", "pass"]);
     let pass = house.path("pass");
-    let program = house.path("freehold");
-    let lines = report::report(
-        url.trim(),
-        pass.to_str().unwrap(),
-        "acme",
-        report::Signer::start(program.to_str().unwrap()).unwrap(),
-    )
-    .await
-    .unwrap();
+    let signer = || report::Signer::start(house.command(&[])).unwrap();
+    let lines = report::report(url.trim(), pass.to_str().unwrap(), "acme", signer()).await.unwrap();
     assert_eq!(lines.len(), 4, "{lines:?}");
     assert_eq!(lines[0], "Password reset loops (ada)");
     assert!(lines[2].starts_with("duplicate key"), "{lines:?}");
     assert_eq!(lines[3], "2 agents");
-    let other = report::report(
-        url.trim(),
-        pass.to_str().unwrap(),
-        "nobody",
-        report::Signer::start(program.to_str().unwrap()).unwrap(),
-    )
-    .await;
+    let other = report::report(url.trim(), pass.to_str().unwrap(), "nobody", signer()).await;
     assert!(other.unwrap_err().to_string().contains("no such tenant"));
 }
 

@@ -11,7 +11,9 @@ use std::{
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::harness::House;
+use rustix::process::{Pid, Signal};
+
+use crate::harness::{House, until};
 
 /// A program on a terminal of its own.
 struct Terminal {
@@ -30,7 +32,7 @@ impl Terminal {
         let theirs =
             OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
         let mut command = house.command(arguments);
-        command.env("TERM", "dumb").env("COLUMNS", "100");
+        command.env("TERM", "xterm");
         let side = || Stdio::from(theirs.try_clone().unwrap());
         let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
         let keys = File::from(ours);
@@ -65,6 +67,8 @@ impl Terminal {
     fn ask(&mut self, line: &str, next: &str) -> String {
         self.keys.write_all(line.as_bytes()).unwrap();
         self.keys.write_all(b"\r").unwrap();
+        // Until then the line is drawn again and again.
+        self.until("\n");
         self.until(next)
     }
 }
@@ -114,6 +118,19 @@ async fn the_prompt_has_transactions_history_and_the_tables_of_the_model() {
     terminal.ask("table not", "a-> ");
     terminal.keys.write_all(&[3]).unwrap();
     terminal.until("a=> ");
+
+    let long = "select count(*) from generate_series(1, 9e9)";
+    terminal.keys.write_all(format!("{long};\r").as_bytes()).unwrap();
+    let running = format!(
+        "select count(*) from pg_stat_activity where state = 'active' and query = '{long};'"
+    );
+    until("the statement runs", async || house.number(&running).await == 1).await;
+    let process = Pid::from_child(&terminal.child);
+    rustix::process::kill_process(process, Signal::INT).unwrap();
+    terminal.until("stopped");
+    terminal.until("a=> ");
+    assert!(terminal.ask("select 4 as four;", "a=> ").contains("four"));
+
     terminal.ask("begin;", "a=*> ");
     let left = terminal.ask("\\q", "not committed");
     assert!(left.contains("rolled back"), "{left}");
