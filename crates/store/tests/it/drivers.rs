@@ -3,12 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use freehold_store::{Login, RootKey, Tenant};
+use freehold_store::{Login, Mode, RootKey, Tenant};
 use futures_util::future::{join_all, join4};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-use crate::fixture::{House, ROOT, backend, house, state};
+use crate::fixture::{House, ROOT, backend, house, house_in, state};
 
 const LIFE: Duration = Duration::from_secs(30);
 const CLEAN: &str = "reset all; close all; unlisten *";
@@ -40,8 +40,13 @@ async fn handles(client: &Client) -> Vec<String> {
 
 #[tokio::test]
 async fn a_prepared_statement_gives_each_tenant_its_own_rows_under_every_plan() {
-    let house = house().await;
-    let client = driver(&house).await;
+    for mode in [Mode::Seal, Mode::Ticket] {
+        each_its_own_rows(&house_in(mode).await).await;
+    }
+}
+
+async fn each_its_own_rows(house: &House) {
+    let client = driver(house).await;
     let all = client.prepare("select handle, tenant_id from person").await.unwrap();
     let one = client.prepare("select handle from person where handle = $1").await.unwrap();
     let add = client.prepare("insert into person (handle) values ($1)").await.unwrap();
@@ -50,7 +55,7 @@ async fn a_prepared_statement_gives_each_tenant_its_own_rows_under_every_plan() 
         // More than the five executions after which PostgreSQL thinks of a generic plan.
         for _ in 0..8 {
             for (tenant, own, other) in [(&house.a, "ann", "bob"), (&house.b, "bob", "ann")] {
-                open(&house, &client, tenant).await;
+                open(house, &client, tenant).await;
                 for row in client.query(&all, &[]).await.unwrap() {
                     assert_eq!(row.get::<_, &str>(0), own);
                     assert_eq!(row.get::<_, Uuid>(1), tenant.id());

@@ -6,12 +6,12 @@
 mod work;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use freehold_store::{Config, RootKey, Store, Tenant};
+use freehold_store::{Config, Mode, RootKey, Store, Tenant};
 use tokio::task::JoinSet;
 
 use crate::fixture::{ROOT, database, sql};
@@ -37,13 +37,13 @@ struct Site {
     store: Store,
     tenants: Vec<Tenant>,
     fates: Mutex<HashMap<String, Fate>>,
-    counts: Mutex<HashMap<&'static str, u64>>,
+    counts: Mutex<BTreeMap<String, u64>>,
     until: Instant,
 }
 
 impl Site {
-    fn count(&self, what: &'static str) {
-        *self.counts.lock().unwrap().entry(what).or_default() += 1;
+    fn count(&self, what: &str) {
+        *self.counts.lock().unwrap().entry(what.to_owned()).or_default() += 1;
     }
 
     fn note(&self, rows: &[String], fate: Fate) {
@@ -83,7 +83,9 @@ async fn no_request_ever_sees_another_tenants_row() {
 }
 
 async fn soak(time: Duration, seed: u64) {
-    let db = database(freehold_store::Mode::Seal).await;
+    // Either of both, from run to run.
+    let mode = if seed.is_multiple_of(2) { Mode::Seal } else { Mode::Ticket };
+    let db = database(mode).await;
     let admin = db.client().await;
     let make = format!(
         "insert into freehold.tenant (id, name) select gen_random_uuid(), 't' || n from generate_series(1, {TENANTS}) n;
@@ -187,8 +189,7 @@ async fn compare(site: &Site, admin: &tokio_postgres::Client) {
 fn say(site: &Site) {
     let fates = site.fates.lock().unwrap();
     let of = |fate| fates.values().filter(|found| **found == fate).count();
-    let counts: std::collections::BTreeMap<_, _> =
-        site.counts.lock().unwrap().clone().into_iter().collect();
+    let counts = site.counts.lock().unwrap();
     eprintln!(
         "soak: {} rows acknowledged, {} refused, {} in doubt; {counts:?}",
         of(Fate::Acknowledged),

@@ -76,9 +76,8 @@ impl Worker {
             0 => Duration::from_micros(self.chance.below(6000)),
             _ => Duration::from_secs(60),
         };
-        // In doubt until somebody knows better.
         let rows: Vec<String> = (0..3).map(|_| self.handle(&tenant)).collect();
-        site.note(&rows, Fate::InDoubt);
+        site.note(&rows, Fate::Refused);
         let work = async {
             match kind {
                 Kind::Read => self.read(&tenant).await,
@@ -93,7 +92,7 @@ impl Worker {
         };
         match tokio::time::timeout(patience, work).await {
             Ok(Ok(())) => site.count("done"),
-            Ok(Err(error)) => site.count(kind_of(&error)),
+            Ok(Err(error)) => site.count(&kind_of(&error)),
             Err(_) => site.count("given up"),
         }
     }
@@ -118,7 +117,7 @@ impl Worker {
     }
 
     async fn write(&mut self, tenant: &Tenant, rows: &[String]) -> Result<(), Error> {
-        self.site.note(&rows[1..], Fate::Refused);
+        self.site.note(&rows[..1], Fate::InDoubt);
         let done = self.site.store.run_all(tenant, &insert(&rows[0])).await;
         self.settle(&rows[..1], done.as_ref().map(|_| ()));
         own_rows(tenant, &done?);
@@ -126,7 +125,6 @@ impl Worker {
     }
 
     async fn transaction(&mut self, tenant: &Tenant, rows: &[String]) -> Result<(), Error> {
-        self.site.note(rows, Fate::Refused);
         let mut tx = self.site.store.begin(tenant).await?;
         let mut batch: Vec<Sql> = rows.iter().map(|row| insert(row)).collect();
         batch.push(sql(
@@ -144,7 +142,6 @@ impl Worker {
 
     /// Everything in it must be gone, however far it came.
     async fn given_up(&mut self, tenant: &Tenant, rows: &[String]) -> Result<(), Error> {
-        self.site.note(rows, Fate::Refused);
         let mut tx = self.site.store.begin(tenant).await?;
         for row in rows {
             own_rows(tenant, &tx.query(&insert(row)).await?);
@@ -153,7 +150,6 @@ impl Worker {
     }
 
     async fn wrong(&mut self, tenant: &Tenant, rows: &[String]) -> Result<(), Error> {
-        self.site.note(rows, Fate::Refused);
         let twice = format!("{}/seed1", tenant.name());
         let texts = [
             format!("insert into app.person (handle) values ('{twice}')"),
@@ -211,8 +207,8 @@ impl Worker {
     /// SQL as somebody types it, who leaves the worst behind.
     async fn typed(&mut self, tenant: &Tenant, rows: &[String]) -> Result<(), Error> {
         let site = Arc::clone(&self.site);
-        site.note(&rows[1..], Fate::Refused);
         let mut typed = site.store.typed(tenant).await?;
+        site.note(&rows[..1], Fate::InDoubt);
         match run(&mut typed, &typed_insert(&rows[0])).await? {
             Outcome::Done(_) => site.note(&rows[..1], Fate::Acknowledged),
             Outcome::Refused => site.note(&rows[..1], Fate::Refused),
@@ -284,14 +280,15 @@ fn typed_insert(handle: &str) -> String {
 }
 
 /// A word for what went wrong. A pool that hands on a backend the database takes no tenant in is broken.
-fn kind_of(error: &Error) -> &'static str {
+fn kind_of(error: &Error) -> String {
     match error {
-        Error::Refused(refusal) => refusal.code.as_str(),
-        Error::Violated(violation) => violation.code.as_str(),
+        Error::Refused(refusal) => refusal.code.as_str().to_owned(),
+        Error::Violated(violation) => violation.code.as_str().to_owned(),
         Error::Failed(fault) => {
             let chain = format!("{fault:?}");
             assert!(!chain.contains("tenant context refused"), "{chain}");
-            if fault.is_unavailable() { "unavailable" } else { "fault" }
+            let away = if fault.is_unavailable() { ", away" } else { "" };
+            format!("{fault}{away}")
         }
     }
 }
