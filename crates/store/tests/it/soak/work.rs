@@ -71,8 +71,8 @@ impl Worker {
         let site = Arc::clone(&self.site);
         let tenant = self.chance.of(&site.tenants).clone();
         let kind = *self.chance.of(&KINDS);
-        // A third of all requests is given up, mostly in the middle.
-        let patience = match self.chance.below(3) {
+        // Many requests are given up, mostly in the middle; each costs a connection, which is slow to make in a debug build.
+        let patience = match self.chance.below(6) {
             0 => Duration::from_micros(self.chance.below(6000)),
             _ => Duration::from_secs(60),
         };
