@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[path = "../../../../examples/drivers/rust/report.rs"]
-#[allow(dead_code, reason = "its main is for people")]
+#[allow(dead_code, clippy::print_stdout, reason = "its main is for people")]
 mod report;
 
 const PSYCOPG: &str = "psycopg[binary]==3.3.*";

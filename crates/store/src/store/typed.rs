@@ -4,7 +4,7 @@ use std::fmt;
 
 use tokio_postgres::error::{DbError, ErrorPosition, Severity};
 
-use super::{Store, Table, Tenant, not_opened, tables};
+use super::{Store, Table, Tenant, tables};
 use crate::{
     connect::chain,
     error::{Error, Fault},
@@ -150,7 +150,10 @@ impl Typed {
         self.session.batch(statement).await.map_err(|error| said("ending", error))?;
         if chain {
             let call = self.call();
-            self.session.batch(&call).await.map_err(|error| not_opened(&self.tenant, error))?;
+            self.session
+                .batch(&call)
+                .await
+                .map_err(|error| self.store.not_opened(&self.tenant, error))?;
             self.transaction = Transaction::Open;
         }
         let note = (failed && commits)
@@ -165,7 +168,7 @@ impl Typed {
         let Err(first) = self.session.batch(&opening).await else { return Ok(None) };
         if tells_of_tenant(&first) {
             let _ = self.session.batch("rollback").await;
-            return Err(not_opened(&self.tenant, first).into());
+            return Err(self.store.not_opened(&self.tenant, first).into());
         }
         // What is wrong may stand in what was typed after `begin`.
         let unclean = first.code().is_some_and(|state| state.code() == "28000");
@@ -175,7 +178,10 @@ impl Typed {
         }
         self.session = fresh(&self.store).await?;
         let opening = format!("{begin}; {}", self.call());
-        self.session.batch(&opening).await.map_err(|error| not_opened(&self.tenant, error))?;
+        self.session
+            .batch(&opening)
+            .await
+            .map_err(|error| self.store.not_opened(&self.tenant, error))?;
         Ok(Some(if unclean {
             "a new backend, with settings as at first: the one before had a statement prepared in SQL or a cursor held"
         } else {
@@ -212,7 +218,7 @@ impl Typed {
     }
 
     fn call(&self) -> String {
-        self.store.0.minter.opening(self.tenant.id, self.session.backend())
+        self.store.0.minter.opening(self.tenant.id(), self.tenant.key(), self.session.backend())
     }
 }
 
