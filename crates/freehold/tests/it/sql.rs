@@ -32,6 +32,9 @@ async fn a_text_is_one_transaction_and_a_script_is_many() {
     let open = house.run(&["sql", "--tenant", "a", "-f", "some.sql"]);
     assert_eq!((open.code, people().await), (Some(1), 5), "{open:?}");
     assert!(open.err.contains("not committed"), "{open:?}");
+    let chained = format!("begin; {}; commit and chain; {}; rollback;", add("seven"), add("eight"));
+    let chained = typed(&house, &["sql", "--tenant", "a"], &chained);
+    assert_eq!((chained.code, people().await), (Some(0), 6), "{chained:?}");
     let other = house.fine(&["sql", "--tenant", "b", "--csv", "select handle from person"]);
     assert_eq!(other, "handle\n");
 }

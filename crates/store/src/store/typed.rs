@@ -150,10 +150,10 @@ impl Typed {
         self.session.batch(statement).await.map_err(|error| said("ending", error))?;
         if chain {
             let call = self.call();
-            self.session
-                .batch(&call)
-                .await
-                .map_err(|error| self.store.not_opened(&self.tenant, error))?;
+            if let Err(error) = self.session.batch(&call).await {
+                let _ = self.session.batch("rollback").await;
+                return Err(self.store.not_opened(&self.tenant, error).into());
+            }
             self.transaction = Transaction::Open;
         }
         let note = (failed && commits)
