@@ -24,7 +24,7 @@ pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Config as StoreConfig, Operator, RootKey, Store, Tenant, Watch, Work, Yardstick,
+    Config as StoreConfig, Operator, RootKey, Store, Tenant, Watch, Way, Work, Yardstick,
 };
 
 use embed::Embedders;

@@ -274,6 +274,10 @@ pub(crate) struct Bench {
     /// A first answer in under a minute
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Numbers of tenants with a partition of their own, one after the other (wall); with 1 or more, such a tenant is
+    /// measured
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "0")]
+    pub(crate) partitions: Vec<u32>,
     /// Rows to use instead of generated ones (import)
     #[arg(long, value_name = "FILE")]
     pub(crate) rows: Option<PathBuf>,

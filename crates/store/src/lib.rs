@@ -32,6 +32,6 @@ pub use platform::{Mode, Server};
 pub use refusal::Violation;
 pub use row::Row;
 pub use store::{
-    Broken, Config, Due, DueNotes, Ended, Pulse, Store, Table, Tenant, Watch, Work, Yardstick,
+    Broken, Config, Due, DueNotes, Ended, Pulse, Store, Table, Tenant, Watch, Way, Work, Yardstick,
 };
 pub use tx::TenantTx;

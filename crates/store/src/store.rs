@@ -7,7 +7,7 @@ mod yardstick;
 
 pub use due::{Due, DueNotes};
 pub use watch::{Broken, Ended, Pulse, Watch};
-pub use yardstick::{Work, Yardstick};
+pub use yardstick::{Way, Work, Yardstick};
 
 use std::{sync::Arc, time::Duration};
 
