@@ -290,7 +290,7 @@ pub(crate) struct Bench {
 pub(crate) enum BenchName {
     /// Rows per second against a raw COPY into an unprotected table
     Import,
-    /// With the wall against a WHERE by hand on the same tables
+    /// With the wall against a WHERE by hand on one plain table
     Wall,
     /// Uncached reads against the same SQL through pgbench
     Api,
