@@ -105,7 +105,7 @@ impl Engine {
     /// # Errors
     /// `Unauthenticated` without saying why, `TenantSuspended`, or a fault.
     pub async fn authenticate(&self, key: &str) -> Result<Tenant, Error> {
-        self.store.authenticate(key).await
+        self.store.recognise(key).await
     }
 
     /// Whether tenants can be served: the database answers, and its wall stands.
