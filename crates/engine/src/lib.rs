@@ -25,7 +25,7 @@ pub mod write;
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
     Complaint, Config as StoreConfig, Done, Login, Operator, RootKey, Store, Table, Tenant,
-    Transaction, Typed, TypedError, Watch, Work, Yardstick, script,
+    Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
 };
 
 use embed::Embedders;

@@ -316,6 +316,10 @@ pub(crate) struct Bench {
     /// A first answer in under a minute
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Numbers of tenants with a partition of their own, one after the other (wall); with 1 or more, such a tenant is
+    /// measured
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "0")]
+    pub(crate) partitions: Vec<u32>,
     /// Rows to use instead of generated ones (import)
     #[arg(long, value_name = "FILE")]
     pub(crate) rows: Option<PathBuf>,
@@ -328,7 +332,7 @@ pub(crate) struct Bench {
 pub(crate) enum BenchName {
     /// Rows per second against a raw COPY into an unprotected table
     Import,
-    /// With the wall against a WHERE by hand on the same tables
+    /// With the wall against a WHERE by hand on one plain table
     Wall,
     /// Uncached reads against the same SQL through pgbench
     Api,

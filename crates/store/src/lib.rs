@@ -36,6 +36,6 @@ pub use refusal::Violation;
 pub use row::Row;
 pub use store::{
     Broken, Complaint, Config, Done, Due, DueNotes, Ended, Pulse, Store, Table, Tenant,
-    Transaction, Typed, TypedError, Watch, Work, Yardstick,
+    Transaction, Typed, TypedError, Watch, Way, Work, Yardstick,
 };
 pub use tx::TenantTx;
