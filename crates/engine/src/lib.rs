@@ -7,7 +7,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use freehold_model::{Model, declare, query::Limits};
@@ -24,13 +24,16 @@ pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Config as StoreConfig, Operator, RootKey, Store, Tenant, Work, Yardstick,
+    Config as StoreConfig, Operator, RootKey, Store, Tenant, Watch, Work, Yardstick,
 };
 
 use embed::Embedders;
 
-/// How often a running process looks whether another model was applied.
-const MODEL_POLL: Duration = Duration::from_secs(1);
+/// How often a running process looks what changed.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often it examines the wall although no change of the schema was noted.
+const EXAMINE_PAUSE: Duration = Duration::from_secs(10);
 
 /// Everything an operation needs; cheap to clone.
 #[derive(Clone)]
@@ -125,14 +128,42 @@ impl Engine {
         self.store.raw(tenant, text).await
     }
 
-    /// Follows the applied model until the process ends. Run it as a task beside the work.
-    pub async fn follow_model(&self) {
+    /// Follows the applied model, examines the wall after every change of the schema and at intervals, and ends backends
+    /// that take too much, until the process ends. Run it as a task beside the work.
+    pub async fn keep_watch(&self) {
+        let (mut ddl, mut examined) = (String::new(), Instant::now());
         loop {
-            tokio::time::sleep(MODEL_POLL).await;
-            if let Err(error) = self.refresh().await {
-                tracing::warn!(error = %error, "the applied model could not be read; the last one stays");
+            tokio::time::sleep(WATCH_PAUSE).await;
+            if let Err(error) = self.watch_once(&mut ddl, &mut examined).await {
+                tracing::warn!(error = %error, "the database could not be watched; what was known of it stays");
             }
         }
+    }
+
+    async fn watch_once(&self, ddl: &mut String, examined: &mut Instant) -> Result<(), Error> {
+        for ended in self.store.watch(&Watch::default()).await? {
+            tracing::warn!(
+                backend = ended.backend,
+                why = ended.why,
+                "the watchdog ended a backend"
+            );
+        }
+        let pulse = self.store.pulse().await?;
+        if pulse.ddl != *ddl || examined.elapsed() > EXAMINE_PAUSE {
+            for broken in self.store.examine().await?.iter() {
+                tracing::error!(
+                    check = broken.check,
+                    object = broken.object,
+                    detail = broken.detail,
+                    "the wall is broken; no tenant is opened"
+                );
+            }
+            (*ddl, *examined) = (pulse.ddl, Instant::now());
+        }
+        if pulse.model != self.snapshot().version {
+            self.refresh().await?;
+        }
+        Ok(())
     }
 
     /// Takes over the model that is applied now, if it is another than before.

@@ -215,7 +215,10 @@ impl Operator {
             let tried = async {
                 // Whoever waits for a lock makes everybody behind it wait, too; so not for long.
                 session
-                    .batch("begin; set local role freehold_owner; set local lock_timeout = '2s'")
+                    .batch(
+                        "begin; set local role freehold_owner; set local lock_timeout = '2s'; \
+                         set local freehold.applying = 'on'",
+                    )
                     .await?;
                 for statement in statements {
                     session.batch(statement).await?;

@@ -62,6 +62,19 @@ impl Address {
         self.config.get_dbname().expect("parse() demands one")
     }
 
+    /// Whether the server's processes are this machine's, as far as the address says.
+    pub(crate) fn is_local(&self) -> bool {
+        use tokio_postgres::config::Host;
+        self.config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback)
+            && self.config.get_hosts().iter().all(|host| match host {
+                Host::Unix(_) => true,
+                Host::Tcp(name) => {
+                    name == "localhost"
+                        || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+                }
+            })
+    }
+
     pub(crate) fn login(mut self, user: &str, password: &str) -> Self {
         self.config.user(user).password(password);
         self

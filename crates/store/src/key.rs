@@ -112,6 +112,10 @@ impl RootKey {
         Zeroizing::new(hex(&*self.derive(b"freehold_app password")))
     }
 
+    pub(crate) fn control_password(&self) -> Zeroizing<String> {
+        Zeroizing::new(hex(&*self.derive(b"freehold_control password")))
+    }
+
     /// Tells keys apart without saying anything about them.
     pub(crate) fn fingerprint(&self) -> String {
         hex(&self.derive(b"freehold fingerprint")[..8])

@@ -31,5 +31,7 @@ pub use param::Column;
 pub use platform::{Mode, Server};
 pub use refusal::Violation;
 pub use row::Row;
-pub use store::{Config, Due, DueNotes, Store, Table, Tenant, Work, Yardstick};
+pub use store::{
+    Broken, Config, Due, DueNotes, Ended, Pulse, Store, Table, Tenant, Watch, Work, Yardstick,
+};
 pub use tx::TenantTx;

@@ -14,11 +14,14 @@ use crate::{
     session::Session,
 };
 
-/// The login role of servers.
+/// The login that runs tenants' statements.
 pub(crate) const APP: &str = "freehold_app";
 
+/// The login that asks what servers need to know.
+pub(crate) const CONTROL: &str = "freehold_control";
+
 /// Raised with every change of the SQL in `platform/`.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// Serialises operators of one database.
 pub(crate) const LOCK: i64 = 0x6672_6565_686f_6c64;
@@ -72,7 +75,8 @@ pub(crate) async fn look(session: &mut Session) -> Result<Server, Error> {
     let doing = "looking at the server";
     let rows = session.select(doing, LOOK, &[]).await?;
     let row = rows.first().ok_or_else(|| Fault::new(doing, "no row"))?;
-    let major = check_versions(row)?;
+    let version = row.text(1).unwrap_or_default();
+    let major = check_versions(row.int(0), version, row.text(2).or(row.text(4)))?;
     if row.text(3).is_some_and(|schema| schema != "freehold_ext") {
         return Err(refuse("pgvector is in another schema")
             .detail(row.text(3).unwrap_or_default())
@@ -94,20 +98,22 @@ pub(crate) async fn look(session: &mut Session) -> Result<Server, Error> {
             .hint("as one, in this database: create schema freehold_ext; grant usage on schema freehold_ext to public; create extension vector schema freehold_ext")
             .into());
     }
-    let version = row.text(1).unwrap_or_default().to_owned();
     let mode = if installed { recorded_mode(session).await? } else { None };
-    Ok(Server { major, version, mode })
+    Ok(Server { major, version: version.to_owned(), mode })
 }
 
-fn check_versions(row: &Row) -> Result<u16, Refusal> {
-    let major = row.int(0).and_then(|major| u16::try_from(major).ok()).unwrap_or_default();
-    let version = row.text(1).unwrap_or_default();
+fn check_versions(
+    major: Option<i64>,
+    version: &str,
+    pgvector: Option<&str>,
+) -> Result<u16, Refusal> {
+    let major = major.and_then(|major| u16::try_from(major).ok()).unwrap_or_default();
     if major < MAJOR_MIN {
         return Err(refuse("PostgreSQL is too old")
             .detail(format!("this is {version}"))
             .hint(format!("PostgreSQL {MAJOR_MIN} or newer is needed")));
     }
-    let Some(pgvector) = row.text(2).or(row.text(4)) else {
+    let Some(pgvector) = pgvector else {
         return Err(refuse("the server has no pgvector")
             .hint("install pgvector 0.8 or newer on the server"));
     };
@@ -170,39 +176,36 @@ fn not_operator(doing: &'static str, error: PgError) -> Error {
     }
 }
 
-/// Checks that the logged-in role is one that the wall holds, and that the wall is there.
-pub(crate) async fn check_app(session: &mut Session) -> Result<(), Error> {
+/// Checks, as `freehold_control`, that the platform is this version's, on a server that it can be on.
+pub(crate) async fn check(session: &mut Session) -> Result<(), Error> {
     let doing = "checking the server";
-    let rows = session.select(doing, LOOK, &[]).await?;
-    check_versions(rows.first().ok_or_else(|| Fault::new(doing, "no row"))?)?;
-    let text = "select (rolsuper or rolbypassrls), \
-                exists (select from pg_auth_members where member = r.oid), \
-                coalesce(has_function_privilege(to_regprocedure('freehold.platform()'), 'execute'), false) \
-                from pg_roles r where rolname = current_user";
+    let text = "select version, server / 10000, server_version, pgvector from freehold.platform()";
+    if let Err(error) = session.statement(text).await {
+        return Err(match error.code().map(tokio_postgres::error::SqlState::code) {
+            Some("3F000" | "42883" | "42P01") => not_set_up().into(),
+            Some("42501" | "42703") => older(),
+            _ => explain(doing, error),
+        });
+    }
     let rows = session.select(doing, text, &[]).await?;
-    let row = rows.first().ok_or_else(|| Fault::new(doing, "no such role"))?;
-    if row.bool(0) != Some(false) || row.bool(1) != Some(false) {
-        return Err(refuse("freehold_app passes the wall")
-            .hint("as superuser: alter role freehold_app nosuperuser nobypassrls; and revoke its memberships")
-            .into());
+    let row = rows.first().ok_or_else(not_set_up)?;
+    match row.int(0) {
+        Some(VERSION) => {}
+        Some(version) if version > VERSION => return Err(newer()),
+        _ => return Err(older()),
     }
-    if row.bool(2) != Some(true) {
-        return Err(refuse("Freehold is not set up in this database")
-            .hint("freehold apply sets it up")
-            .into());
-    }
-    let rows = session.select(doing, "select version from freehold.platform()", &[]).await?;
-    match rows.first().and_then(|row| row.int(0)) {
-        Some(VERSION) => Ok(()),
-        Some(version) if version > VERSION => Err(newer()),
-        _ => Err(refuse("this database was set up by an older Freehold")
-            .hint("freehold apply brings it up to date")
-            .into()),
-    }
+    check_versions(row.int(1), row.text(2).unwrap_or_default(), row.text(3))?;
+    Ok(())
 }
 
 fn not_set_up() -> Refusal {
     refuse("Freehold is not set up in this database").hint("freehold apply sets it up")
+}
+
+fn older() -> Error {
+    refuse("this database was set up by an older Freehold")
+        .hint("freehold apply brings it up to date")
+        .into()
 }
 
 fn newer() -> Error {

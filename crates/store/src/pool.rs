@@ -1,4 +1,4 @@
-//! Connections of `freehold_app` that are waiting for work.
+//! Connections of one login that are waiting for work.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -28,6 +28,23 @@ pub(crate) struct Lease {
     _room: OwnedSemaphorePermit,
 }
 
+/// Why there is none.
+pub(crate) enum NoLease {
+    /// All connections are taken.
+    Busy(Fault),
+    /// A new one could not be made.
+    NotLoggedIn(Error),
+}
+
+impl From<NoLease> for Error {
+    fn from(reason: NoLease) -> Self {
+        match reason {
+            NoLease::Busy(fault) => fault.into(),
+            NoLease::NotLoggedIn(error) => error,
+        }
+    }
+}
+
 impl Pool {
     pub(crate) fn new(
         address: Address,
@@ -39,22 +56,25 @@ impl Pool {
         Arc::new(Self { address, connect_timeout, wait_timeout, room, idle: Mutex::default() })
     }
 
-    pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease, Error> {
+    pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease, NoLease> {
         let room =
             match tokio::time::timeout(self.wait_timeout, Arc::clone(&self.room).acquire_owned())
                 .await
             {
                 Ok(Ok(room)) => room,
                 Ok(Err(closed)) => {
-                    return Err(Fault::new("waiting for a connection", closed).into());
+                    return Err(NoLease::Busy(Fault::new("waiting for a connection", closed)));
                 }
                 Err(elapsed) => {
-                    return Err(Fault::unavailable("waiting for a free connection", elapsed).into());
+                    let fault = Fault::unavailable("waiting for a free connection", elapsed);
+                    return Err(NoLease::Busy(fault));
                 }
             };
         let session = match self.take_idle() {
             Some(session) => session,
-            None => Session::open(&self.address, self.connect_timeout).await?,
+            None => Session::open(&self.address, self.connect_timeout)
+                .await
+                .map_err(NoLease::NotLoggedIn)?,
         };
         Ok(Lease { session: Some(session), pool: Arc::clone(self), _room: room })
     }

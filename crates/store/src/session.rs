@@ -25,6 +25,12 @@ use crate::{
 /// cost more than they save.
 const STATEMENTS_MAX: usize = 64;
 
+/// Ends a tenant's transaction, and what its statements set for the session.
+pub(crate) const COMMIT: &str = "commit; reset all";
+
+/// The same for one that fails.
+pub(crate) const ROLLBACK: &str = "rollback; reset all";
+
 type Answer<T> = Result<T, tokio_postgres::Error>;
 
 /// A connection with its prepared statements.
@@ -109,7 +115,7 @@ impl Session {
         self.statements.retain(|(known, _)| known != text);
     }
 
-    /// `opening`, the statement and `commit`, sent together. The first error is the one that counts: after it PostgreSQL
+    /// `opening`, the statement and [`COMMIT`], sent together. The first error is the one that counts: after it PostgreSQL
     /// does nothing but roll back.
     pub(crate) async fn transact(
         &mut self,
@@ -122,7 +128,7 @@ impl Session {
         let work = join3(
             client.batch_execute(opening),
             rows(client, statement, params),
-            client.batch_execute("commit"),
+            client.batch_execute(COMMIT),
         );
         let (opened, rows, committed) = drive(wire, in_doubt, work).await;
         let refused = opened.as_ref().is_err_and(|error| !tells_of_tenant(error));

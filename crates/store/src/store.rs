@@ -1,9 +1,12 @@
 //! The door for tenants: every transaction opens one tenant, and only one.
 
 mod due;
+mod issue;
+mod watch;
 mod yardstick;
 
 pub use due::{Due, DueNotes};
+pub use watch::{Broken, Ended, Pulse, Watch};
 pub use yardstick::{Work, Yardstick};
 
 use std::{sync::Arc, time::Duration};
@@ -25,6 +28,9 @@ use crate::{
     token::Minter,
     tx::TenantTx,
 };
+
+/// Most connections of `freehold_control` at once: its questions are short.
+const CONTROL_POOL: usize = 4;
 
 /// How to reach PostgreSQL, and how long to wait for it.
 #[derive(Debug)]
@@ -61,14 +67,17 @@ impl Config {
     }
 }
 
-/// The pool of connections logged in as `freehold_app`. Clones share it.
+/// Two pools: one logged in as `freehold_app`, for tenants' statements alone, and a small one as `freehold_control`, for
+/// what servers ask in their own name. Clones share them.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
 struct Inner {
     pool: Arc<Pool>,
+    control: Arc<Pool>,
     minter: Minter,
     patience: Duration,
+    state: watch::State,
 }
 
 /// A tenant that was there and active when it was looked up. PostgreSQL looks again in every transaction.
@@ -111,12 +120,12 @@ impl Store {
     /// Logs in and checks that the server is one on which the wall stands.
     ///
     /// # Errors
-    /// `Server` with what to do about it; a fault if the server cannot be reached.
+    /// `Server` with everything that is wrong and what to do about it; a fault if the server cannot be reached.
     pub async fn connect(config: Config) -> Result<Self, Error> {
         let address = Address::parse(&config.url)?;
         let minter = Minter::new(&config.root_key, address.database());
         let timeout = format!("{}ms", config.statement_timeout.as_millis());
-        let address = address.login(platform::APP, &config.root_key.app_password()).settings(&[
+        let address = address.settings(&[
             ("search_path", "pg_catalog,app,freehold_ext,pg_temp"),
             ("statement_timeout", &timeout),
             ("lock_timeout", "5s"),
@@ -135,13 +144,22 @@ impl Store {
             // Without statistics on tenants' columns PostgreSQL guesses, and would compile small queries for long.
             ("jit", "off"),
         ]);
-        let pool =
-            Pool::new(address, config.pool_size, config.connect_timeout, config.wait_timeout);
-        let patience = config.statement_timeout + Duration::from_secs(5);
-        let store = Self(Arc::new(Inner { pool, minter, patience }));
-        let mut lease = store.0.pool.lease().await?;
-        platform::check_app(&mut lease).await?;
+        let pool = |login: &str, password: &str, size| {
+            let address = address.clone().login(login, password);
+            Pool::new(address, size, config.connect_timeout, config.wait_timeout)
+        };
+        let store = Self(Arc::new(Inner {
+            pool: pool(platform::APP, &config.root_key.app_password(), config.pool_size),
+            control: pool(platform::CONTROL, &config.root_key.control_password(), CONTROL_POOL),
+            minter,
+            patience: config.statement_timeout + Duration::from_secs(5),
+            state: watch::State::default(),
+        }));
+        let mut lease = store.0.control.lease().await?;
+        platform::check(&mut lease).await?;
         lease.give_back();
+        store.demand_wall().await?;
+        store.lease().await?.give_back();
         Ok(store)
     }
 
@@ -195,7 +213,7 @@ impl Store {
     /// # Errors
     /// As [`Self::run`].
     pub async fn run_all(&self, tenant: &Tenant, sql: &Sql) -> Result<Vec<Row>, Error> {
-        let mut lease = self.0.pool.lease().await?;
+        let mut lease = self.lease().await?;
         let done = self.in_time(self.whole(&mut lease, tenant, sql)).await?;
         lease.give_back();
         done
@@ -206,7 +224,7 @@ impl Store {
     /// # Errors
     /// `NoSuchTenant`, `TenantSuspended`.
     pub async fn begin(&self, tenant: &Tenant) -> Result<TenantTx, Error> {
-        let mut lease = self.0.pool.lease().await?;
+        let mut lease = self.lease().await?;
         let opening = self.opening(&lease, tenant);
         self.in_time(lease.batch(&opening)).await?.map_err(|error| not_opened(tenant, error))?;
         Ok(TenantTx::new(lease, self.0.patience))
@@ -218,7 +236,7 @@ impl Store {
     /// # Errors
     /// `Syntax` with PostgreSQL's own words, because they are about what was typed.
     pub async fn raw(&self, tenant: &Tenant, text: &str) -> Result<Vec<Table>, Error> {
-        let mut session = self.0.pool.apart().await?;
+        let mut session = self.apart().await?;
         let opening = self.opening(&session, tenant);
         session.batch(&opening).await.map_err(|error| not_opened(tenant, error))?;
         let messages = session.simple(text).await.map_err(in_its_own_words)?;
@@ -256,7 +274,7 @@ impl Store {
 
     // A simple query: it leaves no named statement behind that somebody could put another in the place of.
     fn opening(&self, session: &Session, tenant: &Tenant) -> String {
-        format!("begin; call freehold.open('{}')", self.0.minter.mint(tenant.id, session.backend()))
+        format!("begin; {}", self.0.minter.opening(tenant.id, session.backend()))
     }
 
     async fn look_up(
@@ -281,7 +299,7 @@ impl Store {
         text: &str,
         params: &[Option<&str>],
     ) -> Result<Vec<Row>, Error> {
-        let mut lease = self.0.pool.lease().await?;
+        let mut lease = self.0.control.lease().await?;
         let rows = self.in_time(lease.select(doing, text, params)).await?;
         lease.give_back();
         rows

@@ -11,7 +11,7 @@ use crate::{
     pool::Lease,
     refusal::explain,
     row::Row,
-    session::is_stale,
+    session::{COMMIT, ROLLBACK, is_stale},
 };
 
 /// A transaction with its tenant opened. Dropped, it is rolled back; after an error nothing but dropping it is of use.
@@ -122,7 +122,7 @@ impl TenantTx {
             );
         }
         let mut lease = self.lease.take().expect("there until the transaction ends");
-        in_time(self.patience, lease.batch("commit"))
+        in_time(self.patience, lease.batch(COMMIT))
             .await?
             .map_err(|error| explain("committing", error))?;
         lease.give_back();
@@ -155,7 +155,7 @@ impl Drop for TenantTx {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 if let Ok(Ok(())) =
-                    tokio::time::timeout(Duration::from_secs(5), lease.batch("rollback")).await
+                    tokio::time::timeout(Duration::from_secs(5), lease.batch(ROLLBACK)).await
                 {
                     lease.give_back();
                 }

@@ -27,7 +27,7 @@ pub(super) async fn work(config: &Config) -> Result<(), Failure> {
     output::note("working; Ctrl-C stops");
     tokio::select! {
         () = engine.fill_forever() => {}
-        () = engine.follow_model() => {}
+        () = engine.keep_watch() => {}
         () = stop.asked() => {}
     }
     Ok(())
@@ -86,7 +86,7 @@ pub(crate) async fn until_stopped(
     tokio::select! {
         served = server.run(stop.asked()) => Ok(served?),
         () = workers => Ok(()),
-        () = engine.follow_model() => Ok(()),
+        () = engine.keep_watch() => Ok(()),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Making or repairing the platform: roles, schemas, tables, functions, keys, all in one transaction.
 
 use tokio_postgres::Error as PgError;
+use zeroize::Zeroizing;
 
-use super::{LOCK, Mode, Server, VERSION, newer, refuse};
+use super::{APP, CONTROL, LOCK, Mode, Server, VERSION, newer, refuse};
 use crate::{
     error::Error,
     key::RootKey,
@@ -63,7 +64,7 @@ async fn install_once(
     refuse_strangers(session).await?;
     session.batch(include_str!("roles.sql")).await?;
     session.batch(include_str!("schema.sql")).await?;
-    set_password(session, key).await?;
+    set_passwords(session, key).await?;
     let mode = choose_mode(session, server, wanted).await?;
     session
         .batch(match server.major {
@@ -77,14 +78,23 @@ async fn install_once(
             Mode::Ticket => include_str!("ticket.sql"),
         })
         .await?;
-    session.batch(include_str!("functions.sql")).await?;
-    session.batch(include_str!("imports.sql")).await?;
+    for part in [
+        include_str!("gate.sql"),
+        include_str!("control.sql"),
+        include_str!("imports.sql"),
+        include_str!("watch.sql"),
+    ] {
+        session.batch(part).await?;
+    }
+    keep_verifier(session, key).await?;
+    let locked = lock_down(session).await?;
     session.batch("set local role freehold_gate").await?;
     set_keys(session, key).await?;
-    let text = "insert into freehold.platform_version (version, mode) values ($1::text::integer, $2) \
-                on conflict (version) do update set mode = excluded.mode";
+    let text = "insert into freehold.platform_version (version, mode, locked) values ($1::text::integer, $2, $3::text::boolean) \
+                on conflict (version) do update set mode = excluded.mode, locked = excluded.locked";
+    let (version, locked) = (VERSION.to_string(), locked.to_string());
     session
-        .select("setting Freehold up", text, &[Some(&VERSION.to_string()), Some(mode.as_str())])
+        .select("setting Freehold up", text, &[Some(&version), Some(mode.as_str()), Some(&locked)])
         .await?;
     session.batch("reset role").await?;
     Ok(mode)
@@ -118,46 +128,73 @@ async fn refuse_strangers(session: &mut Session) -> Result<(), Error> {
     Ok(())
 }
 
-async fn set_password(session: &mut Session, key: &RootKey) -> Result<(), Attempt> {
-    let text =
-        "select shobj_description(oid, 'pg_authid') from pg_roles where rolname = 'freehold_app'";
+// Nobody but a superuser may take from PUBLIC what PostgreSQL gave it.
+async fn lock_down(session: &mut Session) -> Result<bool, Attempt> {
+    let text = "select rolsuper from pg_roles where rolname = current_user";
     let rows = session.select("setting Freehold up", text, &[]).await?;
-    let wanted = format!("Freehold's servers, root key {}", key.fingerprint());
-    match rows.first().and_then(|row| row.text(0)) {
-        Some(mark) if mark == wanted => return Ok(()),
-        Some(mark) if mark.starts_with("Freehold's servers") => {
-            return Err(other_key().into());
-        }
-        _ => {}
+    let superuser = rows.first().and_then(|row| row.bool(0)) == Some(true);
+    if superuser {
+        session.batch(include_str!("lockdown.sql")).await?;
     }
-    give_password(session, key).await?;
-    session
-        .batch(&format!("comment on role freehold_app is '{}'", wanted.replace('\'', "''")))
-        .await?;
+    Ok(superuser)
+}
+
+const MARK: &str = "select shobj_description(oid, 'pg_authid') from pg_roles where rolname = $1";
+
+async fn set_passwords(session: &mut Session, key: &RootKey) -> Result<(), Attempt> {
+    for (role, password) in logins(key) {
+        let rows = session.select("setting Freehold up", MARK, &[Some(role)]).await?;
+        let wanted = format!("Freehold's servers, root key {}", key.fingerprint());
+        match rows.first().and_then(|row| row.text(0)) {
+            Some(mark) if mark == wanted => continue,
+            Some(mark) if mark.starts_with("Freehold's servers") => {
+                return Err(other_key().into());
+            }
+            _ => {}
+        }
+        give_password(session, role, &password).await?;
+        let comment = format!("comment on role {role} is '{}'", wanted.replace('\'', "''"));
+        session.batch(&comment).await?;
+    }
     Ok(())
 }
 
-/// The servers' login as it was, whatever was done to it: any role may change its own password and settings.
-pub(crate) async fn repair_login(session: &mut Session, key: &RootKey) -> Result<(), Error> {
-    let doing = "repairing the servers' login";
-    let text =
-        "select shobj_description(oid, 'pg_authid') from pg_roles where rolname = 'freehold_app'";
-    let rows = session.select(doing, text, &[]).await?;
-    let mark = rows.first().and_then(|row| row.text(0)).unwrap_or_default();
-    if !mark.ends_with(&key.fingerprint()) {
-        return Err(other_key());
-    }
-    let repaired = async {
-        give_password(session, key).await?;
-        session.batch("alter role freehold_app reset all").await
-    };
-    repaired.await.map_err(|error| not_installed(doing, error))
+// By which the watchdog gives freehold_app its password back.
+async fn keep_verifier(session: &mut Session, key: &RootKey) -> Result<(), Attempt> {
+    let verifier = postgres_protocol::password::scram_sha_256(key.app_password().as_bytes());
+    let text = format!(
+        "set local role freehold_watch; insert into freehold.login_verifier (verifier) values ('{verifier}') \
+         on conflict (only_one) do update set verifier = excluded.verifier; reset role"
+    );
+    Ok(session.batch(&text).await?)
 }
 
-async fn give_password(session: &mut Session, key: &RootKey) -> Result<(), PgError> {
+/// The servers' logins as they were, whatever was done to them: any role may change its own password and settings.
+pub(crate) async fn repair_login(session: &mut Session, key: &RootKey) -> Result<(), Error> {
+    let doing = "repairing the servers' login";
+    for (role, password) in logins(key) {
+        let rows = session.select(doing, MARK, &[Some(role)]).await?;
+        let mark = rows.first().and_then(|row| row.text(0)).unwrap_or_default();
+        if !mark.ends_with(&key.fingerprint()) {
+            return Err(other_key());
+        }
+        let repaired = async {
+            give_password(session, role, &password).await?;
+            session.batch(&format!("alter role {role} reset all")).await
+        };
+        repaired.await.map_err(|error| not_installed(doing, error))?;
+    }
+    Ok(())
+}
+
+fn logins(key: &RootKey) -> [(&'static str, Zeroizing<String>); 2] {
+    [(APP, key.app_password()), (CONTROL, key.control_password())]
+}
+
+async fn give_password(session: &mut Session, role: &str, password: &str) -> Result<(), PgError> {
     // The verifier, so that neither the server nor its log ever sees the password.
-    let verifier = postgres_protocol::password::scram_sha_256(key.app_password().as_bytes());
-    session.batch(&format!("alter role freehold_app password '{verifier}'")).await
+    let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
+    session.batch(&format!("alter role {role} password '{verifier}'")).await
 }
 
 fn other_key() -> Error {
@@ -233,8 +270,8 @@ fn not_installed(doing: &'static str, error: PgError) -> Error {
         Some("42501") => refuse("this user has not enough rights to set Freehold up")
             .hint("use a superuser, or a user with createrole that owns the database")
             .into(),
-        Some("FH030") => refuse("freehold_app is a member of another role")
-            .hint("revoke the membership: the role must have no rights but its own")
+        Some("FH030") => refuse("a login of Freehold is a member of another role")
+            .hint("revoke the memberships of freehold_app and freehold_control: they must have no rights but their own")
             .into(),
         _ => explain(doing, error),
     }

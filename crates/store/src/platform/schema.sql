@@ -2,7 +2,7 @@
 do $$
 begin
   execute format('revoke all on database %I from public', current_database());
-  execute format('grant connect on database %I to freehold_app', current_database());
+  execute format('grant connect on database %I to freehold_app, freehold_control', current_database());
 end $$;
 revoke all on schema public from public;
 
@@ -19,7 +19,7 @@ begin
     grant usage on schema freehold_ext to freehold_owner, freehold_app;
   end if;
 end $$;
-grant usage on schema freehold to freehold_owner, freehold_app;
+grant usage on schema freehold to freehold_owner, freehold_app, freehold_control, freehold_watch;
 grant usage on schema app to freehold_app;
 
 alter default privileges for role freehold_owner revoke all on tables from public;
@@ -27,14 +27,18 @@ alter default privileges for role freehold_owner revoke execute on functions fro
 alter default privileges for role freehold_owner revoke usage on types from public;
 alter default privileges for role freehold_gate revoke all on tables from public;
 alter default privileges for role freehold_gate revoke execute on functions from public;
+alter default privileges for role freehold_watch revoke execute on functions from public;
 
 set local role freehold_gate;
 
 create table if not exists freehold.platform_version (
   version integer primary key,
   mode text not null check (mode in ('seal', 'ticket')),
+  locked boolean not null default false,
   installed_at timestamptz not null default now()
 );
+
+alter table freehold.platform_version add column if not exists locked boolean not null default false;
 
 -- HMAC-SHA256 with the pads made beforehand: ipad is the key xor 0x36…, opad the key xor 0x5c…, 64 bytes each.
 -- Key 0 never leaves the database and signs tickets.
@@ -92,6 +96,16 @@ create table if not exists freehold.embedding_due (
   xact xid8 not null default pg_current_xact_id(),
   since timestamptz not null default now(),
   primary key (tenant_id, entity, field, xact)
+);
+
+-- What was changed in the schema, by whom: a server that sees a new row examines the wall again. Written by an event
+-- trigger, so it stays empty where only a superuser could make one and none has.
+create table if not exists freehold.ddl_log (
+  n bigint generated always as identity primary key,
+  at timestamptz not null default clock_timestamp(),
+  who text not null default session_user,
+  tag text not null,
+  objects text
 );
 
 create table if not exists freehold.operator_log (

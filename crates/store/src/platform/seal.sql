@@ -12,29 +12,34 @@ create or replace function freehold.seal(tenant uuid) returns text
   language sql volatile
   return set_config('backtrace_functions', replace(tenant::text, '-', ''), true);
 
--- One statement, because the start of an executor costs more than all checks together; CALL, because it is not planned.
--- A backend with a statement prepared in SQL or a cursor held open by SQL is refused: with either, whoever had the
--- backend before could act in the next tenant's name.
-create or replace procedure freehold.open(token text)
+-- Everything a request pays for the wall before its statement, hence written for speed. Measured on PostgreSQL 18.4 as the
+-- best of 30 runs of 1,000 calls, in µs: an empty procedure 4, the query 6 + 5 for the session's state, the MAC 8, the seal 2.
+-- What was tried and is dearer: the token as one text to be sliced (+ 6), everything in one query (+ 3), a query for each
+-- question (+ 4), a SET clause for the search path (+ 11), SELECT of a function instead of CALL (+ 5), a filter with an
+-- expression of the argument instead of the argument (+ 0.3 for each row of freehold.tenant, while it is small).
+-- A backend with a statement prepared in SQL or a cursor held open by SQL is refused: with either, whoever had the backend
+-- before could act in the next tenant's name.
+create or replace procedure freehold.open(
+  kid smallint, tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea)
   language plpgsql security definer as $$
 declare
-  sealed text;
+  inner_pad bytea;
+  outer_pad bytea;
 begin
-  select case
-      when freehold.genuine(token, k.ipad, k.opad)
-        and pg_catalog.current_setting('backtrace_functions') operator(pg_catalog.=) ''
-        and not exists (select from pg_catalog.pg_prepared_statement() where from_sql)
-        and not exists (select from pg_catalog.pg_cursor() where is_holdable)
-      then pg_catalog.set_config('backtrace_functions', pg_catalog.substr(token, 9, 32), true)
-    end into sealed
+  select k.ipad, k.opad into inner_pad, outer_pad
     from freehold.mac_key k, freehold.tenant t
-    where k.kid operator(pg_catalog.=) pg_catalog.substr(token, 4, 4)::pg_catalog.int2
-      and k.kid operator(pg_catalog.>) 0::pg_catalog.int2
-      and t.id operator(pg_catalog.=) pg_catalog.substr(token, 9, 32)::pg_catalog.uuid
-      and t.state operator(pg_catalog.=) 'active';
-  if sealed is null then
-    call freehold.refuse(token);
+    where k.kid operator(pg_catalog.=) open.kid and k.kid operator(pg_catalog.>) 0::pg_catalog.int2
+      and t.id operator(pg_catalog.=) open.tenant and t.state operator(pg_catalog.=) 'active'
+      and not exists (select from pg_catalog.pg_prepared_statement() where from_sql)
+      and not exists (select from pg_catalog.pg_cursor() where is_holdable);
+  if freehold.genuine(tenant, principal, expiry, nonce, mac, inner_pad, outer_pad)
+    and pg_catalog.current_setting('backtrace_functions') operator(pg_catalog.=) ''
+    and pg_catalog.set_config('backtrace_functions', pg_catalog.encode(pg_catalog.uuid_send(tenant), 'hex'), true)
+      operator(pg_catalog.<>) ''
+  then
+    return;
   end if;
+  call freehold.refuse(kid, tenant, principal, expiry, nonce, mac);
 end $$;
 
 reset role;

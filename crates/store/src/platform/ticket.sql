@@ -30,26 +30,26 @@ begin atomic
     from (select replace(tenant::text, '-', '') as hex) one, freehold.mac_key k where k.kid = 0::smallint;
 end;
 
-create or replace procedure freehold.open(token text)
+create or replace procedure freehold.open(
+  kid smallint, tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea)
   language plpgsql security definer as $$
 declare
-  sealed text;
+  inner_pad bytea;
+  outer_pad bytea;
 begin
-  select case
-      when freehold.genuine(token, k.ipad, k.opad)
-        and coalesce(pg_catalog.current_setting('freehold.ticket', true), '') operator(pg_catalog.=) ''
-        and not exists (select from pg_catalog.pg_prepared_statement() where from_sql)
-        and not exists (select from pg_catalog.pg_cursor() where is_holdable)
-      then freehold.seal(t.id)
-    end into sealed
+  select k.ipad, k.opad into inner_pad, outer_pad
     from freehold.mac_key k, freehold.tenant t
-    where k.kid operator(pg_catalog.=) pg_catalog.substr(token, 4, 4)::pg_catalog.int2
-      and k.kid operator(pg_catalog.>) 0::pg_catalog.int2
-      and t.id operator(pg_catalog.=) pg_catalog.substr(token, 9, 32)::pg_catalog.uuid
-      and t.state operator(pg_catalog.=) 'active';
-  if sealed is null then
-    call freehold.refuse(token);
+    where k.kid operator(pg_catalog.=) open.kid and k.kid operator(pg_catalog.>) 0::pg_catalog.int2
+      and t.id operator(pg_catalog.=) open.tenant and t.state operator(pg_catalog.=) 'active'
+      and not exists (select from pg_catalog.pg_prepared_statement() where from_sql)
+      and not exists (select from pg_catalog.pg_cursor() where is_holdable);
+  if freehold.genuine(tenant, principal, expiry, nonce, mac, inner_pad, outer_pad)
+    and coalesce(pg_catalog.current_setting('freehold.ticket', true), '') operator(pg_catalog.=) ''
+    and freehold.seal(tenant) operator(pg_catalog.<>) ''
+  then
+    return;
   end if;
+  call freehold.refuse(kid, tenant, principal, expiry, nonce, mac);
 end $$;
 
 reset role;

@@ -154,7 +154,7 @@ impl Yardstick {
     /// Faults, and the wall's refusals.
     pub async fn walled(&mut self, work: Work, statements: u32) -> Result<(), Error> {
         let params = self.params(work);
-        let mut lease = self.store.0.pool.lease().await?;
+        let mut lease = self.store.lease().await?;
         let statement =
             lease.statement(work.walled()).await.map_err(|error| explain(DOING, error))?;
         let opening = self.store.opening(&lease, &self.tenant);

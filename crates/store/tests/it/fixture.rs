@@ -8,8 +8,11 @@ use tokio_postgres::Client;
 /// All tests share the server and so the role, whose password comes from the root key.
 pub(crate) const ROOT: [u8; 32] = [7; 32];
 
+/// What is derived from [`ROOT`] for `freehold_app`.
+const APP_PASSWORD: &str = "a859e72946c6cac5e1cd71a5678e9d7333cfac6bc267942fa6a6553249085216";
+
 const TABLES: &str = "
-begin; set local role freehold_owner;
+begin; set local role freehold_owner; set local freehold.applying = 'on';
 create table app.person (
   tenant_id uuid not null default freehold.tenant(), id uuid not null default freehold.uuidv7(),
   handle text not null, age integer, embedding freehold_ext.vector(3),
@@ -99,22 +102,36 @@ impl House {
         client
     }
 
+    /// The same, logged in: what the watchdog sees.
+    pub(crate) async fn attacker_logged_in(&self) -> Client {
+        let (client, connection) = tokio_postgres::connect(
+            &self.db.url_as("freehold_app", APP_PASSWORD),
+            tokio_postgres::NoTls,
+        )
+        .await
+        .unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
     /// A token made by the key's pads instead of by the code under test.
     pub(crate) async fn token(&self, tenant: &Tenant, forge: Forge<'_>) -> String {
-        let body = format!(
-            "v1.{:04}.{}.{}.{:010}.{:010}.{:016x}",
-            forge.kid,
-            tenant.id().simple(),
-            "0".repeat(32),
-            std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64 + forge.life,
+        let expiry =
+            std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64 + forge.life;
+        let tenant = tenant.id().simple();
+        let principal = "0".repeat(32);
+        let nonce = 1;
+        let name = |name: &str| name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let signed = format!(
+            "{tenant}{principal}{expiry:016x}{nonce:016x}{:08x}{}00{}",
             forge.backend,
-            1
+            name(forge.database.unwrap_or(self.db.name())),
+            name(forge.login),
         );
-        let database = forge.database.unwrap_or(self.db.name());
-        let text = "select encode(sha256(opad || sha256(ipad || convert_to($1, 'UTF8'))), 'hex') from freehold.mac_key where kid = $2";
-        let signed = format!("freehold|{database}|{}|{body}", forge.login);
+        let text = "select encode(sha256(opad || sha256(ipad || decode($1, 'hex'))), 'hex') from freehold.mac_key where kid = $2";
         let row = self.db.client().await.query_one(text, &[&signed, &forge.kid]).await.unwrap();
-        format!("{body}.{}", row.get::<_, String>(0))
+        let mac: String = row.get(0);
+        format!("v2.{:04x}.{tenant}.{principal}.{expiry:016x}.{nonce:016x}.{mac}", forge.kid)
     }
 }
 

@@ -5,6 +5,9 @@ use freehold_store::{Config, RootKey, Store};
 
 use crate::fixture::{Forge, ROOT, backend, code, house, insert, sql, state};
 
+/// What the catalogue's lockdown hides, for tests that look at their own backend.
+const SHOW_STATEMENTS: &str = "grant select on pg_prepared_statements to freehold_app; grant execute on function pg_prepared_statement() to freehold_app";
+
 async fn one_connection(house: &crate::fixture::House) -> Store {
     Store::connect(Config { pool_size: 1, ..Config::new(house.db.url(), RootKey::new(ROOT)) })
         .await
@@ -14,6 +17,7 @@ async fn one_connection(house: &crate::fixture::House) -> Store {
 #[tokio::test]
 async fn a_statement_prepared_in_sql_closes_the_backend_to_tenants() {
     let house = house().await;
+    house.db.client().await.batch_execute(SHOW_STATEMENTS).await.unwrap();
     let attacker = house.attacker().await;
     let pid = backend(&attacker).await;
     // What a driver prepares may stay.
@@ -31,7 +35,9 @@ async fn a_statement_prepared_in_sql_closes_the_backend_to_tenants() {
         .unwrap()
         .get(0);
     attacker
-        .batch_execute(&format!("deallocate {name}; prepare {name} as select set_config('x.stolen', (select handle from app.person), false); commit"))
+        .batch_execute(&format!(
+            "deallocate {name}; prepare {name} as select handle from app.person; commit"
+        ))
         .await
         .unwrap();
     let token = house.token(&house.b, Forge::none(pid)).await;
@@ -59,6 +65,7 @@ async fn a_cursor_held_open_closes_the_backend_to_tenants() {
 #[tokio::test]
 async fn opening_leaves_no_statement_that_could_be_replaced() {
     let house = house().await;
+    house.db.client().await.batch_execute(SHOW_STATEMENTS).await.unwrap();
     let store = one_connection(&house).await;
     for _ in 0..3 {
         store.run(&house.a, &sql("select handle from app.person", &[])).await.unwrap();
@@ -116,7 +123,7 @@ async fn a_request_that_is_given_up_leaves_nothing() {
     let house = house().await;
     let store = one_connection(&house).await;
     let slow = sql(
-        "insert into app.person (handle) select 'slow' from pg_sleep(600) returning id::text",
+        "insert into app.person (handle) select count(*)::text from (select generate_series(1, 600000000000)) slow returning id::text",
         &[],
     );
     let own = sql("select pg_backend_pid()::bigint", &[]);
@@ -128,7 +135,7 @@ async fn a_request_that_is_given_up_leaves_nothing() {
     assert_ne!(store.run(&house.b, &own).await.unwrap().int(0), before);
     // The statement is cancelled, not left to run.
     let admin = house.db.client().await;
-    let running = "select count(*) from pg_stat_activity where datname = current_database() and query like '%600%' and pid <> pg_backend_pid() and state = 'active'";
+    let running = "select count(*) from pg_stat_activity where datname = current_database() and query like '%600000%' and pid <> pg_backend_pid() and state = 'active'";
     for _ in 0..100 {
         if admin.query_one(running, &[]).await.unwrap().get::<_, i64>(0) == 0 {
             assert_eq!(house.handles(&house.a).await, ["ann"]);

@@ -10,3 +10,4 @@ mod operator;
 mod requests;
 mod server;
 mod wall;
+mod watch;

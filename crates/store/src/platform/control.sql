@@ -1,0 +1,94 @@
+-- What servers ask in their own name, as freehold_control: never what a tenant's statement could ask.
+set local role freehold_gate;
+
+drop function if exists freehold.platform();
+create or replace function freehold.platform() returns table (version bigint, mode text, locked boolean, server bigint, server_version text, pgvector text)
+  language sql stable security definer
+begin atomic
+  select p.version::bigint, p.mode, p.locked, current_setting('server_version_num')::bigint, current_setting('server_version'),
+      (select e.extversion from pg_extension e where e.extname = 'vector')
+    from freehold.platform_version p order by p.version desc limit 1;
+end;
+
+create or replace function freehold.tenant_named(wanted text) returns table (id text, name text, state text)
+  language sql stable security definer
+begin atomic
+  select t.id::text, t.name, t.state from freehold.tenant t where t.name = wanted;
+end;
+
+create or replace function freehold.key_holder(digest text) returns table (id text, name text, state text)
+  language sql stable security definer
+begin atomic
+  select t.id::text, t.name, t.state from freehold.api_key k join freehold.tenant t on t.id = k.tenant_id
+  where k.hash = decode(digest, 'hex') and k.revoked_at is null and (k.expires_at is null or k.expires_at > now());
+end;
+
+create or replace function freehold.current_model() returns table (version bigint, text text)
+  language sql stable security definer
+begin atomic
+  select m.version, m.text from freehold.model_version m order by m.version desc limit 1;
+end;
+
+create or replace function freehold.due() returns table (id text, name text, entity text, field text)
+  language sql stable security definer
+begin atomic
+  select t.id::text, t.name, d.entity, d.field from freehold.embedding_due d join freehold.tenant t on t.id = d.tenant_id
+  where t.state = 'active' group by t.id, t.name, d.entity, d.field order by min(d.since) limit 1000;
+end;
+
+-- What a running server looks at each second. The number of rows stands beside the newest, because transactions end in
+-- another order than they take numbers.
+create or replace function freehold.pulse() returns table (model bigint, ddl text)
+  language sql stable security definer
+begin atomic
+  select (select max(m.version) from freehold.model_version m),
+    (select concat(count(*), '/', max(l.n)) from freehold.ddl_log l);
+end;
+
+-- What is wrong with the wall, so wrong that no server may go on.
+create or replace function freehold.wall_faults() returns table (id text, object text, detail text)
+  language sql stable security definer
+begin atomic
+  select 'role', r.rolname::text, 'passes every wall' from pg_roles r
+    where r.rolname in ('freehold_app', 'freehold_control', 'freehold_owner', 'freehold_gate', 'freehold_watch')
+      and (r.rolsuper or r.rolbypassrls)
+  union all
+  select 'forced', c.oid::regclass::text, 'row-level security is not enabled and forced' from pg_class c
+    where c.relnamespace in ('app'::regnamespace, 'freehold_shelf'::regnamespace) and c.relkind in ('r', 'p')
+      and not (c.relrowsecurity and c.relforcerowsecurity);
+end;
+
+-- Trigger: notes that a vector is to be made. Arguments: entity, field.
+create or replace function freehold.embedding_due() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into freehold.embedding_due (tenant_id, entity, field) values (freehold.tenant(), tg_argv[0], tg_argv[1])
+    on conflict do nothing;
+  return null;
+end $$;
+
+do $$
+declare
+  routine regprocedure;
+begin
+  for routine in select oid from pg_proc where pronamespace = 'freehold'::regnamespace and proowner = 'freehold_gate'::regrole loop
+    execute format('revoke all on routine %s from public', routine);
+  end loop;
+end $$;
+revoke all on function freehold.platform(), freehold.tenant_named(text), freehold.key_holder(text), freehold.current_model(), freehold.due()
+  from freehold_app;
+grant execute on function freehold.platform(), freehold.tenant_named(text), freehold.key_holder(text), freehold.current_model(), freehold.due(),
+  freehold.pulse(), freehold.wall_faults() to freehold_control;
+grant execute on function freehold.embedding_due() to freehold_owner;
+
+-- Not forced: the functions above belong to the table's owner and see all tenants.
+alter table freehold.embedding_due enable row level security;
+drop policy if exists wall on freehold.embedding_due;
+drop policy if exists use on freehold.embedding_due;
+create policy wall on freehold.embedding_due as restrictive for all to public
+  using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
+create policy use on freehold.embedding_due as permissive for all to freehold_app using (true) with check (true);
+revoke all on freehold.embedding_due from freehold_app;
+grant select (tenant_id, entity, field, xact, since), delete on freehold.embedding_due to freehold_app;
+
+reset role;
