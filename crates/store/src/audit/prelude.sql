@@ -1,4 +1,4 @@
-with
+-- What several checks speak of. Each is put before those that name it.
 -- The schemas of tenants' rows.
 home (oid, name) as (select oid, nspname from pg_namespace where nspname in ('app', 'freehold_shelf')),
 platform (oid) as (select oid from pg_namespace where nspname = 'freehold'),

@@ -106,5 +106,5 @@ select 'pgvector', 'this is ' || e.extversion from pg_extension e
 -- why: the next vulnerability is not mended there
 -- mend: move to a newer major version with pg_upgrade, then: freehold apply
 select 'PostgreSQL', 'this is ' || v.setting || ', supported until ' || e.day
-  from pg_settings n, pg_settings v, (values (15, date '2027-11-11'), (16, date '2028-11-09'), (17, date '2029-11-08'), (18, date '2030-11-14')) e (major, day)
+  from pg_settings n, pg_settings v, (values (14, date '2026-11-12'), (15, date '2027-11-11'), (16, date '2028-11-09'), (17, date '2029-11-08'), (18, date '2030-11-14')) e (major, day)
   where n.name = 'server_version_num' and v.name = 'server_version' and n.setting::integer / 10000 = e.major and e.day - 90 < current_date
