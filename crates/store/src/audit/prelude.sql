@@ -52,4 +52,7 @@ given (role, parameter, value) as (
 -- The settings of the servers' sessions.
 setting (name, value) as (
   select s.name, coalesce((select g.value from given g join login l on l.oid = g.role and l.name = 'freehold_app' where g.parameter = s.name limit 1), s.setting)
-    from pg_settings s)
+    from pg_settings s),
+version (number, full_name) as (
+  select max(case s.name when 'server_version_num' then s.setting::integer end), max(case s.name when 'server_version' then s.setting end)
+    from pg_settings s where s.name in ('server_version_num', 'server_version'))

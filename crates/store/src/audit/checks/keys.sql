@@ -59,12 +59,10 @@ select t.name, i.indexrelid::regclass::text from pg_index i join piece t on t.oi
 -- FH-K08 statistics error managed: same
 -- what: a column of tenants' rows, other than boolean and enum ones, of which statistics are kept
 -- why: EXPLAIN reads the statistics of all tenants: by its estimates another tenant's values can be spelled out
--- mend: alter table <table> alter column <column> set statistics 0; delete from pg_statistic where starelid = '<table>'::regclass, or run analyze
-select t.name, string_agg(quote_ident(a.attname) || case when s.staattnum is null then '' else ' (there are some)' end, ', ' order by a.attnum)
+-- mend: alter table <table> alter column <column> set statistics 0
+select t.name, string_agg(quote_ident(a.attname), ', ' order by a.attnum)
   from piece t join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
-    left join pg_statistic s on s.starelid = t.oid and s.staattnum = a.attnum and not s.stainherit
-  where a.atttypid <> 'boolean'::regtype
-    and (coalesce(a.attstattarget, -1) <> 0 or s.staattnum is not null)
+  where a.atttypid <> 'boolean'::regtype and coalesce(a.attstattarget, -1) <> 0
     and not exists (select from pg_constraint c where c.conrelid = t.oid and c.contype = 'c' and c.conkey = array[a.attnum]
       and c.conname like '%~enum' and pg_get_expr(c.conbin, c.conrelid) ~ '= ANY \(ARRAY\[')
   group by t.name
@@ -99,3 +97,12 @@ select pg_describe_object(d.classid, d.objid, d.objsubid), 'calls ' || f.name
       or d.classid = 'pg_constraint'::regclass and d.objid in (select c.oid from pg_constraint c join piece t on t.oid = c.conrelid)
       or d.classid = 'pg_class'::regclass and d.objid in (select i.indexrelid from pg_index i join piece t on t.oid = i.indrelid)
       or d.classid = 'pg_policy'::regclass and d.objid in (select p.oid from pg_policy p join piece t on t.oid = p.polrelid))
+
+-- FH-K12 statistics-left error managed: no
+-- what: statistics of tenants' values that were gathered before they were switched off
+-- why: switching statistics off leaves what is there, and EXPLAIN goes on reading it
+-- mend: delete from pg_statistic where starelid = '<table>'::regclass and staattnum = <number>
+select t.name, string_agg(quote_ident(a.attname) || ' (' || a.attnum || ')', ', ' order by a.attnum)
+  from piece t join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and coalesce(a.attstattarget, -1) = 0
+    join pg_statistic s on s.starelid = t.oid and s.staattnum = a.attnum
+  group by t.name

@@ -89,10 +89,8 @@ select s.name, one from setting s, unnest(string_to_array(replace(s.value, ' ', 
 -- what: a PostgreSQL with vulnerabilities that are known and mended in a later minor version
 -- why: CVE-2026-6473 and ten more, mended in 18.4, 17.10, 16.14 and 15.18 of 2026-05-14: memory that any SQL can corrupt ends every guarantee
 -- mend: install the newest minor version and restart the server
-select 'PostgreSQL', 'this is ' || v.setting from pg_settings n, pg_settings v
-  where n.name = 'server_version_num' and v.name = 'server_version'
-    and (n.setting::integer < 150018 or n.setting::integer between 160000 and 160013 or n.setting::integer between 170000 and 170009
-      or n.setting::integer between 180000 and 180003)
+select 'PostgreSQL', 'this is ' || v.full_name from version v
+  where v.number < 150018 or v.number between 160000 and 160013 or v.number between 170000 and 170009 or v.number between 180000 and 180003
 
 -- FH-V02 pgvector-version severe managed: same
 -- what: a pgvector older than 0.8.2
@@ -105,6 +103,7 @@ select 'pgvector', 'this is ' || e.extversion from pg_extension e
 -- what: a major version of PostgreSQL whose support has ended or ends within months
 -- why: the next vulnerability is not mended there
 -- mend: move to a newer major version with pg_upgrade, then: freehold apply
-select 'PostgreSQL', 'this is ' || v.setting || ', supported until ' || e.day
-  from pg_settings n, pg_settings v, (values (14, date '2026-11-12'), (15, date '2027-11-11'), (16, date '2028-11-09'), (17, date '2029-11-08'), (18, date '2030-11-14')) e (major, day)
-  where n.name = 'server_version_num' and v.name = 'server_version' and n.setting::integer / 10000 = e.major and e.day - 90 < current_date
+select 'PostgreSQL', 'this is ' || v.full_name || ', supported until ' || e.day
+  from version v join (values (14, date '2026-11-12'), (15, date '2027-11-11'), (16, date '2028-11-09'), (17, date '2029-11-08'),
+      (18, date '2030-11-14')) e (major, day) on e.major = v.number / 10000
+  where e.day - 90 < current_date

@@ -186,6 +186,9 @@ pub(crate) const SABOTAGES: &[Sabotage] = &[
     spoil("FH-K11", "create function public.word() returns text language sql return 'x'; alter table app.person alter column handle set default public.word()"),
     spoil("FH-K11", "create function public.fine(text) returns boolean language sql immutable return true;
         alter table app.person add constraint fine check (public.fine(handle))"),
+    spoil("FH-K12", "alter table app.person alter column handle set statistics 100;
+        insert into app.person (tenant_id, handle) select gen_random_uuid(), 'x' from generate_series(1, 100);
+        analyze app.person; alter table app.person alter column handle set statistics 0"),
     // Partitions and large objects.
     spoil("FH-P01", "alter table app.file detach partition freehold_shelf.\"file~d\""),
     spoil("FH-P02", "do $$ declare one uuid := (select id from freehold.tenant where name = 'acme'); begin
