@@ -58,6 +58,7 @@ fn the_help_of_every_command_is_as_recorded() {
         &["serve"],
         &["work"],
         &["dev"],
+        &["audit"],
         &["demo"],
         &["bench"],
     ] {

@@ -9,12 +9,13 @@ login (oid, name) as (select oid, rolname from pg_roles where rolname in ('freeh
 -- Whom a right must not reach: the logins, and everybody.
 reach (oid, name) as (select oid, name from login union all select 0, 'public'),
 -- Tables that hold tenants' rows, also where a part of one stands in another schema.
-piece as (
+piece as not materialized (
   select c.oid, c.oid::regclass::text as name, c.relname, c.relnamespace, c.relkind, c.relispartition, c.relowner, c.relacl,
       c.relrowsecurity, c.relforcerowsecurity, c.relpartbound, t.attnum as tenant, t.attnotnull and t.atttypid = 'uuid'::regtype as has_tenant
     from pg_class c left join pg_attribute t on t.attrelid = c.oid and t.attname = 'tenant_id' and t.attnum > 0 and not t.attisdropped
     where c.relkind in ('r', 'p') and (c.relnamespace in (select oid from home)
-      or c.oid in (select i.inhrelid from pg_inherits i join pg_class p on p.oid = i.inhparent where p.relnamespace in (select oid from home)))),
+      or c.oid >= 16384 and (select count(*) from pg_inherits i join pg_class p on p.oid = i.inhparent
+        where i.inhrelid = c.oid and p.relnamespace in (select oid from home)) > 0)),
 -- The platform's own tables behind the wall.
 walled as (
   select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname = 'embedding_due' as relforcerowsecurity
@@ -50,7 +51,7 @@ given (role, parameter, value) as (
     from pg_db_role_setting s, unnest(s.setconfig) c
     where s.setdatabase in (0, (select oid from pg_database where datname = current_database()))),
 -- The settings of the servers' sessions.
-setting (name, value) as (
+setting (name, value) as not materialized (
   select s.name, coalesce((select g.value from given g join login l on l.oid = g.role and l.name = 'freehold_app' where g.parameter = s.name limit 1), s.setting)
     from pg_settings s),
 version (number, full_name) as (

@@ -4,9 +4,9 @@
 -- mend: revoke truncate, references, trigger on <table> from <role>
 select a.object, a.privilege || ' for ' || r.name
   from (
-    select t.name as object, x.grantee, x.privilege_type as privilege from piece t, aclexplode(t.relacl) x
+    select t.name as object, x.grantee, x.privilege_type as privilege from piece t, aclexplode(t.relacl) x where t.relacl is not null
     union all
-    select t.name || '.' || c.attname, x.grantee, x.privilege_type from piece t join pg_attribute c on c.attrelid = t.oid, aclexplode(c.attacl) x
+    select t.name || '.' || c.attname, x.grantee, x.privilege_type from piece t join pg_attribute c on c.attrelid = t.oid and c.attacl is not null, aclexplode(c.attacl) x
   ) a join reach r on r.oid = a.grantee
   where a.privilege in ('TRUNCATE', 'REFERENCES', 'TRIGGER')
 
@@ -26,9 +26,9 @@ select t.name, x.privilege_type || ' for ' || r.name
 select a.object, a.privilege || ' for ' || coalesce((select r.rolname::text from pg_roles r where r.oid = a.grantee), 'public')
   from (
     select t.name as object, x.grantee, x.privilege_type as privilege from piece t, aclexplode(t.relacl) x
-      where (t.relispartition or t.relnamespace = (select oid from home where name = 'freehold_shelf')) and x.grantee <> t.relowner
+      where t.relacl is not null and (t.relispartition or t.relnamespace = (select oid from home where name = 'freehold_shelf')) and x.grantee <> t.relowner
     union all
-    select t.name || '.' || c.attname, x.grantee, x.privilege_type from piece t join pg_attribute c on c.attrelid = t.oid, aclexplode(c.attacl) x
+    select t.name || '.' || c.attname, x.grantee, x.privilege_type from piece t join pg_attribute c on c.attrelid = t.oid and c.attacl is not null, aclexplode(c.attacl) x
       where (t.relispartition or t.relnamespace = (select oid from home where name = 'freehold_shelf')) and x.grantee <> t.relowner
   ) a
 
@@ -65,7 +65,7 @@ select a.object, a.privilege || ' for ' || coalesce((select r.rolname::text from
       from pg_class c, aclexplode(c.relacl) x where c.relnamespace in (select oid from platform)
     union all
     select c.oid::regclass::text || '.' || k.attname, c.relname, c.relowner, x.grantee, x.privilege_type
-      from pg_class c join pg_attribute k on k.attrelid = c.oid, aclexplode(k.attacl) x where c.relnamespace in (select oid from platform)
+      from pg_class c join pg_attribute k on k.attrelid = c.oid and k.attacl is not null, aclexplode(k.attacl) x where c.relnamespace in (select oid from platform)
   ) a
   where a.grantee <> a.relowner
     and (a.relname in ('mac_key', 'api_key', 'login_verifier') or a.grantee in (select oid from reach))

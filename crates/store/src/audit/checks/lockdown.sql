@@ -38,17 +38,17 @@ select c.oid::regclass::text, 'readable by ' || string_agg(l.name, ', ' order by
 -- By their rights as they stand: a superuser is another check's.
 select c.oid::regclass::text, x.privilege_type || ' for ' || r.name
   from pg_class c, aclexplode(c.relacl) x join reach r on r.oid = x.grantee
-  where c.relnamespace = 'pg_catalog'::regnamespace
+  where c.relnamespace = 'pg_catalog'::regnamespace and c.relacl is not null
     and (x.privilege_type not in ('SELECT', 'UPDATE') or x.privilege_type = 'UPDATE' and c.relname <> 'pg_settings'
       or c.relname in ('pg_authid', 'pg_shadow', 'pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject', 'pg_subscription', 'pg_user_mapping',
         'pg_hba_file_rules', 'pg_ident_file_mappings', 'pg_file_settings', 'pg_replication_origin_status', 'pg_backend_memory_contexts', 'pg_shmem_allocations'))
 union all
 select p.oid::regprocedure::text, 'execute for ' || r.name
   from pg_proc p, aclexplode(p.proacl) x join reach r on r.oid = x.grantee
-  where p.pronamespace = 'pg_catalog'::regnamespace
-    and p.proname ~ '^(pg_read_(binary_)?file|pg_stat_file|pg_ls_|pg_file_|lo_import|lo_export|pg_reload_conf|pg_rotate_logfile|pg_promote|pg_switch_wal|pg_create_restore_point|pg_backup_|pg_log_backend|pg_(create|copy|drop)_.*replication_slot|pg_replication_origin|pg_import_system_collations|pg_stat_reset)'
-    and p.proname not in ('pg_create_physical_replication_slot', 'pg_create_logical_replication_slot', 'pg_drop_replication_slot',
-      'pg_copy_physical_replication_slot', 'pg_copy_logical_replication_slot')
+  where p.pronamespace = 'pg_catalog'::regnamespace and p.proacl is not null
+    and (p.proname like any (array['pg\_read\_%', 'pg\_ls\_%', 'pg\_file\_%', 'pg\_backup\_%', 'pg\_replication\_origin%', 'pg\_stat\_reset%'])
+      or p.proname in ('pg_stat_file', 'lo_import', 'lo_export', 'pg_reload_conf', 'pg_rotate_logfile', 'pg_promote', 'pg_switch_wal',
+        'pg_create_restore_point', 'pg_log_backend_memory_contexts', 'pg_import_system_collations'))
 
 -- FH-L05 information-schema error managed: residual information_schema stays open to tenants' SQL
 -- what: usage of information_schema for a login of the servers
