@@ -16,7 +16,7 @@ use freehold_store::{
     audit::{Facts, OnManaged, Profile, Severity, boot_sql, checks},
 };
 use freehold_testkit::TestDb;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::{Client, SimpleQueryMessage, Statement};
 
 use crate::fixture::{ROOT, state};
 use sabotages::{SABOTAGES, Sabotage};
@@ -73,19 +73,25 @@ async fn whatever_is_spoilt_is_found_in_mode_ticket() {
 async fn sabotage_all(mode: Mode) {
     let db = database(mode).await;
     let client = db.client().await;
-    let clean = examine(&client).await;
+    let asked = prepared(&client).await;
+    let clean = examine(&client, &asked).await;
     let mut missed = Vec::new();
     for sabotage in SABOTAGES {
-        if let Err(why) = sabotage_once(&client, &clean, sabotage).await {
+        if let Err(why) = sabotage_once(&client, &asked, &clean, sabotage).await {
             missed.push(format!("{}: {why}\n    {}", sabotage.finds, sabotage.sql));
         }
     }
     assert!(missed.is_empty(), "{} of {}:\n{}", missed.len(), SABOTAGES.len(), missed.join("\n"));
-    assert_eq!(examine(&client).await, clean, "nothing is left behind");
+    assert_eq!(examine(&client, &asked).await, clean, "nothing is left behind");
 }
 
 /// All in one transaction that is rolled back: roles and their rights are those of the whole server.
-async fn sabotage_once(client: &Client, clean: &Found, sabotage: &Sabotage) -> Result<(), String> {
+async fn sabotage_once(
+    client: &Client,
+    asked: &[Statement],
+    clean: &Found,
+    sabotage: &Sabotage,
+) -> Result<(), String> {
     client.batch_execute("begin").await.unwrap();
     let tried = async {
         let before = if sabotage.before.is_empty() {
@@ -93,11 +99,11 @@ async fn sabotage_once(client: &Client, clean: &Found, sabotage: &Sabotage) -> R
         } else {
             run(client, sabotage.before).await?;
             look_where(client, sabotage).await?;
-            examine(client).await
+            examine(client, asked).await
         };
         run(client, sabotage.sql).await?;
         look_where(client, sabotage).await?;
-        let after = examine(client).await;
+        let after = examine(client, asked).await;
         let none = BTreeSet::new();
         let (old, new) = (
             before.get(sabotage.finds).unwrap_or(&none),
@@ -141,13 +147,22 @@ async fn look_where(client: &Client, sabotage: &Sabotage) -> Result<(), String> 
     .await
 }
 
-async fn examine(client: &Client) -> Found {
-    let mut found = Found::new();
+/// Prepared once: to plan them is most of the work.
+async fn prepared(client: &Client) -> Vec<Statement> {
+    let mut asked = Vec::new();
     for check in checks() {
-        let rows = simple(client, &check.statement(&facts())).await;
+        asked.push(client.prepare(&check.statement(&facts())).await.unwrap());
+    }
+    asked
+}
+
+async fn examine(client: &Client, asked: &[Statement]) -> Found {
+    let mut found = Found::new();
+    for (check, statement) in checks().iter().zip(asked) {
+        let rows = client.query(statement, &[]).await;
+        let rows = rows.unwrap_or_else(|error| panic!("{}: {error:?}", check.id));
         if !rows.is_empty() {
-            let rows = rows.into_iter().map(|mut row| (row.remove(0), row.remove(0)));
-            found.insert(&check.id, rows.collect());
+            found.insert(&check.id, rows.iter().map(|row| (row.get(0), row.get(1))).collect());
         }
     }
     found
