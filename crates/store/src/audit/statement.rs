@@ -18,6 +18,9 @@ const PLATFORM: [&str; 6] = [
     include_str!("../platform/lockdown.sql"),
 ];
 
+/// The bodies that PostgreSQL keeps as it understood them, as it writes them down again: a name and a SHA-256 a line.
+const UNDERSTOOD: &str = include_str!("bodies.txt");
+
 /// What a check needs to know besides the catalogue.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
@@ -134,6 +137,9 @@ fn known_bodies(also: Option<(String, &str)>) -> String {
         let hash = digest::digest(&digest::SHA256, body.as_bytes());
         format!("({}, {})", quoted(name), quoted(&hex(hash.as_ref())))
     });
+    let understood = UNDERSTOOD.lines().filter_map(|line| line.split_once(' '));
+    let values = values
+        .chain(understood.map(|(name, hash)| format!("({}, {})", quoted(name), quoted(hash))));
     format!("(values {})", values.collect::<Vec<_>>().join(", "))
 }
 

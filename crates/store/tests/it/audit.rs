@@ -217,6 +217,31 @@ async fn what_a_provider_withholds_is_told_and_stops_no_server() {
     assert!(own.residuals.is_empty());
 }
 
+/// Those that decide whose tenant is opened. PostgreSQL keeps them as it understood them, hence by what it writes down.
+#[tokio::test]
+async fn the_platforms_functions_are_known_by_their_bodies() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit/bodies.txt");
+    let recorded = std::fs::read_to_string(&path).unwrap();
+    let mut known: BTreeSet<String> = recorded.lines().map(str::to_owned).collect();
+    for mode in [Mode::Seal, Mode::Ticket] {
+        let db = database(mode).await;
+        let client = db.client().await;
+        client.batch_execute("set search_path = pg_catalog, pg_temp").await.unwrap();
+        let text = "select proname || ' ' || encode(sha256(convert_to(pg_get_function_sqlbody(oid), 'UTF8')), 'hex')
+            from pg_proc where pronamespace = 'freehold'::regnamespace and prosqlbody is not null
+              and proname in ('genuine', 'vouched', 'seal', 'ticket_mac', 'tenant', 'uuidv7', 'key_holder', 'tenant_named')";
+        let bodies = simple(&client, text).await;
+        assert!(bodies.len() >= 6, "{bodies:?}");
+        known.extend(bodies.into_iter().map(|mut row| row.remove(0)));
+    }
+    let now: String = known.iter().map(|line| format!("{line}\n")).collect();
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, &now).unwrap();
+    }
+    let why = "a body has changed: empty src/audit/bodies.txt and run this with UPDATE_EXPECT=1, on PostgreSQL 18 and on 16";
+    assert!(std::fs::read_to_string(&path).unwrap() == now, "{why}:\n{now}");
+}
+
 #[tokio::test]
 async fn the_fingerprint_is_of_the_wall_and_not_of_the_tenants() {
     let (one, two) = (database(Mode::Seal).await, database(Mode::Seal).await);

@@ -34,12 +34,14 @@ select f.name, 'neither SET search_path nor a SQL-standard body' from fn f
       and (f.proname::text, encode(sha256(convert_to(f.prosrc, 'UTF8')), 'hex')) in (select known.name, known.body from {bodies} known (name, body)))
 
 -- FH-F05 body-changed severe managed: same
--- what: a function of the platform whose body is not the one of this version
--- why: freehold.open() decides whose tenant is opened; who changes it is everybody
+-- what: a function of the platform whose body is not one of this version's
+-- why: freehold.open() and what it calls decide whose tenant is opened; who changes them is everybody
 -- mend: freehold apply, after finding out who did it
-select f.name, 'the body is not this version''s' from fn f join {bodies} known (name, body) on known.name = f.proname
-  where f.pronamespace in (select oid from platform) and f.prosqlbody is null
-  group by f.oid, f.name, f.prosrc having not bool_or(encode(sha256(convert_to(f.prosrc, 'UTF8')), 'hex') = known.body)
+select f.name, 'the body is not this version''s'
+  from (select name, proname::text, encode(sha256(convert_to(coalesce(pg_get_function_sqlbody(oid), prosrc), 'UTF8')), 'hex') as body
+    from fn where pronamespace in (select oid from platform)) f
+  where f.proname in (select known.name from {bodies} known (name, body))
+    and (f.proname, f.body) not in (select known.name, known.body from {bodies} known (name, body))
 
 -- FH-F06 definer-superuser severe managed: same
 -- what: a SECURITY DEFINER function of a superuser or of a role with BYPASSRLS that a login of the servers may execute
