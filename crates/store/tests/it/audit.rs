@@ -1,5 +1,6 @@
 //! The audit: a fresh installation is clean, and whatever is spoilt is found.
 
+mod managed;
 mod sabotages;
 
 use std::{
@@ -18,7 +19,7 @@ use freehold_store::{
 use freehold_testkit::TestDb;
 use tokio_postgres::{Client, SimpleQueryMessage, Statement};
 
-use crate::fixture::{ROOT, state};
+use crate::fixture::ROOT;
 use sabotages::{SABOTAGES, Sabotage};
 
 const MODEL: &str = include_str!("isolation/model.toml");
@@ -173,50 +174,6 @@ fn facts() -> Facts {
     Facts { entities: model.entities().iter().map(|entity| entity.name.to_string()).collect() }
 }
 
-#[tokio::test]
-async fn the_gate_sees_enough_to_find_them() {
-    let db = database(Mode::Ticket).await;
-    let client = db.client().await;
-    client
-        .batch_execute("set role freehold_gate; set search_path = pg_catalog, pg_temp")
-        .await
-        .unwrap();
-    for check in checks() {
-        let asked = client.simple_query(&check.statement(&facts())).await;
-        match asked {
-            Ok(_) => {}
-            Err(error) if check.managed == OnManaged::No => assert_eq!(state(&error), "42501"),
-            Err(error) => panic!("{}: {error:?}", check.id),
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_a_provider_withholds_is_told_and_stops_no_server() {
-    let db = database(Mode::Ticket).await;
-    let client = db.client().await;
-    // As it is where nobody could lock anything down.
-    let open = "update freehold.platform_version set locked = false;
-        drop event trigger freehold_guard; drop event trigger freehold_no_ddl; drop event trigger freehold_note_ddl;
-        grant select on pg_stat_activity, pg_class to public; grant execute on function pg_terminate_backend to public;
-        grant usage on language plpgsql to public; grant usage on schema information_schema to public";
-    client.batch_execute(open).await.unwrap();
-    assert_eq!(
-        simple(&client, "select * from freehold.wall_faults()").await,
-        Vec::<Vec<String>>::new()
-    );
-    let mut operator = Operator::open(db.url(), "test").await.unwrap();
-    let managed = operator.audit(Some(Profile::Managed)).await.unwrap();
-    let left: Vec<&str> = managed.residuals.iter().map(|residual| &*residual.check.id).collect();
-    assert_eq!(left, ["FH-L01", "FH-L02", "FH-L03", "FH-L05", "FH-L06"]);
-    let worst = managed.findings.iter().filter(|f| !OF_TEST_SERVERS.contains(&f.check.id.as_str()));
-    assert!(worst.map(|finding| finding.check.severity).max() <= Some(Severity::Note));
-    let own = operator.audit(None).await.unwrap();
-    assert_eq!(own.profile, Profile::SelfHosted, "the operator is a superuser");
-    assert_eq!(own.worst(), Some(Severity::Error));
-    assert!(own.residuals.is_empty());
-}
-
 /// Those that decide whose tenant is opened. PostgreSQL keeps them as it understood them, hence by what it writes down.
 #[tokio::test]
 async fn the_platforms_functions_are_known_by_their_bodies() {
@@ -314,17 +271,9 @@ async fn simple(client: &Client, sql: &str) -> Vec<Vec<String>> {
 /// With the model applied, two tenants, and the function that servers ask.
 async fn database(mode: Mode) -> TestDb {
     let build = async |url: &str| {
-        let model = declare::read(MODEL).unwrap().model;
         let mut operator = Operator::open(url, "test").await.unwrap();
         operator.set_up_in(&RootKey::new(ROOT), Some(mode)).await.unwrap();
-        for name in ["acme", "umbrella"] {
-            operator.create_tenant(name).await.unwrap();
-        }
-        let major = operator.check_server().await.unwrap().major;
-        let plan = plan(&Model::default(), &model, Target { major }).unwrap();
-        let wanted =
-            Apply { plan: &plan, from_version: 0, model: &model, text: MODEL, allowed: &[] };
-        operator.apply(wanted, async |_| Ok(()), |_| {}).await.unwrap();
+        furnish(&mut operator).await;
         let (client, connection) =
             tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
@@ -336,6 +285,18 @@ async fn database(mode: Mode) -> TestDb {
     TestDb::from_template(&format!("audit {} {MODEL}", mode.as_str()), build).await
 }
 
+async fn furnish(operator: &mut Operator) {
+    let model = declare::read(MODEL).unwrap().model;
+    for name in ["acme", "umbrella"] {
+        operator.create_tenant(name).await.unwrap();
+    }
+    let major = operator.check_server().await.unwrap().major;
+    let plan = plan(&Model::default(), &model, Target { major }).unwrap();
+    let wanted = Apply { plan: &plan, from_version: 0, model: &model, text: MODEL, allowed: &[] };
+    operator.apply(wanted, async |_| Ok(()), |_| {}).await.unwrap();
+}
+
+/// Columns of tenants' tables keep no statistics.
 const QUIET: &str = "do $$ declare one record; begin
   for one in select c.oid::regclass as name, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where c.relkind in ('r', 'p') and c.relnamespace in ('app'::regnamespace, 'freehold_shelf'::regnamespace)
