@@ -119,6 +119,8 @@ fn speaks_of(text: &str, name: &str) -> bool {
 /// The SHA-256 of each body between `$$` of the platform's functions, as a list of values. A function that is another in
 /// each mode is there twice.
 fn known_bodies(also: Option<(String, &str)>) -> String {
+    // The function of the severe checks has no way to judge itself.
+    let judges_itself = also.is_none();
     let mut known: Vec<(String, &str)> = also.into_iter().collect();
     for file in PLATFORM {
         for made in file.split("create or replace ").skip(1) {
@@ -137,7 +139,10 @@ fn known_bodies(also: Option<(String, &str)>) -> String {
         let hash = digest::digest(&digest::SHA256, body.as_bytes());
         format!("({}, {})", quoted(name), quoted(&hex(hash.as_ref())))
     });
-    let understood = UNDERSTOOD.lines().filter_map(|line| line.split_once(' '));
+    let understood = UNDERSTOOD
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(name, _)| !(judges_itself && *name == "wall_faults"));
     let values = values
         .chain(understood.map(|(name, hash)| format!("({}, {})", quoted(name), quoted(hash))));
     format!("(values {})", values.collect::<Vec<_>>().join(", "))
