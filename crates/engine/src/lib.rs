@@ -13,6 +13,7 @@ use std::{
 use freehold_model::{Model, declare, query::Limits};
 
 pub mod apply;
+pub mod audit;
 pub mod embed;
 pub mod error;
 pub mod export;

@@ -1,6 +1,7 @@
 //! What each command does, and what several of them need: the database, the engine.
 
 mod apply;
+mod audit;
 mod bulk;
 mod model;
 mod rows;
@@ -65,6 +66,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Login { passfile } => token::login(config, passfile.as_deref()).await,
         Command::Serve(serve) => serve::serve(config, &serve).await,
         Command::Work => serve::work(config).await,
+        Command::Audit(audit) => audit::audit(config, &audit).await,
         Command::Dev { serve, tenant } => serve::dev(config, &serve, &tenant).await,
         Command::Demo(_) | Command::Bench(_) => {
             unreachable!("they have state folders of their own")

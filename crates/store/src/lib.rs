@@ -7,6 +7,7 @@
 //! operator types; PostgreSQL's own words stay in the log; a connection whose transaction ended in doubt is closed.
 
 mod apply;
+pub mod audit;
 mod connect;
 mod error;
 mod imports;

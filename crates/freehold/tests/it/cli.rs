@@ -60,6 +60,7 @@ fn the_help_of_every_command_is_as_recorded() {
         &["serve"],
         &["work"],
         &["dev"],
+        &["audit"],
         &["demo"],
         &["bench"],
     ] {
