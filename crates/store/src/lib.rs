@@ -15,6 +15,7 @@ mod operator;
 mod param;
 mod platform;
 mod pool;
+pub mod prove;
 mod refusal;
 mod row;
 mod session;

@@ -19,7 +19,7 @@ use tokio_postgres::Client;
 use crate::fixture::{Forge, House, ROOT, backend};
 use attempts::{Attempt, attempts};
 
-const MODEL: &str = include_str!("isolation/model.toml");
+pub(crate) const MODEL: &str = include_str!("isolation/model.toml");
 const TENANTS: [&str; 4] = ["a", "b", "suspended", "deleting"];
 const HEAD: &str = "\
 What comes of every attempt on every table, for whoever has the servers' role `freehold_app`.
@@ -160,7 +160,7 @@ fn state(error: &tokio_postgres::Error) -> String {
     crate::fixture::state(error).to_owned()
 }
 
-async fn database(mode: Mode, model: &Model) -> TestDb {
+pub(crate) async fn database(mode: Mode, model: &Model) -> TestDb {
     let build = async |url: &str| {
         let mut operator = Operator::open(url, "test").await.unwrap();
         assert_eq!(operator.set_up_in(&RootKey::new(ROOT), Some(mode)).await.unwrap(), mode);
