@@ -105,15 +105,15 @@ impl Engine {
     /// # Errors
     /// `Unauthenticated` without saying why, `TenantSuspended`, or a fault.
     pub async fn authenticate(&self, key: &str) -> Result<Tenant, Error> {
-        self.store.authenticate(key).await
+        self.store.recognise(key).await
     }
 
-    /// Whether the database answers.
+    /// Whether tenants can be served: the database answers, and its wall stands.
     ///
     /// # Errors
-    /// A fault if it does not.
+    /// A fault if it is not so.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.store.current_model().await.map(drop)
+        self.store.ready().await
     }
 
     /// Runs what was typed inside the tenant's wall, for `freehold sql`.

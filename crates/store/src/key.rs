@@ -40,8 +40,13 @@ impl RootKey {
     pub fn read(path: &Path) -> Result<Self, Refusal> {
         let refuse =
             |what: String| Refusal::new(Code::Usage, what).detail(path.display().to_string());
-        let file = fs::File::open(path)
-            .map_err(|error| refuse(format!("the root key cannot be read: {}", error.kind())))?;
+        let file = fs::File::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => refuse("there is no root key".into()).hint(format!(
+                "if this server never had one: (umask 077; openssl rand -hex 32 > {})",
+                path.display()
+            )),
+            kind => refuse(format!("the root key cannot be read: {kind}")),
+        })?;
         let mode = file.metadata().map_err(|error| refuse(error.to_string()))?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(refuse("others can read the root key".into())

@@ -200,9 +200,9 @@ impl Drop for Session {
     }
 }
 
-/// Whether `freehold.open()` took the token and found the tenant missing or not active.
+/// Whether `freehold.open()` took the token and found the tenant missing or not active, or the API key revoked.
 pub(crate) fn tells_of_tenant(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|state| matches!(state.code(), "FH001" | "FH002"))
+    error.code().is_some_and(|state| matches!(state.code(), "FH001" | "FH002" | "FH003"))
 }
 
 /// Where a whole transaction failed.

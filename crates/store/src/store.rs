@@ -2,24 +2,26 @@
 
 mod due;
 mod issue;
+mod tenant;
 mod watch;
 mod yardstick;
 
 pub use due::{Due, DueNotes};
+pub use tenant::Tenant;
+pub(crate) use tenant::hash_of;
+use tenant::{Recognised, tenant_in};
 pub use watch::{Broken, Ended, Pulse, Watch};
 pub use yardstick::{Work, Yardstick};
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::digest;
 use freehold_model::{Code, Refusal, Sql};
 use tokio_postgres::SimpleQueryMessage;
-use uuid::Uuid;
 
 use crate::{
     connect::{Address, chain},
     error::{Error, Fault},
-    key::{RootKey, hex},
+    key::RootKey,
     platform,
     pool::{Lease, Pool},
     refusal::explain,
@@ -78,13 +80,7 @@ struct Inner {
     minter: Minter,
     patience: Duration,
     state: watch::State,
-}
-
-/// A tenant that was there and active when it was looked up. PostgreSQL looks again in every transaction.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Tenant {
-    id: Uuid,
-    name: String,
+    recognised: Recognised,
 }
 
 /// What one statement of [`Store::raw`] answered.
@@ -96,24 +92,6 @@ pub struct Table {
     pub rows: Vec<Vec<Option<String>>>,
     /// Rows returned or touched.
     pub count: u64,
-}
-
-impl Tenant {
-    pub(crate) fn new(id: Uuid, name: String) -> Self {
-        Self { id, name }
-    }
-
-    /// Its id, which is never in an answer to the tenant.
-    #[must_use]
-    pub fn id(&self) -> Uuid {
-        self.id
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
 }
 
 impl Store {
@@ -154,6 +132,7 @@ impl Store {
             minter,
             patience: config.statement_timeout + Duration::from_secs(5),
             state: watch::State::default(),
+            recognised: Recognised::default(),
         }));
         let mut lease = store.0.control.lease().await?;
         platform::check(&mut lease).await?;
@@ -161,28 +140,6 @@ impl Store {
         store.demand_wall().await?;
         store.lease().await?.give_back();
         Ok(store)
-    }
-
-    /// The tenant of this name.
-    ///
-    /// # Errors
-    /// `NoSuchTenant`, `TenantSuspended`.
-    pub async fn tenant_named(&self, name: &str) -> Result<Tenant, Error> {
-        let text = "select id, name, state from freehold.tenant_named($1)";
-        self.look_up("looking up a tenant", text, name).await?.ok_or_else(|| {
-            Refusal::new(Code::NoSuchTenant, "there is no such tenant").detail(name).into()
-        })
-    }
-
-    /// The tenant whose API key this is.
-    ///
-    /// # Errors
-    /// `Unauthenticated` if the key is wrong, expired or revoked; `TenantSuspended`.
-    pub async fn authenticate(&self, api_key: &str) -> Result<Tenant, Error> {
-        let text = "select id, name, state from freehold.key_holder($1)";
-        self.look_up("checking an API key", text, &hash_of(api_key)).await?.ok_or_else(|| {
-            Refusal::new(Code::Unauthenticated, "the API key is wrong, expired or revoked").into()
-        })
     }
 
     /// The applied model: its version and its text.
@@ -226,7 +183,9 @@ impl Store {
     pub async fn begin(&self, tenant: &Tenant) -> Result<TenantTx, Error> {
         let mut lease = self.lease().await?;
         let opening = self.opening(&lease, tenant);
-        self.in_time(lease.batch(&opening)).await?.map_err(|error| not_opened(tenant, error))?;
+        self.in_time(lease.batch(&opening))
+            .await?
+            .map_err(|error| self.not_opened(tenant, error))?;
         Ok(TenantTx::new(lease, self.0.patience))
     }
 
@@ -238,7 +197,7 @@ impl Store {
     pub async fn raw(&self, tenant: &Tenant, text: &str) -> Result<Vec<Table>, Error> {
         let mut session = self.apart().await?;
         let opening = self.opening(&session, tenant);
-        session.batch(&opening).await.map_err(|error| not_opened(tenant, error))?;
+        session.batch(&opening).await.map_err(|error| self.not_opened(tenant, error))?;
         let messages = session.simple(text).await.map_err(in_its_own_words)?;
         session.batch("commit").await.map_err(in_its_own_words)?;
         Ok(tables(messages))
@@ -265,7 +224,7 @@ impl Store {
                         return Err(explain(doing, error));
                     }
                 }
-                Err(Stumble::Opening(error)) => return Err(not_opened(tenant, error)),
+                Err(Stumble::Opening(error)) => return Err(self.not_opened(tenant, error)),
                 Err(Stumble::Statement(error)) => return Err(explain(doing, error)),
                 Err(Stumble::Commit(error)) => return Err(explain("committing", error)),
             }
@@ -274,23 +233,7 @@ impl Store {
 
     // A simple query: it leaves no named statement behind that somebody could put another in the place of.
     fn opening(&self, session: &Session, tenant: &Tenant) -> String {
-        format!("begin; {}", self.0.minter.opening(tenant.id, session.backend()))
-    }
-
-    async fn look_up(
-        &self,
-        doing: &'static str,
-        text: &str,
-        by: &str,
-    ) -> Result<Option<Tenant>, Error> {
-        let rows = self.ask(doing, text, &[Some(by)]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let tenant =
-            tenant_in(row).ok_or_else(|| Fault::new(doing, "a tenant without its fields"))?;
-        match row.text(2) {
-            Some("active") => Ok(Some(tenant)),
-            _ => Err(suspended(&tenant).into()),
-        }
+        format!("begin; {}", self.0.minter.opening(tenant.id(), tenant.key(), session.backend()))
     }
 
     async fn ask(
@@ -308,33 +251,6 @@ impl Store {
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         let timeout = tokio::time::timeout(self.0.patience, work).await;
         timeout.map_err(|elapsed| Fault::unavailable("waiting for PostgreSQL", elapsed).into())
-    }
-}
-
-/// How an API key is kept.
-pub(crate) fn hash_of(api_key: &str) -> String {
-    hex(digest::digest(&digest::SHA256, api_key.as_bytes()).as_ref())
-}
-
-fn suspended(tenant: &Tenant) -> Refusal {
-    Refusal::new(Code::TenantSuspended, "the tenant is suspended or being deleted")
-        .detail(tenant.name())
-}
-
-fn tenant_in(row: &Row) -> Option<Tenant> {
-    Some(Tenant::new(row.text(0)?.parse().ok()?, row.text(1)?.to_owned()))
-}
-
-fn not_opened(tenant: &Tenant, error: tokio_postgres::Error) -> Error {
-    match error.code().map(tokio_postgres::error::SqlState::code) {
-        Some("FH001") => {
-            Refusal::new(Code::NoSuchTenant, "there is no such tenant").detail(tenant.name()).into()
-        }
-        Some("FH002") => suspended(tenant).into(),
-        Some(state) if !crate::refusal::is_passing(state) => {
-            Fault::new("opening a tenant", error).into()
-        }
-        _ => explain("opening a tenant", error),
     }
 }
 

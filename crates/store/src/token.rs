@@ -34,9 +34,9 @@ impl Minter {
         }
     }
 
-    /// The call that opens the tenant in this backend, now.
-    pub(crate) fn opening(&self, tenant: Uuid, backend: i32) -> String {
-        let token = self.sign(tenant, backend, LIFE);
+    /// The call that opens the tenant in this backend, now; in the name of an API key, or of the server if it is nil.
+    pub(crate) fn opening(&self, tenant: Uuid, principal: Uuid, backend: i32) -> String {
+        let token = self.sign(tenant, principal, backend, LIFE);
         format!(
             "call freehold.open('{KID}','{}','{}','{}','{}','\\x{}')",
             token.tenant, token.principal, token.expiry, token.nonce, token.mac
@@ -45,7 +45,7 @@ impl Minter {
 
     /// The token as one text, for drivers.
     pub(crate) fn text(&self, tenant: Uuid, backend: i32, life: Duration) -> String {
-        let token = self.sign(tenant, backend, life);
+        let token = self.sign(tenant, Uuid::nil(), backend, life);
         format!(
             "v2.{KID:04x}.{}.{}.{:016x}.{:016x}.{}",
             token.tenant.simple(),
@@ -56,13 +56,12 @@ impl Minter {
         )
     }
 
-    fn sign(&self, tenant: Uuid, backend: i32, life: Duration) -> Token {
+    fn sign(&self, tenant: Uuid, principal: Uuid, backend: i32, life: Duration) -> Token {
         let mut nonce = [0; 8];
         aws_lc_rs::rand::fill(&mut nonce).expect("the system has randomness");
         let until = SystemTime::now() + life;
         let expiry = until.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let expiry = i64::try_from(expiry).unwrap_or_default();
-        let principal = Uuid::nil();
         let mut mac = hmac::Context::with_key(&self.key);
         mac.update(tenant.as_bytes());
         mac.update(principal.as_bytes());
@@ -102,7 +101,7 @@ mod tests {
     #[test]
     fn a_token_has_nothing_that_needs_quotes_and_is_never_the_same() {
         let minter = Minter::new(&RootKey::new([7; 32]), "a'b\\c");
-        let opening = || minter.opening(Uuid::from_u128(u128::MAX), 1);
+        let opening = || minter.opening(Uuid::from_u128(u128::MAX), Uuid::nil(), 1);
         assert_ne!(opening(), opening());
         let call = opening();
         let arguments =

@@ -20,7 +20,7 @@ mod template;
 mod url;
 
 pub use database::TestDb;
-pub use server::admin_url;
+pub use server::{OwnServer, admin_url};
 
 /// A query for everything PostgreSQL keeps about the tables of a model, as sorted lines of text: two databases whose lines are the same
 /// have the same tables.

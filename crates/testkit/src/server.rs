@@ -1,6 +1,12 @@
 //! The shared server.
 
-use std::sync::OnceLock;
+use std::{
+    path::PathBuf,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use freehold_local::{Event, Major, Options, Server, default_cache_dir};
 use tokio_postgres::{Client, NoTls};
@@ -53,21 +59,61 @@ fn begin() -> String {
     url
 }
 
+/// A server for one test alone, which may do to its roles what it likes. Ended and removed when it is dropped.
+pub struct OwnServer {
+    server: Option<Server>,
+    data_dir: PathBuf,
+}
+
+impl OwnServer {
+    /// Starts it; about two seconds.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let started = tokio::task::spawn_blocking(move || {
+            let mut options = options();
+            options.data_dir =
+                options.cache_dir.join(format!("own-{}-{number}", std::process::id()));
+            let server = Server::start(&options, &mut |_| {});
+            let server = server.unwrap_or_else(|error| panic!("{}", error.report()));
+            Self { server: Some(server), data_dir: options.data_dir }
+        });
+        started.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    /// The superuser's URL of its database `postgres`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.as_ref().map(|server| server.admin_url("postgres")).unwrap_or_default()
+    }
+
+    /// The same of another role.
+    #[must_use]
+    pub fn url_as(&self, role: &str, password: &str) -> String {
+        url::with_user(&self.url(), role, password)
+    }
+
+    /// A connection as the superuser.
+    pub async fn client(&self) -> Client {
+        open(&self.url()).await
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        let stopped = self.server.take().map(Server::stop);
+        if !matches!(stopped, Some(Ok(_))) || std::fs::remove_dir_all(&self.data_dir).is_err() {
+            say(&format!("{} is left behind", self.data_dir.display()));
+        }
+    }
+}
+
 fn start() -> String {
-    let major = variable("FREEHOLD_TEST_PG").map_or(Major::default(), |text| {
-        let carried = text.parse().ok().and_then(Major::from_number);
-        carried.unwrap_or_else(|| panic!("FREEHOLD_TEST_PG is {text:?}; there are 16 and 18"))
-    });
-    let cache_dir = variable("FREEHOLD_CACHE").map_or_else(default_cache_dir, Into::into);
-    let options = Options {
-        data_dir: cache_dir.join(format!("test-{major}")),
-        cache_dir,
-        major,
-        durable: false,
-        settings: vec![("max_connections".into(), "200".into())],
-    };
     let mut fetching = false;
-    let server = Server::start(&options, &mut |event| {
+    let server = Server::start(&options(), &mut |event| {
         if matches!(event, Event::Fetching { .. }) && !std::mem::replace(&mut fetching, true) {
             say("fetching PostgreSQL for the tests, once (25 MB)");
         }
@@ -76,6 +122,21 @@ fn start() -> String {
     let url = server.admin_url("postgres");
     server.detach();
     url
+}
+
+fn options() -> Options {
+    let major = variable("FREEHOLD_TEST_PG").map_or(Major::default(), |text| {
+        let carried = text.parse().ok().and_then(Major::from_number);
+        carried.unwrap_or_else(|| panic!("FREEHOLD_TEST_PG is {text:?}; there are 16 and 18"))
+    });
+    let cache_dir = variable("FREEHOLD_CACHE").map_or_else(default_cache_dir, Into::into);
+    Options {
+        data_dir: cache_dir.join(format!("test-{major}")),
+        cache_dir,
+        major,
+        durable: false,
+        settings: vec![("max_connections".into(), "200".into())],
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "test programs have no command line of ours")]

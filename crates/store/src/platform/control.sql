@@ -16,10 +16,11 @@ begin atomic
   select t.id::text, t.name, t.state from freehold.tenant t where t.name = wanted;
 end;
 
-create or replace function freehold.key_holder(digest text) returns table (id text, name text, state text)
+drop function if exists freehold.key_holder(text);
+create or replace function freehold.key_holder(digest text) returns table (id text, name text, state text, key text)
   language sql stable security definer
 begin atomic
-  select t.id::text, t.name, t.state from freehold.api_key k join freehold.tenant t on t.id = k.tenant_id
+  select t.id::text, t.name, t.state, k.id::text from freehold.api_key k join freehold.tenant t on t.id = k.tenant_id
   where k.hash = decode(digest, 'hex') and k.revoked_at is null and (k.expires_at is null or k.expires_at > now());
 end;
 

@@ -14,6 +14,13 @@ create or replace function freehold.genuine(
       || int8send(nonce) || int4send(pg_backend_pid()) || namesend(current_database()) || '\x00'::bytea || namesend(session_user))))
     and to_timestamp(expiry) between clock_timestamp() and clock_timestamp() + interval '60 s';
 
+-- Whether the token was made without an API key, or with one that is this tenant's and still counts. Inlined, too.
+create or replace function freehold.vouched(tenant uuid, principal uuid) returns boolean
+  language sql stable
+  return principal = '00000000-0000-0000-0000-000000000000'::uuid
+    or exists (select from freehold.api_key k where k.id = principal and k.tenant_id = tenant and k.revoked_at is null
+      and (k.expires_at is null or k.expires_at > now()));
+
 -- Says why a token was not taken; to those only who hold a genuine one.
 create or replace procedure freehold.refuse(
   kid smallint, tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea)
@@ -31,6 +38,8 @@ begin
       raise exception 'no such tenant' using errcode = 'FH001';
     elsif found_state operator(pg_catalog.<>) 'active' then
       raise exception 'tenant is %', found_state using errcode = 'FH002';
+    elsif not freehold.vouched(tenant, principal) then
+      raise exception 'API key is revoked or expired' using errcode = 'FH003';
     end if;
     raise log 'freehold: backend % is not clean, or its transaction has a tenant already', pg_catalog.pg_backend_pid();
   else

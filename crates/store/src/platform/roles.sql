@@ -24,8 +24,11 @@ begin
       execute format('alter role %I %s %s', wanted.name, case when wanted.login then 'login' else 'nologin' end,
         case when wanted.inherit then 'inherit' else 'noinherit' end);
     end if;
-    if exists (select from pg_roles where rolname = wanted.name and (rolcreaterole <> wanted.createrole or rolcreatedb)) then
-      execute format('alter role %I %s nocreatedb', wanted.name, case when wanted.createrole then 'createrole' else 'nocreaterole' end);
+    if exists (select from pg_roles where rolname = wanted.name and rolcreaterole <> wanted.createrole) then
+      execute format('alter role %I %s', wanted.name, case when wanted.createrole then 'createrole' else 'nocreaterole' end);
+    end if;
+    if exists (select from pg_roles where rolname = wanted.name and rolcreatedb) then
+      execute format('alter role %I nocreatedb', wanted.name);
     end if;
     if exists (select from pg_roles where rolname = wanted.name and (rolsuper or rolbypassrls or rolreplication)) then
       execute format('alter role %I nosuperuser nobypassrls noreplication', wanted.name);

@@ -65,6 +65,8 @@ create table if not exists freehold.api_key (
   expires_at timestamptz,
   revoked_at timestamptz
 );
+-- Names the key in tokens.
+alter table freehold.api_key add column if not exists id uuid not null unique default gen_random_uuid();
 create index if not exists api_key_tenant_id_idx on freehold.api_key (tenant_id);
 
 create table if not exists freehold.model_version (
@@ -107,6 +109,7 @@ create table if not exists freehold.ddl_log (
   tag text not null,
   objects text
 );
+delete from freehold.ddl_log where at < now() - interval '90 days';
 
 create table if not exists freehold.operator_log (
   at timestamptz not null default clock_timestamp(),

@@ -30,6 +30,7 @@ begin
     from freehold.mac_key k, freehold.tenant t
     where k.kid operator(pg_catalog.=) open.kid and k.kid operator(pg_catalog.>) 0::pg_catalog.int2
       and t.id operator(pg_catalog.=) open.tenant and t.state operator(pg_catalog.=) 'active'
+      and freehold.vouched(open.tenant, open.principal)
       and not exists (select from pg_catalog.pg_prepared_statement() where from_sql)
       and not exists (select from pg_catalog.pg_cursor() where is_holdable);
   if freehold.genuine(tenant, principal, expiry, nonce, mac, inner_pad, outer_pad)

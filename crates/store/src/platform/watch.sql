@@ -44,6 +44,9 @@ create or replace function freehold.repair_login() returns void
 declare
   known text := (select v.verifier from freehold.login_verifier v);
 begin
+  if known is null then
+    raise exception 'there is no verifier to set' using errcode = 'FH031';
+  end if;
   perform pg_advisory_xact_lock(7381238861);
   execute 'alter role freehold_app reset all';
   execute format('alter role freehold_app in database %I reset all', current_database());

@@ -98,6 +98,15 @@ impl Store {
         })
     }
 
+    /// Whether the database answers and the wall stood when it was last examined.
+    ///
+    /// # Errors
+    /// A fault if not.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.demand_whole_wall()?;
+        self.pulse().await.map(drop)
+    }
+
     /// Examines the wall. While something is broken no tenant is opened; once it is mended and examined again, they are.
     ///
     /// # Errors

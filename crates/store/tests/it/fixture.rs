@@ -9,7 +9,8 @@ use tokio_postgres::Client;
 pub(crate) const ROOT: [u8; 32] = [7; 32];
 
 /// What is derived from [`ROOT`] for `freehold_app`.
-const APP_PASSWORD: &str = "a859e72946c6cac5e1cd71a5678e9d7333cfac6bc267942fa6a6553249085216";
+pub(crate) const APP_PASSWORD: &str =
+    "a859e72946c6cac5e1cd71a5678e9d7333cfac6bc267942fa6a6553249085216";
 
 const TABLES: &str = "
 begin; set local role freehold_owner; set local freehold.applying = 'on';

@@ -57,6 +57,43 @@ async fn keys_open_their_tenant_until_they_end() {
 }
 
 #[tokio::test]
+async fn a_recognised_key_ends_with_the_next_transaction() {
+    for mode in [Mode::Seal, Mode::Ticket] {
+        let house = house_in(mode).await;
+        let mut operator = house.operator().await;
+        for end in ["revoke", "expire", "suspend", "delete"] {
+            let key = operator.create_key("b", end, Some(3600)).await.unwrap();
+            let tenant = house.store.recognise(&key.secret).await.unwrap();
+            assert_eq!(house.handles(&tenant).await, ["bob"]);
+            let expire = format!(
+                "update freehold.api_key set expires_at = now() where prefix = '{}'",
+                key.prefix
+            );
+            match end {
+                "revoke" => operator.revoke_key(&key.prefix).await.unwrap(),
+                "suspend" => operator.suspend_tenant("b").await.unwrap(),
+                "delete" => operator.delete_tenant("b", |_| {}).await.unwrap(),
+                _ => house.db.client().await.batch_execute(&expire).await.unwrap(),
+            }
+            // Still recognised, but good for nothing; and then no more.
+            let tenant = house.store.recognise(&key.secret).await.unwrap();
+            let refused = code(house.store.run(&tenant, &insert("late")).await);
+            let after = code(house.store.recognise(&key.secret).await);
+            if end == "suspend" {
+                assert_eq!((refused, after), (Code::TenantSuspended, Code::TenantSuspended));
+                operator.resume_tenant("b").await.unwrap();
+            } else {
+                assert_eq!(
+                    (refused, after),
+                    (Code::Unauthenticated, Code::Unauthenticated),
+                    "{end}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_tenant_takes_its_rows_along_and_nobody_elses() {
     for mode in [Mode::Seal, Mode::Ticket] {
         let house = house_in(mode).await;

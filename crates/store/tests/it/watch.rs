@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use freehold_model::Code;
-use freehold_store::{Config, Error, RootKey, Store, Watch};
+use freehold_store::{Config, Error, Mode, Operator, RootKey, Store, Watch};
+use freehold_testkit::OwnServer;
 
-use crate::fixture::{House, ROOT, backend, code, house, insert};
+use crate::fixture::{APP_PASSWORD, House, ROOT, backend, code, house, insert};
 
 fn limits() -> Watch {
     Watch { statement_max: Duration::from_secs(3600), ..Watch::default() }
@@ -121,4 +122,69 @@ async fn ddl_is_not_for_servers_logins_and_new_tables_are_walled() {
         .get(0);
     assert_eq!(kept, 0);
     assert!(house.store.examine().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_login_that_its_own_sql_broke_is_set_right() {
+    let server = OwnServer::start().await;
+    let mut operator = Operator::open(&server.url(), "test").await.unwrap();
+    operator.set_up(&RootKey::new(ROOT)).await.unwrap();
+    operator.create_tenant("a").await.unwrap();
+    let connect = || Store::connect(Config::new(server.url(), RootKey::new(ROOT)));
+    let admin = server.client().await;
+    for harm in [
+        "alter role freehold_app password 'mine now'",
+        "alter role freehold_app password null",
+        "alter role freehold_app set local_preload_libraries = 'no such library'",
+        "alter role freehold_app in database postgres set local_preload_libraries = 'none'",
+        "alter role freehold_app valid until '2001-01-01'",
+        "alter role freehold_app nologin",
+    ] {
+        admin.batch_execute(harm).await.unwrap();
+        let store = connect().await.unwrap_or_else(|error| panic!("{harm}: {error}"));
+        let tenant = store.tenant_named("a").await.unwrap();
+        assert_eq!(store.raw(&tenant, "select 1").await.unwrap()[0].count, 1);
+    }
+    // What stops no login is set right by the watchdog.
+    let store = connect().await.unwrap();
+    admin.batch_execute("alter role freehold_app set work_mem = '2GB'").await.unwrap();
+    store.watch(&limits()).await.unwrap();
+    let left: i64 = admin
+        .query_one("select count(*) from pg_db_role_setting s, unnest(setconfig) c where setrole = 'freehold_app'::regrole and c like 'work_mem=%'", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn all_of_it_works_where_the_operator_is_no_superuser() {
+    let server = OwnServer::start().await;
+    let admin = server.client().await;
+    admin
+        .batch_execute(
+            "create role op login createrole password 'secret'; create schema freehold_ext; \
+             grant usage on schema freehold_ext to public; create extension vector schema freehold_ext",
+        )
+        .await
+        .unwrap();
+    admin.batch_execute("alter database postgres owner to op").await.unwrap();
+    let mut operator = Operator::open(&server.url_as("op", "secret"), "test").await.unwrap();
+    assert_eq!(operator.set_up(&RootKey::new(ROOT)).await.unwrap(), Mode::Ticket);
+    assert_eq!(operator.set_up(&RootKey::new(ROOT)).await.unwrap(), Mode::Ticket);
+    operator.create_tenant("a").await.unwrap();
+
+    admin.batch_execute("alter role freehold_app password 'mine now'").await.unwrap();
+    let store = Store::connect(Config::new(server.url(), RootKey::new(ROOT))).await.unwrap();
+    let tenant = store.tenant_named("a").await.unwrap();
+    let held = store.raw(&tenant, "select pg_advisory_lock(1)").await;
+    assert!(held.is_ok(), "PUBLIC keeps its functions where nobody can take them: {held:?}");
+    let lock = "begin; select pg_advisory_lock(2)";
+    let attacker = server.url_as("freehold_app", APP_PASSWORD);
+    let (client, connection) =
+        tokio_postgres::connect(&attacker, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(lock).await.unwrap();
+    assert_eq!(store.watch(&limits()).await.unwrap()[0].why, "lock");
+    assert!(store.examine().await.unwrap().is_empty());
 }
