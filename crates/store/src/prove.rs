@@ -185,22 +185,23 @@ impl Attack {
 }
 
 async fn refused(arena: &Arena, statements: &[&str]) -> Result<Found, Error> {
-    let (mut leaks, mut void, mut tried) = (Vec::new(), Vec::new(), 0);
-    let eve = arena.eve().await?;
+    let (mut leaks, mut tried) = (Vec::new(), 0);
+    let mut eve = arena.eve().await?;
     for template in statements {
         let Some(sql) = arena.fill(template) else { continue };
-        tried += 1;
         match eve.within(arena.a(), &sql).await {
-            said if said.is_refusal() => {}
-            Said::No { state, message } => void.push(format!("{template}: {state} {message}")),
-            Said::Yes { .. } => leaks.push(short(template)),
+            said if said.is_refusal() => tried += 1,
+            Said::No { state, message } => arena.note_void(format!("{template}: {state} {message}")),
+            Said::Yes { .. } => {
+                tried += 1;
+                leaks.push(short(template));
+                // It may have left something that the gate refuses the session for.
+                eve = arena.eve().await?;
+            }
         }
     }
-    if !void.is_empty() {
-        return Ok(Found::NothingThere(void.join("; ")));
-    }
     if tried == 0 {
-        return Ok(Found::NothingThere("the model has nothing of the kind".into()));
+        return Ok(Found::NothingThere("nothing of the kind is here".into()));
     }
     if leaks.is_empty() {
         return Ok(Found::Nothing);

@@ -1,6 +1,9 @@
 //! Where the attacks take place: two tenants, one row of each entity for each, and sessions for whoever attacks.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use freehold_model::{
     Model,
@@ -18,6 +21,7 @@ use crate::{
     error::{Error, Fault},
     key::{RootKey, hex},
     platform::{APP, Mode},
+    session::COMMIT,
     store::Tenant,
 };
 
@@ -42,6 +46,8 @@ pub struct Arena {
     b: Canary,
     mode: Mode,
     locked: bool,
+    ending: &'static str,
+    void: Mutex<Vec<String>>,
     words: BTreeMap<&'static str, String>,
 }
 
@@ -70,8 +76,19 @@ impl Arena {
             Canary { tenant: tenant.clone(), mark, rows: BTreeMap::new() }
         };
         let (a, b) = (canary(a), canary(b));
-        let (model, words) = (model.clone(), BTreeMap::new());
-        let mut arena = Self { app, operator, forger, model, a, b, mode, locked, words };
+        let mut arena = Self {
+            app,
+            operator,
+            forger,
+            model: model.clone(),
+            a,
+            b,
+            mode,
+            locked,
+            ending: COMMIT,
+            void: Mutex::default(),
+            words: BTreeMap::new(),
+        };
         arena.a.rows = arena.fill_rows(&arena.a, 1).await?;
         arena.b.rows = arena.fill_rows(&arena.b, 2).await?;
         arena.words = arena.vocabulary();
@@ -102,11 +119,33 @@ impl Arena {
         self.locked
     }
 
+    /// A pool that ends transactions and leaves the session as it is: a control, in which what the pool holds must leak.
+    #[must_use]
+    pub fn careless(mut self) -> Self {
+        self.ending = "commit";
+        self
+    }
+
+    /// Statements so far that PostgreSQL answered with neither rows nor a refusal: they tried nothing.
+    #[must_use]
+    pub fn void(&self) -> Vec<String> {
+        self.void.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Entities of which no row could be made for both.
     #[must_use]
     pub fn unfilled(&self) -> Vec<&str> {
         let names = self.model.entities().iter().map(|entity| entity.name.as_str());
         names.filter(|name| !self.is_filled(name)).collect()
+    }
+
+    /// How the pool ends a tenant's transaction.
+    pub(super) fn ending(&self) -> &'static str {
+        self.ending
+    }
+
+    pub(super) fn note_void(&self, statement: String) {
+        self.void.lock().unwrap_or_else(PoisonError::into_inner).push(statement);
     }
 
     pub(super) async fn eve(&self) -> Result<Eve<'_>, Error> {
@@ -164,8 +203,8 @@ impl Arena {
 
     /// What most attacks go for: the entity that has most of what they need.
     pub(super) fn stage(&self) -> Option<&Entity> {
-        self.entities().max_by_key(|entity| {
-            usize::from(text(entity).is_some()) * 2 + usize::from(vector(entity).is_some())
+        self.entities().min_by_key(|entity| {
+            2 * usize::from(text(entity).is_none()) + usize::from(vector(entity).is_none())
         })
     }
 
@@ -242,7 +281,7 @@ impl Arena {
         {
             let seed = Seed { number: 1, mark: None, target: &|_| String::new() };
             words.insert("vec", rows::ident(&field.name));
-            words.insert("op", format!("operator(freehold_ext.{})", vector.metric.operator()));
+            words.insert("op", vector.metric.operator().to_owned());
             words.insert("point", rows::value(field, &seed));
         }
         words

@@ -56,6 +56,7 @@ impl Said {
 /// A connection, logged in as `freehold_app` or, to look on, as the operator.
 pub(super) struct Eve<'a> {
     client: Client,
+    wire: tokio::task::JoinHandle<Result<(), tokio_postgres::Error>>,
     pub(super) pid: i32,
     arena: Option<&'a Arena>,
 }
@@ -66,8 +67,8 @@ impl<'a> Eve<'a> {
         arena: Option<&'a Arena>,
     ) -> Result<Self, Error> {
         let (client, wire) = address.connect(Config::CONNECT).await?;
-        tokio::spawn(wire);
-        let mut eve = Self { client, pid: 0, arena };
+        let wire = tokio::spawn(wire);
+        let mut eve = Self { client, wire, pid: 0, arena };
         eve.pid = eve.say("select pg_backend_pid()").await.text().trim().parse().unwrap_or(0);
         Ok(eve)
     }
@@ -137,6 +138,13 @@ impl<'a> Eve<'a> {
 
     pub(super) async fn end(&self) {
         self.say("rollback").await;
+    }
+}
+
+// A connection in the middle of a copy would wait for its end forever.
+impl Drop for Eve<'_> {
+    fn drop(&mut self) {
+        self.wire.abort();
     }
 }
 

@@ -66,13 +66,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         |arena| Box::pin(temporary_files(arena)),
     )
     .needs_lockdown(),
-    RESOURCES.refused(
+    RESOURCES.run(
         ["R05", "serializable", "Makes transactions of others fail by reading in isolation level serializable."],
         "kernel",
-        &["set transaction isolation level serializable; select count(*) from {t}"],
+        |arena| Box::pin(serializable(arena)),
     )
-    .residual("predicate locks are on pages that tenants share; servers work at read committed, which such locks do not touch")
-    .not_in_production(),
+    .residual("predicate locks are on pages that tenants share; servers work at read committed, which such locks do not touch"),
     RESOURCES.refused(
         ["R06", "sleeping", "Keeps a connection by sleeping."],
         "kernel",
@@ -111,4 +110,10 @@ async fn temporary_files(arena: &Arena) -> Result<Found, Error> {
         leaks.push("it was lifted".to_owned());
     }
     Ok(Found::of(&leaks))
+}
+
+async fn serializable(arena: &Arena) -> Result<Found, Error> {
+    let eve = arena.eve().await?;
+    let set = eve.say("begin isolation level serializable").await;
+    Ok(if set.is_yes() { Found::Leak("it is allowed".into()) } else { Found::Nothing })
 }

@@ -1,6 +1,9 @@
 //! Rights nobody looks at: DDL, files, parameters, the login itself, system columns.
 
-use crate::prove::{Attack, Class};
+use crate::{
+    error::Error,
+    prove::{Attack, Class, Found, arena::Arena},
+};
 
 pub(super) const ATTACKS: &[Attack] = &[
     CLASS.refused(
@@ -33,12 +36,9 @@ pub(super) const ATTACKS: &[Attack] = &[
             "create language mine handler plpgsql_call_handler",
             "create event trigger mine on ddl_command_start execute function freehold.no_ddl()",
             "create publication mine for all tables",
-            "create subscription mine connection '' publication mine",
             "create text search configuration app.mine (copy = pg_catalog.english)",
             "create statistics app.mine on {c}, id from {t}",
             "create role mine",
-            "create database mine",
-            "create tablespace mine location '/tmp'",
             "create access method mine type index handler bthandler",
         ],
     ),
@@ -59,13 +59,11 @@ pub(super) const ATTACKS: &[Attack] = &[
             "create rule mine as on select to {t} do instead nothing",
             "create index on {t} (id)",
             "create index on {leaf} (id)",
-            "reindex table {t}",
             "cluster {t}",
             "refresh materialized view {t}",
             "grant select on {t} to public",
             "grant freehold_owner to freehold_app",
             "grant all on schema app to freehold_app",
-            "grant all on database postgres to freehold_app",
             "revoke select on {t} from freehold_app",
             "alter default privileges grant select on tables to public",
             "alter function freehold.tenant() immutable",
@@ -76,7 +74,6 @@ pub(super) const ATTACKS: &[Attack] = &[
             "alter extension vector set schema public",
             "comment on table {t} is 'mine'",
             "security label on table {t} is 'mine'",
-            "alter system set log_statement = 'all'",
             "alter role freehold_owner login",
             "alter role freehold_control password 'mine'",
             "drop role freehold_control",
@@ -179,7 +176,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             "do 'begin perform 1; end'",
             "do language plpgsql 'begin null; end'",
             "select query_to_xml('select 1', true, false, '')",
-            "select table_to_xml('app.x', true, false, '')",
+            "select schema_to_xml('app', true, false, '')",
             "select database_to_xml(true, false, '')",
         ],
     )
@@ -189,6 +186,35 @@ pub(super) const ATTACKS: &[Attack] = &[
         "kernel",
         &["checkpoint", "alter table {t} set (fillfactor = 10)", "alter index \"x\" rename to y"],
     ),
+    CLASS.run(
+        ["G13", "outside of transactions", "Makes databases, tablespaces and subscriptions, rebuilds indexes, changes the server's settings."],
+        "kernel",
+        |arena| Box::pin(outside(arena)),
+    ),
 ];
 
 const CLASS: Class = Class::Grants;
+
+async fn outside(arena: &Arena) -> Result<Found, Error> {
+    let eve = arena.eve().await?;
+    let mut leaks = Vec::new();
+    for template in [
+        "create database freehold_mine",
+        "create tablespace mine location '/nonexistent'",
+        "create subscription mine connection '' publication mine",
+        "reindex table {t}",
+        "reindex system",
+        "alter system set log_statement = 'all'",
+        "alter database postgres set search_path = pg_temp",
+        "create index concurrently on {t} (id)",
+    ] {
+        let Some(sql) = arena.fill(template) else { continue };
+        let said = eve.say(&sql).await;
+        if said.is_yes() {
+            leaks.push(template.to_owned());
+        } else if !said.is_refusal() {
+            arena.note_void(format!("{template}: {} {}", said.state(), said.text()));
+        }
+    }
+    Ok(Found::of(&leaks))
+}

@@ -73,8 +73,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         ["P07", "functions of the shelves", "Calls the trigger functions of tenants' tables and lists their schema."],
         "kernel",
         &[
-            "select * from freehold_shelf.mine",
-            "select freehold_shelf.mine()",
+            "select * from {leaf}",
+            "select freehold_shelf.due()",
             "create table freehold_shelf.mine (id int)",
             "select freehold.embedding_due()",
             "select freehold.no_ddl()",

@@ -60,12 +60,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         ["W07", "errors that tell", "Makes casts and divisions fail on B's rows, so that the message shows a value."],
         "kernel",
         &[
-            "select {text}::integer from {t}",
-            "select * from {t} where {text}::integer = 1",
+            "select {text}::integer from {t} where tenant_id <> '{a}'",
+            "select * from {t} where tenant_id <> '{a}' and {text}::integer = 1",
             "select * from {t} where 1 / (case when tenant_id = '{b}' then 0 else 1 end) = 1",
-            "select * from {t} order by {text}::date",
+            "select * from {t} where tenant_id <> '{a}' order by {text}::date",
             "select xmlparse(document {text}) from {t}",
-            "update {t} set {text} = {text}::integer",
+            "update {t} set {text} = {text}::integer where tenant_id <> '{a}'",
         ],
     ),
     CLASS.run(
@@ -76,7 +76,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     CLASS.refused(
         ["W09", "truncate", "Empties a table; policies say nothing about that."],
         "kernel",
-        &["truncate {t}", "truncate {t} cascade", "truncate only {t}", "truncate {leaf}", "truncate {mid}"],
+        &["truncate {t}", "truncate {t} cascade", "truncate {leaf}", "truncate {mid}"],
     ),
     CLASS.run(
         ["W10", "a table without a wall", "Looks for a table, partition or view that it may use and that is not walled."],
@@ -263,7 +263,6 @@ async fn order(arena: &Arena) -> Result<Found, Error> {
     // The division fails on rows of B alone: an answer means that it never saw one.
     let templates = [
         "select from {t} where 1 / (case when tenant_id = '{b}' then 0 else 1 end) > 0",
-        "select from {t} where {text} not like '{mark_b}%' or 1 / length('') = 1",
         "select from (select * from {t} offset 0) x where 1 / (case when tenant_id = '{b}' then 0 else 1 end) > 0",
         "select count(1 / (case when tenant_id = '{b}' then 0 else 1 end)) from {t}",
     ];

@@ -4,7 +4,6 @@ use super::tokens::sees_b;
 use crate::{
     error::Error,
     prove::{Attack, Class, Found, arena::Arena},
-    session::COMMIT,
 };
 
 pub(super) const ATTACKS: &[Attack] = &[
@@ -95,7 +94,7 @@ async fn dirty(arena: &Arena, leavings: &[&str]) -> Result<Found, Error> {
         let eve = arena.eve().await?;
         eve.open(arena.a()).await;
         eve.say(leaving).await;
-        eve.say(COMMIT).await;
+        eve.say(arena.ending()).await;
         if eve.open(arena.b()).await.is_yes() {
             leaks.push(format!("B was opened after: {leaving}"));
         }
@@ -134,7 +133,7 @@ async fn held_cursor(arena: &Arena) -> Result<Found, Error> {
         };
         eve.open(arena.b()).await;
         eve.say(&declare).await;
-        eve.say(COMMIT).await;
+        eve.say(arena.ending()).await;
         let fetched = eve.within(arena.a(), "fetch all from c").await;
         let spilt = arena.spills("", fetched.text());
         return Ok(Found::of(&if spilt { vec!["A fetched B's rows".to_owned()] } else { vec![] }));
@@ -151,9 +150,9 @@ async fn settings(arena: &Arena, settings: &[(&str, &str)]) -> Result<Found, Err
     let show = format!("select {}", show.join(", "));
     eve.open(arena.b()).await;
     let before = eve.say(&show).await;
-    eve.say(COMMIT).await;
+    eve.say(arena.ending()).await;
     for (name, value) in settings {
-        eve.within_committed(arena.a(), &format!("set session {name} = {value}"), COMMIT).await;
+        eve.within_committed(arena.a(), &format!("set session {name} = {value}"), arena.ending()).await;
     }
     eve.open(arena.b()).await;
     let after = eve.say(&show).await;
@@ -173,7 +172,7 @@ async fn settings(arena: &Arena, settings: &[(&str, &str)]) -> Result<Found, Err
 async fn variable(arena: &Arena) -> Result<Found, Error> {
     let eve = arena.eve().await?;
     let mark = &arena.b().mark;
-    eve.within_committed(arena.b(), &format!("set session audit.who = '{mark}'"), COMMIT).await;
+    eve.within_committed(arena.b(), &format!("set session audit.who = '{mark}'"), arena.ending()).await;
     let said = eve.within(arena.a(), "select current_setting('audit.who', true)").await;
     let mut leaks = Vec::new();
     if arena.spills("", said.text()) {

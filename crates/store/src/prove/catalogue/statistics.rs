@@ -27,7 +27,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             "select * from pg_tables",
             "select * from pg_partition_tree('{t}'::regclass)",
             "select * from information_schema.tables",
-            "select pg_get_expr(null, 0::oid)",
+            "select pg_get_indexdef(2662)",
             "select obj_description(1, 'pg_class')",
         ],
     )
@@ -92,16 +92,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         |arena| Box::pin(shape(arena, KEPT)),
     ),
     CLASS.run(
-        ["T07", "estimates by value", "Compares by EXPLAIN how many rows PostgreSQL expects for a value of B and for one that is nowhere."],
-        "schema",
-        |arena| Box::pin(estimates(arena)),
-    ),
-    CLASS.run(
-        ["T08", "extraction by estimates", "Fills B with a repeated value, has statistics gathered, and finds the value by EXPLAIN, letter by letter."],
+        ["T07", "extraction by estimates", "Fills B with a repeated value, has statistics gathered, and finds the value by EXPLAIN, letter by letter."],
         "schema",
         |arena| Box::pin(extraction(arena)),
     )
     .not_in_production(),
+    CLASS.run(
+        ["T08", "estimates by value", "Compares by EXPLAIN how many rows PostgreSQL expects for a value of B and for one that is nowhere."],
+        "schema",
+        |arena| Box::pin(estimates(arena)),
+    ),
     CLASS.run(
         ["T09", "counts by value", "Compares by EXPLAIN ANALYZE how many rows an index found and the wall removed, for a value of B and for one that is nowhere."],
         "schema",
@@ -145,7 +145,8 @@ async fn differ(arena: &Arena, how: &str, theirs: &str) -> Result<Found, Error> 
     let mut leaks = Vec::new();
     for filter in ["{text} =", "{text} >=", "{text} <"] {
         let there = explained(arena, how, filter, theirs).await?;
-        let nowhere = explained(arena, how, filter, &theirs.replace("canary", "canarx")).await?;
+        // Next to it, so that rows of A are on the same side of both.
+        let nowhere = explained(arena, how, filter, &format!("{theirs}!")).await?;
         match (there, nowhere) {
             (Some(there), Some(nowhere)) if there != nowhere => leaks.push(format!("{filter} tells")),
             (None, _) => return Ok(Found::NothingThere("the model has no text".into())),
