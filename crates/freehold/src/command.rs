@@ -3,6 +3,7 @@
 mod apply;
 mod bulk;
 mod model;
+mod prove;
 mod rows;
 mod serve;
 mod sql;
@@ -60,6 +61,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Import(import) => bulk::import(config, &import).await,
         Command::Export(export) => bulk::export(config, &export).await,
         Command::Sql { tenant, command } => sql::sql(config, &tenant, command).await,
+        Command::Prove(wanted) => prove::prove(config, &wanted).await,
         Command::Serve(serve) => serve::serve(config, &serve).await,
         Command::Work => serve::work(config).await,
         Command::Dev { serve, tenant } => serve::dev(config, &serve, &tenant).await,

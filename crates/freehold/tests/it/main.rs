@@ -8,4 +8,5 @@ mod crash;
 mod documents;
 mod harness;
 mod http;
+mod prove;
 mod rows;

@@ -36,6 +36,15 @@ pub struct Canary {
     pub rows: BTreeMap<String, Uuid>,
 }
 
+const FACTS: &str = "select current_setting('server_version'), to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
+    (select encode(sha256(convert_to(string_agg(line, E'\\n' order by line collate \"C\"), 'UTF8')), 'hex') from ( \
+      select concat_ws(' ', c.oid::regclass, c.relkind, c.relrowsecurity, c.relforcerowsecurity, pg_get_userbyid(c.relowner), c.relacl) as line \
+        from pg_class c where c.relnamespace::regnamespace::text in ('app', 'freehold', 'freehold_shelf') \
+      union all select concat_ws(' ', p.polrelid::regclass, p.polname, p.polpermissive, p.polcmd, pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) from pg_policy p \
+      union all select concat_ws(' ', f.oid::regprocedure, pg_get_userbyid(f.proowner), f.prosecdef, f.proacl, md5(pg_get_functiondef(f.oid))) \
+        from pg_proc f where f.pronamespace::regnamespace::text in ('freehold', 'freehold_shelf')) lines), \
+    (select checksum from freehold.model_version order by version desc limit 1)";
+
 /// A database with two tenants in it.
 pub struct Arena {
     app: Address,
@@ -66,7 +75,7 @@ impl Arena {
         let limits = [
             ("search_path", "pg_catalog,app,freehold_ext,pg_temp"),
             ("statement_timeout", "10s"),
-            ("lock_timeout", "300ms"),
+            ("lock_timeout", "3s"),
         ];
         let app = operator.clone().settings(&limits).login(APP, &root.app_password());
         let forger = Forger::new(root, operator.database());
@@ -148,12 +157,35 @@ impl Arena {
         self.void.lock().unwrap_or_else(PoisonError::into_inner).push(statement);
     }
 
+    /// Whether there is something of B in the answer that the question did not bring.
+    #[must_use]
+    pub fn spills(&self, question: &str, answer: &str) -> bool {
+        let id = self.b.tenant.id();
+        [self.b.mark.clone(), id.to_string(), id.simple().to_string()]
+            .iter()
+            .any(|secret| answer.contains(secret.as_str()) && !question.contains(secret.as_str()))
+    }
+
+    /// The server's version, the time there in UTC, SHA-256 over what the wall is made of, and the applied model's checksum.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn facts(&self) -> Result<[String; 4], Error> {
+        let facts = self.look(FACTS).await?;
+        let mut facts = facts.split('|').map(str::to_owned);
+        Ok(std::array::from_fn(|_| facts.next().unwrap_or_default()))
+    }
+
     pub(super) async fn eve(&self) -> Result<Eve<'_>, Error> {
         Eve::connect(&self.app, Some(self)).await
     }
 
-    /// What the operator sees: the shape of the schema.
+    /// What the gate sees, which the locked catalogue is open to: the shape of the schema.
     pub(super) async fn look(&self, sql: &str) -> Result<String, Error> {
+        self.as_operator(&format!("begin; set local role freehold_gate; {sql}; commit")).await
+    }
+
+    pub(super) async fn as_operator(&self, sql: &str) -> Result<String, Error> {
         let observer = Eve::connect(&self.operator, None).await?;
         match observer.say(sql).await {
             Said::Yes { text, .. } => Ok(text.trim().to_owned()),
@@ -180,14 +212,6 @@ impl Arena {
             })
         });
         (!unfilled).then_some(sql)
-    }
-
-    /// Whether there is something of B in the answer that the question did not bring.
-    pub(super) fn spills(&self, sql: &str, answer: &str) -> bool {
-        let id = self.b.tenant.id();
-        [self.b.mark.clone(), id.to_string(), id.simple().to_string()]
-            .iter()
-            .any(|secret| answer.contains(secret.as_str()) && !sql.contains(secret.as_str()))
     }
 
     /// Entities of which both have a row.

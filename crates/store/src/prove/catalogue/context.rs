@@ -43,6 +43,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         &[
             "select freehold.seal('{b}')",
             "select freehold.genuine('{b}', '{b}', 1, 1, '\\x00', '\\x00', '\\x00')",
+            "select freehold.vouched('{b}', '{b}')",
             "call freehold.refuse(1::smallint, '{b}', '{b}', 1, 1, '\\x00')",
         ],
     ),

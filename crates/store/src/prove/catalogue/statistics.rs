@@ -181,7 +181,7 @@ async fn extraction(arena: &Arena) -> Result<Found, Error> {
         let why = format!("B could not be filled: {} {}", filled.text(), set.text());
         return Ok(Found::NothingThere(why));
     }
-    arena.look(&format!("analyze {table}")).await?;
+    arena.as_operator(&format!("analyze {table}")).await?;
     let mut known = String::from("canary");
     // Each letter: the one for which more rows are expected than for a letter that cannot be.
     while known.len() < arena.b().mark.len() {

@@ -44,6 +44,11 @@ pub(super) const ATTACKS: &[Attack] = &[
         |arena| Box::pin(all(arena, &[("kid 0", |f| f.kid = 0), ("kid 2", |f| f.kid = 2), ("kid 999", |f| f.kid = 999)])),
     ),
     CLASS.run(
+        ["C08", "token of a key that is gone", "Uses tokens of B in the name of an API key that is not there, or is another tenant's."],
+        "gate",
+        |arena| Box::pin(all(arena, &[("no such key", |f| f.principal = Uuid::from_u128(7)), ("any bits", |f| f.principal = Uuid::from_u128(u128::MAX))])),
+    ),
+    CLASS.run(
         ["C07", "who is there", "Asks by tokens that are not genuine whether a tenant of some id exists."],
         "gate",
         |arena| Box::pin(who_is_there(arena)),
