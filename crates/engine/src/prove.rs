@@ -111,8 +111,7 @@ impl Engine {
             operator.create_key(b, "proof", Some(3600)).await?.secret,
         ];
         let (a, b) = (self.tenant(a).await?, self.tenant(b).await?);
-        let arena =
-            Arena::open(proving.url, proving.root_key, &snapshot.model, [&a, &b]).await?;
+        let arena = Arena::open(proving.url, proving.root_key, &snapshot.model, [&a, &b]).await?;
         let duel = Duel { arena: &arena, keys };
         let safe: Vec<_> = catalogue().filter(|attack| attack.safe).collect();
         let total = safe.len() + surface::SURFACES + usize::from(proving.http.is_some());

@@ -191,7 +191,9 @@ async fn refused(arena: &Arena, statements: &[&str]) -> Result<Found, Error> {
         let Some(sql) = arena.fill(template) else { continue };
         match eve.within(arena.a(), &sql).await {
             said if said.is_refusal() => tried += 1,
-            Said::No { state, message } => arena.note_void(format!("{template}: {state} {message}")),
+            Said::No { state, message } => {
+                arena.note_void(format!("{template}: {state} {message}"))
+            }
             Said::Yes { .. } => {
                 tried += 1;
                 leaks.push(short(template));

@@ -32,7 +32,9 @@ pub(super) async fn attack(duel: &Duel<'_>, url: &str) -> Result<Vec<Finding>, E
         let theirs = format!("{path}?id=eq.{id}");
         let before = ask.with(b, Method::GET, &theirs, None).await?;
         if before.status != 200 || !before.body.contains(&id) {
-            leaks.push(format!("B does not see its own {entity}: is this a server of this database?"));
+            leaks.push(format!(
+                "B does not see its own {entity}: is this a server of this database?"
+            ));
             continue;
         }
         let transaction = json!({"changes": [{"delete": entity, "query": format!("id=eq.{id}"), "returning": true}]});
@@ -44,7 +46,11 @@ pub(super) async fn attack(duel: &Duel<'_>, url: &str) -> Result<Vec<Finding>, E
             (Method::DELETE, theirs.clone(), None),
             (Method::POST, format!("/query/{entity}"), Some(json!(format!("id=eq.{id}")))),
             (Method::POST, "/transaction".to_owned(), Some(transaction)),
-            (Method::POST, path.clone(), Some(json!({"id": id, "tenant_id": duel.b().tenant.id().to_string()}))),
+            (
+                Method::POST,
+                path.clone(),
+                Some(json!({"id": id, "tenant_id": duel.b().tenant.id().to_string()})),
+            ),
         ];
         for (verb, path, body) in tries {
             let what = format!("{verb} {path}");

@@ -24,7 +24,12 @@ pub(super) async fn attack(
     found: &mut (dyn FnMut(Finding) + Send),
 ) -> Result<(), Error> {
     found(Finding::of(
-        ["A01", "reads", "Reads B's rows by id, through references, as nearest to B's row, by its tenant; counts them.", CLASS],
+        [
+            "A01",
+            "reads",
+            "Reads B's rows by id, through references, as nearest to B's row, by its tenant; counts them.",
+            CLASS,
+        ],
         "kernel",
         reads(engine, duel).await?,
     ));
@@ -49,12 +54,22 @@ pub(super) async fn attack(
         transactions(engine, duel).await?,
     ));
     found(Finding::of(
-        ["A06", "import and export", "Exports everything; imports rows under B's ids and with B as their tenant.", CLASS],
+        [
+            "A06",
+            "import and export",
+            "Exports everything; imports rows under B's ids and with B as their tenant.",
+            CLASS,
+        ],
         "kernel",
         bulk(engine, duel).await?,
     ));
     found(Finding::of(
-        ["A07", "API keys", "Uses keys that are nearly B's; looks whose tenant each key opens.", CLASS],
+        [
+            "A07",
+            "API keys",
+            "Uses keys that are nearly B's; looks whose tenant each key opens.",
+            CLASS,
+        ],
         "gate",
         keys(engine, duel).await,
     ));
@@ -92,7 +107,8 @@ async fn reads(engine: &Engine, duel: &Duel<'_>) -> Result<Vec<String>, Error> {
         for query in queries {
             let read = Read { entity: name, query: &query, count: true };
             let Ok(answer) = engine.read(&duel.a().tenant, read).await else { continue };
-            let only_theirs = query.contains(&id) && !query.contains(&mine) && !query.contains("or=");
+            let only_theirs =
+                query.contains(&id) && !query.contains(&mine) && !query.contains("or=");
             if duel.arena.spills(&query, &answer.body)
                 || answer.body.contains(&id)
                 || only_theirs && (answer.rows > 0 || answer.total.unwrap_or(0) > 0)
@@ -121,7 +137,12 @@ fn patch(entity: &Entity, row: &Map<String, Value>) -> Option<Value> {
 }
 
 /// A's row with all its fields, vectors too.
-async fn own_row(engine: &Engine, duel: &Duel<'_>, entity: &Entity, id: &str) -> Map<String, Value> {
+async fn own_row(
+    engine: &Engine,
+    duel: &Duel<'_>,
+    entity: &Entity,
+    id: &str,
+) -> Map<String, Value> {
     let fields: Vec<&str> = entity.fields.iter().map(|field| field.name.as_str()).collect();
     let query = format!("id=eq.{id}&select=id,{}", fields.join(","));
     let read = Read { entity: entity.name.as_str(), query: &query, count: false };

@@ -114,7 +114,10 @@ fn show_finding(found: &Finding) {
         if reason.len() < found.verdict.reason().len() {
             reason.push('…');
         }
-        output::say(format!("       {}  {reason}", if word == "LEAKED" { "found:" } else { "why:  " }));
+        output::say(format!(
+            "       {}  {reason}",
+            if word == "LEAKED" { "found:" } else { "why:  " }
+        ));
     }
 }
 

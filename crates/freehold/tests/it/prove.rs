@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::House;
+use crate::harness::{House, ended, until};
 
 const CANARIES: &str = "select count(*) from freehold.tenant where name like 'freehold-canary-%'";
 
@@ -26,7 +26,9 @@ async fn a_proof_holds_over_every_surface_and_leaves_nothing() {
     assert!(document["report"]["held"].as_u64().unwrap() > 70, "{document}");
     let checked = house.fine(&["prove", "--verify", file]);
     assert!(checked.contains(document["public_key"].as_str().unwrap()), "{checked}");
-    let forged = std::fs::read_to_string(&report).unwrap().replace("\"mode\": \"seal\"", "\"mode\": \"none\"");
+    let forged = std::fs::read_to_string(&report)
+        .unwrap()
+        .replace("\"mode\": \"seal\"", "\"mode\": \"none\"");
     house.write("forged.json", forged);
     let refused = house.run(&["prove", "--verify", house.path("forged.json").to_str().unwrap()]);
     assert_eq!(refused.code, Some(1));
@@ -45,4 +47,16 @@ async fn what_leaks_is_said_and_ends_with_1() {
     let leaked: Vec<_> = attacks.iter().filter(|attack| attack["verdict"] == "leaked").collect();
     assert_eq!(leaked[0]["id"], "R06");
     assert_eq!(house.number(CANARIES).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_that_is_interrupted_cleans_up() {
+    let house = House::new().await;
+    let child = house.command(&["prove"]).spawn().unwrap();
+    until("canaries are there", async || house.number(CANARIES).await == 2).await;
+    let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+    let ended = ended(child);
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert_eq!(house.number(CANARIES).await, 0, "{ended:?}");
 }

@@ -11,8 +11,19 @@ pub const CANARY: &str = "freehold-canary-";
 /// Held while a run has canaries, so that another does not take them for left-overs.
 const CLAIM: i64 = 0x6361_6e61_7279;
 
+// The second tenant gets an id, while nothing has it yet, by which its rows lie on the shelves of the first: neighbours
+// see most of one another.
+const NEIGHBOURS: &str = "with shelf as materialized ( \
+      select c.oid as parent, count(*)::integer as parts from pg_class c join pg_inherits i on i.inhparent = c.oid \
+      where c.relnamespace = 'freehold_shelf'::regnamespace and c.relkind = 'p' group by c.oid order by c.oid limit 1), \
+    candidate as materialized (select gen_random_uuid() as id from generate_series(1, 300)), \
+    near as materialized (select candidate.id from candidate, freehold.tenant a, shelf, lateral generate_series(0, parts - 1) part \
+      where a.name = $1 and satisfies_hash_partition(parent, parts, part, a.id) \
+        and satisfies_hash_partition(parent, parts, part, candidate.id) limit 1) \
+    update freehold.tenant set id = (select id from near) where name = $2 and exists (select from near) returning name";
+
 impl Operator {
-    /// Makes two tenants, after removing those of a run that was killed; gives their names.
+    /// Makes two tenants whose rows lie on the same shelves, after removing those of a run that was killed; gives their names.
     ///
     /// # Errors
     /// `Usage` while another run has canaries in this database; faults.
@@ -30,6 +41,7 @@ impl Operator {
         for name in &names {
             self.create_tenant(name).await?;
         }
+        self.as_gate(NEIGHBOURS, &[Some(&names[0]), Some(&names[1])]).await?;
         Ok(names)
     }
 

@@ -90,10 +90,11 @@ fn scalar(scalar: Scalar, field: &Field, seed: &Seed<'_>) -> String {
 fn text(mark: Option<&str>, least: usize, most: Option<usize>) -> String {
     let Some(mark) = mark else {
         let random = "gen_random_uuid()::text";
-        let padded = if least > 36 { format!("rpad({random}, {least}, 'x')") } else { random.into() };
-        return most.filter(|most| *most < 36).map_or(padded.clone(), |most| {
-            format!("left({padded}, {most})")
-        });
+        let padded =
+            if least > 36 { format!("rpad({random}, {least}, 'x')") } else { random.into() };
+        return most
+            .filter(|most| *most < 36)
+            .map_or(padded.clone(), |most| format!("left({padded}, {most})"));
     };
     let mut text = format!("{mark:x<least$}");
     if let Some(most) = most.filter(|most| *most < text.chars().count()) {

@@ -53,7 +53,10 @@ mod tests {
             (sign(&RootKey::new([1; 32]), b"a report"), sign(&RootKey::new([2; 32]), b"a report"));
         assert!(verify(&one, b"a report"));
         assert!(!verify(&one, b"a retort"));
-        assert!(!verify(&Signed { signature: other.signature.clone(), ..one.clone() }, b"a report"));
+        assert!(!verify(
+            &Signed { signature: other.signature.clone(), ..one.clone() },
+            b"a report"
+        ));
         assert!(!verify(&Signed { public_key: other.public_key, ..one.clone() }, b"a report"));
         for public_key in ["", "zz", "abc", "00"] {
             let wrong = Signed { public_key: public_key.into(), ..one.clone() };

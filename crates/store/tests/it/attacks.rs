@@ -26,7 +26,9 @@ type Outcome = (&'static Attack, Verdict);
 #[tokio::test]
 async fn every_attack_is_held_in_both_modes() {
     let (seal, ticket) = tokio::join!(all(Mode::Seal, ""), all(Mode::Ticket, ""));
-    let mut text = "Every attack and what came of it in the modes seal and ticket, and by what.\n\n".to_owned();
+    let mut text =
+        "Every attack and what came of it in the modes seal and ticket, and by what.\n\n"
+            .to_owned();
     let mut leaks = String::new();
     for ((attack, sealed), (_, ticketed)) in seal.iter().zip(&ticket) {
         let by = match (sealed, ticketed) {
@@ -34,7 +36,11 @@ async fn every_attack_is_held_in_both_modes() {
             (_, other) => other.reason(),
         };
         let (sealed_word, ticketed_word) = (sealed.as_str(), ticketed.as_str());
-        let _ = writeln!(text, "{} {:<34}{sealed_word:<10}{ticketed_word:<10}{by}", attack.id, attack.name);
+        let _ = writeln!(
+            text,
+            "{} {:<34}{sealed_word:<10}{ticketed_word:<10}{by}",
+            attack.id, attack.name
+        );
         for (mode, verdict) in [("seal", sealed), ("ticket", ticketed)] {
             if let Verdict::Leaked { evidence } = verdict {
                 let _ = writeln!(leaks, "{} {} ({mode}): {evidence}", attack.id, attack.name);
@@ -54,13 +60,52 @@ async fn in_a_database_as_they_usually_are_nearly_every_attack_leaks() {
     let (mut leaks, mut detail) = (0, String::new());
     for ((attack, first), (_, second)) in policies.iter().zip(&none) {
         leaks += usize::from(leaked(first) || leaked(second));
-        let _ = writeln!(text, "{} {:<34}{:<10}{}", attack.id, attack.name, first.as_str(), second.as_str());
-        let _ = writeln!(detail, "{} {:<34}{} / {}", attack.id, attack.name, first.reason(), second.reason());
+        let _ = writeln!(
+            text,
+            "{} {:<34}{:<10}{}",
+            attack.id,
+            attack.name,
+            first.as_str(),
+            second.as_str()
+        );
+        let _ = writeln!(
+            detail,
+            "{} {:<34}{} / {}",
+            attack.id,
+            attack.name,
+            first.reason(),
+            second.reason()
+        );
     }
     let _ = writeln!(text, "\n{leaks} of {} leak", policies.len());
     // What leaked, for whoever looks at why one does not.
     println!("{detail}");
     compare("control.txt", &text);
+}
+
+#[test]
+fn the_document_says_what_is_residual_and_what_is_not_tried_beside_real_tenants() {
+    let document = include_str!("../../../../docs/prove.md");
+    let section = |title: &str| {
+        let rest = document.split_once(title).unwrap().1;
+        rest.split("\n## ").next().unwrap().lines().filter_map(row).collect::<Vec<_>>()
+    };
+    fn row(line: &str) -> Option<(String, String)> {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        let (id, name) = (cells.next()?.to_owned(), cells.next()?.to_owned());
+        catalogue().any(|attack| attack.id == id).then_some((id, name))
+    }
+    let named = |wanted: &dyn Fn(&Attack) -> bool| {
+        let all = catalogue().filter(|attack| wanted(attack));
+        all.map(|attack| (attack.id.to_owned(), attack.name.to_owned())).collect::<Vec<_>>()
+    };
+    let recorded = include_str!("attacks/attacks.txt");
+    let residual = |attack: &Attack| {
+        let line = recorded.lines().find(|line| line.starts_with(&format!("{} ", attack.id)));
+        line.is_some_and(|line| line.contains("  residual"))
+    };
+    assert_eq!(section("## What cannot be prevented"), named(&residual));
+    assert_eq!(section("## What is not tried beside real tenants"), named(&|attack| !attack.safe));
 }
 
 #[test]
@@ -76,7 +121,11 @@ async fn all(mode: Mode, sabotage: &str) -> Vec<Outcome> {
     let model = declare::read(MODEL).unwrap().model;
     let db = database(mode, &model).await;
     let store = Store::connect(Config::new(db.url(), RootKey::new(ROOT))).await.unwrap();
-    let [a, b] = neighbours(&db).await;
+    let mut operator = Operator::open(db.url(), "test").await.unwrap();
+    let [a, b] = operator.make_canaries().await.unwrap();
+    let mut other = Operator::open(db.url(), "test").await.unwrap();
+    assert!(other.make_canaries().await.is_err(), "two proofs at once");
+    assert!(are_neighbours(&db).await);
     let (a, b) = (store.tenant_named(&a).await.unwrap(), store.tenant_named(&b).await.unwrap());
     let mut arena = Arena::open(db.url(), &RootKey::new(ROOT), &model, [&a, &b]).await.unwrap();
     assert!(arena.unfilled().is_empty() && arena.mode() == mode, "{:?}", arena.unfilled());
@@ -92,22 +141,17 @@ async fn all(mode: Mode, sabotage: &str) -> Vec<Outcome> {
         outcomes.push((attack, verdict));
     }
     if sabotage.is_empty() {
+        assert_eq!(operator.remove_canaries().await.unwrap(), 2);
         assert!(arena.void().is_empty(), "statements that try nothing: {:#?}", arena.void());
     }
     outcomes
 }
 
-/// Two tenants whose rows lie in the same partitions: of nine, two share one of the eight shelves.
-async fn neighbours(db: &TestDb) -> [String; 2] {
-    let mut operator = Operator::open(db.url(), "test").await.unwrap();
-    for number in 0..9 {
-        operator.create_tenant(&format!("neighbour {number}")).await.unwrap();
-    }
-    let text = "select array_agg(t.name order by t.name) from freehold.tenant t, generate_series(0, 7) shelf \
-                where t.name like 'neighbour%' and satisfies_hash_partition('freehold_shelf.\"person~d\"'::regclass, 8, shelf, t.id) \
-                group by shelf having count(*) > 1 limit 1";
-    let names: Vec<String> = db.client().await.query_one(text, &[]).await.unwrap().get(0);
-    [names[0].clone(), names[1].clone()]
+/// Whether the rows of both lie in the same partitions, where they see most of one another.
+async fn are_neighbours(db: &TestDb) -> bool {
+    let text = "select count(distinct shelf) = 1 and count(*) = 2 from freehold.tenant t, generate_series(0, 7) shelf \
+                where t.name like 'freehold-canary-%' and satisfies_hash_partition('freehold_shelf.\"person~d\"'::regclass, 8, shelf, t.id)";
+    db.client().await.query_one(text, &[]).await.unwrap().get(0)
 }
 
 async fn sabotage_it(db: &TestDb, sabotage: &str) {

@@ -40,7 +40,9 @@ FH002      the tenant is not active
 ";
 
 /// Who tries, and on whose rows.
-const SITUATIONS: [(&str, Option<(&str, Wrong)>, &str); 7] = [
+type Situation = (&'static str, Option<(&'static str, Wrong)>, &'static str);
+
+const SITUATIONS: [Situation; 7] = [
     ("own", Some(("a", Wrong::Nothing)), "a"),
     ("other", Some(("a", Wrong::Nothing)), "b"),
     ("none", None, "a"),
@@ -87,7 +89,11 @@ async fn whatever_the_login_can_reach_is_in_the_matrix() {
         };
         let missing = |names: Vec<String>| {
             let names = names.into_iter();
-            names.filter(|name| !matrix.lines().any(|line| line.split(' ').next() == Some(name.as_str()))).collect::<Vec<_>>()
+            names
+                .filter(|name| {
+                    !matrix.lines().any(|line| line.split(' ').next() == Some(name.as_str()))
+                })
+                .collect::<Vec<_>>()
         };
         let (relations, functions) = (reached(RELATIONS).await, reached(FUNCTIONS).await);
         assert!(relations.len() > 4 && functions.len() == 4, "{relations:?} {functions:?}");
@@ -138,9 +144,13 @@ impl Street {
                 admin.batch_execute(&row).await.unwrap_or_else(|error| panic!("{row}: {error:?}"));
             }
         }
-        for table in ["embedding_due (entity, field, tenant_id)", "import_mark (entity, source, rows, digest, tenant_id)"] {
+        for table in [
+            "embedding_due (entity, field, tenant_id)",
+            "import_mark (entity, source, rows, digest, tenant_id)",
+        ] {
             let values = if table.starts_with("embedding") { "'x', 'f'" } else { "'x', 's', 1, 1" };
-            let rows = format!("insert into freehold.{table} select {values}, id from freehold.tenant");
+            let rows =
+                format!("insert into freehold.{table} select {values}, id from freehold.tenant");
             admin.batch_execute(&rows).await.unwrap();
         }
         let state =
@@ -167,11 +177,12 @@ impl Street {
                 let sql = sql(self.number(on), &self.tenants);
                 let outcome = self.outcome(&attacker, token.as_deref(), &sql).await;
                 let got_through = outcome.contains("row") && outcome != "0 rows";
-                let may = match (*situation, reach) {
-                    ("own", _) | ("other", Reach::Opened | Reach::Nothing) => true,
-                    ("none", Reach::Nothing) => true,
-                    _ => false,
-                };
+                let may = matches!(
+                    (*situation, reach),
+                    ("own", _)
+                        | ("other", Reach::Opened | Reach::Nothing)
+                        | ("none", Reach::Nothing)
+                );
                 assert!(!got_through || may, "{name}: {what}, {situation}: {outcome}");
                 let _ = write!(matrix, "{outcome:<11}");
             }

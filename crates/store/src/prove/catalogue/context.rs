@@ -107,7 +107,13 @@ const CLASS: Class = Class::Context;
 async fn forged_setting(arena: &Arena) -> Result<Found, Error> {
     let eve = arena.eve().await?;
     let mut leaks = Vec::new();
-    for setting in ["backtrace_functions", "freehold.ticket", "freehold.tenant", "app.tenant_id", "app.current_tenant"] {
+    for setting in [
+        "backtrace_functions",
+        "freehold.ticket",
+        "freehold.tenant",
+        "app.tenant_id",
+        "app.current_tenant",
+    ] {
         for value in ["{b_simple}", "{b}"] {
             for template in [
                 format!("set {setting} = '{value}'"),
@@ -119,7 +125,8 @@ async fn forged_setting(arena: &Arena) -> Result<Found, Error> {
             ] {
                 let sql = arena.fill(&template).unwrap_or_default();
                 for opened in [false, true] {
-                    let begun = if opened { eve.open(arena.a()).await } else { eve.say("begin").await };
+                    let begun =
+                        if opened { eve.open(arena.a()).await } else { eve.say("begin").await };
                     let set = begun.is_yes() && eve.say(&sql).await.is_yes();
                     if set && sees_b(arena, &eve).await {
                         leaks.push(template.clone());
@@ -246,7 +253,8 @@ async fn folded(arena: &Arena) -> Result<Found, Error> {
         }
         eve.end().await;
         eve.open(arena.a()).await;
-        let filter = format!("select from ({sql}) as s(t) where t::text = '{}'", arena.b().tenant.id());
+        let filter =
+            format!("select from ({sql}) as s(t) where t::text = '{}'", arena.b().tenant.id());
         if eve.execute(&statement).await > own || eve.say(&filter).await.count() > 0 {
             leaks.push(format!("as A: {template}"));
         }
@@ -258,7 +266,12 @@ async fn folded(arena: &Arena) -> Result<Found, Error> {
 async fn reset_role(arena: &Arena) -> Result<Found, Error> {
     let eve = arena.eve().await?;
     let mut leaks = Vec::new();
-    for sql in ["reset role", "set role none", "reset session authorization", "set session authorization default"] {
+    for sql in [
+        "reset role",
+        "set role none",
+        "reset session authorization",
+        "set session authorization default",
+    ] {
         eve.open(arena.a()).await;
         eve.say(sql).await;
         if sees_b(arena, &eve).await {

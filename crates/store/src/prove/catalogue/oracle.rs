@@ -57,19 +57,26 @@ async fn unique(arena: &Arena) -> Result<Found, Error> {
     for entity in arena.entities() {
         for key in &entity.uniques {
             let [field] = key.fields.as_slice() else { continue };
-            let text = entity.field(field).is_some_and(|field| field.kind == Kind::Scalar(Scalar::Text));
+            let text =
+                entity.field(field).is_some_and(|field| field.kind == Kind::Scalar(Scalar::Text));
             if !text {
                 continue;
             }
             tried += 1;
             let mark = &arena.b().mark;
-            let target = |name: &str| arena.a().rows.get(name).copied().unwrap_or_default().to_string();
+            let target =
+                |name: &str| arena.a().rows.get(name).copied().unwrap_or_default().to_string();
             let seed = rows::Seed { number: 3, mark: Some(mark), target: &target };
             let a = arena.a().tenant.id().to_string();
             for end in ["", " on conflict do nothing"] {
                 let said = eve.within(arena.a(), &rows::insert(entity, &a, None, &seed, end)).await;
                 if said.count() != 1 {
-                    leaks.push(format!("{}.{field}{end}: {} {}", entity.name, said.state(), said.text()));
+                    leaks.push(format!(
+                        "{}.{field}{end}: {} {}",
+                        entity.name,
+                        said.state(),
+                        said.text()
+                    ));
                 }
             }
         }
@@ -119,7 +126,10 @@ async fn reference(arena: &Arena) -> Result<Found, Error> {
                 answers.push(said.text().replace(&target.to_string(), "…"));
             }
             if answers[0] != answers[1] {
-                leaks.push(format!("{}.{}: {} / {}", entity.name, field.name, answers[0], answers[1]));
+                leaks.push(format!(
+                    "{}.{}: {} / {}",
+                    entity.name, field.name, answers[0], answers[1]
+                ));
             }
         }
     }
@@ -137,7 +147,9 @@ async fn cascade(arena: &Arena) -> Result<Found, Error> {
         let id = arena.b().rows[entity.name.as_str()];
         let (names, values) = arena.columns(entity, arena.a());
         let table = rows::table(entity);
-        let made = format!("insert into {table} (id, {names}) values ('{id}', {values}); delete from {table} where id = '{id}'");
+        let made = format!(
+            "insert into {table} (id, {names}) values ('{id}', {values}); delete from {table} where id = '{id}'"
+        );
         let said = eve.within(arena.a(), &made).await;
         if said.count() != 1 {
             leaks.push(format!("{}: {} rows {}", entity.name, said.count(), said.state()));
@@ -157,9 +169,16 @@ async fn routing(arena: &Arena) -> Result<Found, Error> {
         let (names, values) = arena.columns(entity, arena.a());
         let mut answers = Vec::new();
         for tenant in [arena.b().tenant.id(), uuid::Uuid::new_v4()] {
-            let sql = format!("insert into {} (tenant_id, {names}) values ('{tenant}', {values})", rows::table(entity));
+            let sql = format!(
+                "insert into {} (tenant_id, {names}) values ('{tenant}', {values})",
+                rows::table(entity)
+            );
             let said = eve.within(arena.a(), &sql).await;
-            answers.push(format!("{} {}", said.state(), said.text().replace(&tenant.to_string(), "…")));
+            answers.push(format!(
+                "{} {}",
+                said.state(),
+                said.text().replace(&tenant.to_string(), "…")
+            ));
         }
         if answers[0] != answers[1] || answers[0].trim().is_empty() {
             leaks.push(format!("{}: {}", entity.name, answers.join(" / ")));

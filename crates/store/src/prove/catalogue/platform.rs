@@ -118,7 +118,9 @@ async fn marks(arena: &Arena) -> Result<Found, Error> {
     let bob = arena.eve().await?;
     let mark = &arena.b().mark;
     bob.open(arena.b()).await;
-    let made = format!("insert into freehold.import_mark (entity, source, rows, digest) values ('x', '{mark}', 1, 1)");
+    let made = format!(
+        "insert into freehold.import_mark (entity, source, rows, digest) values ('x', '{mark}', 1, 1)"
+    );
     let made = bob.say(&made).await;
     bob.say("commit").await;
     let found = own_tables(
@@ -159,7 +161,9 @@ async fn own_tables(arena: &Arena, statements: &[&str]) -> Result<Found, Error> 
 async fn ordinary(arena: &Arena) -> Result<Found, Error> {
     let eve = arena.eve().await?;
     let Some(entity) = arena.stage() else {
-        return Ok(Found::NothingThere("the model has no entity of which a row could be made".into()));
+        return Ok(Found::NothingThere(
+            "the model has no entity of which a row could be made".into(),
+        ));
     };
     let (columns, values) = arena.columns(entity, arena.a());
     let insert = format!("insert into {{t}} ({columns}) values ({values}) returning id");

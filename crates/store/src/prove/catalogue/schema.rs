@@ -158,7 +158,11 @@ async fn every_table(arena: &Arena) -> Result<Found, Error> {
             format!("delete from {table} where tenant_id = '{b}'"),
         ] {
             if eve.within(arena.a(), &what).await.count() > 0 {
-                leaks.push(format!("{} {}", what.split(' ').next().unwrap_or_default(), entity.name));
+                leaks.push(format!(
+                    "{} {}",
+                    what.split(' ').next().unwrap_or_default(),
+                    entity.name
+                ));
             }
         }
         let all = format!("select * from {table}");
@@ -175,7 +179,8 @@ async fn partitions(arena: &Arena) -> Result<Found, Error> {
     let mut leaks = Vec::new();
     for entity in arena.entities() {
         for part in ["d", "0", "1", "2", "3", "4", "5", "6", "7"] {
-            let part = format!("freehold_shelf.{}", rows::ident(&format!("{}~{part}", entity.name)));
+            let part =
+                format!("freehold_shelf.{}", rows::ident(&format!("{}~{part}", entity.name)));
             for what in ["select from", "delete from", "select count(*) from only"] {
                 if eve.within(arena.a(), &format!("{what} {part}")).await.is_yes() {
                     leaks.push(format!("{what} {part}"));
@@ -202,10 +207,16 @@ async fn foreign_rows(arena: &Arena) -> Result<Found, Error> {
                 format!("{insert} values ('{b}', {values})"),
                 format!("{insert} select '{b}'::uuid, {values}"),
                 format!("{insert} values ('{b}', {values}) on conflict do nothing"),
-                format!("merge into {table} using (select 1) one on false when not matched then insert (tenant_id, {names}) values ('{b}', {values})"),
+                format!(
+                    "merge into {table} using (select 1) one on false when not matched then insert (tenant_id, {names}) values ('{b}', {values})"
+                ),
             ] {
                 if eve.within(arena.a(), &what).await.count() > 0 {
-                    leaks.push(format!("{} {}", what.split(' ').next().unwrap_or_default(), entity.name));
+                    leaks.push(format!(
+                        "{} {}",
+                        what.split(' ').next().unwrap_or_default(),
+                        entity.name
+                    ));
                 }
             }
         }
@@ -225,10 +236,16 @@ async fn moved_rows(arena: &Arena) -> Result<Found, Error> {
             format!("update {table} set tenant_id = '{b}'"),
             format!("update {table} set tenant_id = '{b}' where id = '{id}'"),
             format!("update {table} set (tenant_id) = row('{b}'::uuid)"),
-            format!("merge into {table} x using (select 1) one on x.id = '{id}' when matched then update set tenant_id = '{b}'"),
+            format!(
+                "merge into {table} x using (select 1) one on x.id = '{id}' when matched then update set tenant_id = '{b}'"
+            ),
         ] {
             if eve.within(arena.a(), &what).await.count() > 0 {
-                leaks.push(format!("{} {}", what.split(' ').next().unwrap_or_default(), entity.name));
+                leaks.push(format!(
+                    "{} {}",
+                    what.split(' ').next().unwrap_or_default(),
+                    entity.name
+                ));
             }
         }
     }
@@ -238,7 +255,9 @@ async fn moved_rows(arena: &Arena) -> Result<Found, Error> {
 
 async fn copy(arena: &Arena) -> Result<Found, Error> {
     let mut leaks = Vec::new();
-    for template in ["copy {t} to stdout", "copy (select * from {t}) to stdout", "copy {leaf} to stdout"] {
+    for template in
+        ["copy {t} to stdout", "copy (select * from {t}) to stdout", "copy {leaf} to stdout"]
+    {
         let Some(sql) = arena.fill(template) else { continue };
         // A driver gives up on a connection whose copy it did not expect, so each has its own.
         let eve = arena.eve().await?;

@@ -115,7 +115,10 @@ async fn stolen_token(arena: &Arena) -> Result<Found, Error> {
     }
     eve.end().await;
     // The refused call was sent as one simple query; nothing of it may be left to read.
-    for look in ["select query from pg_stat_activity where pid = pg_backend_pid()", "select statement from pg_prepared_statements"] {
+    for look in [
+        "select query from pg_stat_activity where pid = pg_backend_pid()",
+        "select statement from pg_prepared_statements",
+    ] {
         let said = eve.say(look).await;
         if said.text().contains(&arena.b().tenant.id().simple().to_string()) {
             leaks.push(look.to_owned());
@@ -152,7 +155,8 @@ async fn settings(arena: &Arena, settings: &[(&str, &str)]) -> Result<Found, Err
     let before = eve.say(&show).await;
     eve.say(arena.ending()).await;
     for (name, value) in settings {
-        eve.within_committed(arena.a(), &format!("set session {name} = {value}"), arena.ending()).await;
+        eve.within_committed(arena.a(), &format!("set session {name} = {value}"), arena.ending())
+            .await;
     }
     eve.open(arena.b()).await;
     let after = eve.say(&show).await;
@@ -172,7 +176,8 @@ async fn settings(arena: &Arena, settings: &[(&str, &str)]) -> Result<Found, Err
 async fn variable(arena: &Arena) -> Result<Found, Error> {
     let eve = arena.eve().await?;
     let mark = &arena.b().mark;
-    eve.within_committed(arena.b(), &format!("set session audit.who = '{mark}'"), arena.ending()).await;
+    eve.within_committed(arena.b(), &format!("set session audit.who = '{mark}'"), arena.ending())
+        .await;
     let said = eve.within(arena.a(), "select current_setting('audit.who', true)").await;
     let mut leaks = Vec::new();
     if arena.spills("", said.text()) {

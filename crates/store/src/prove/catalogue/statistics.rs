@@ -130,13 +130,17 @@ async fn explained(
     filter: &str,
     value: &str,
 ) -> Result<Option<String>, Error> {
-    let Some(sql) = arena.fill(&format!("explain ({how}) select {{text}} from {{t}} where {filter} '{value}'")) else {
+    let Some(sql) =
+        arena.fill(&format!("explain ({how}) select {{text}} from {{t}} where {filter} '{value}'"))
+    else {
         return Ok(None);
     };
     let eve = arena.eve().await?;
     eve.say("set enable_seqscan = off").await;
     let said = eve.within(arena.a(), &sql).await;
-    let time = |line: &&str| !line.contains("Time:") && !line.contains("Buffers:") && !line.contains("Memory:");
+    let time = |line: &&str| {
+        !line.contains("Time:") && !line.contains("Buffers:") && !line.contains("Memory:")
+    };
     let plan: Vec<&str> = said.text().lines().filter(time).collect();
     Ok(Some(plan.join("\n").replace(value, "…")))
 }
@@ -148,7 +152,9 @@ async fn differ(arena: &Arena, how: &str, theirs: &str) -> Result<Found, Error> 
         // Next to it, so that rows of A are on the same side of both.
         let nowhere = explained(arena, how, filter, &format!("{theirs}!")).await?;
         match (there, nowhere) {
-            (Some(there), Some(nowhere)) if there != nowhere => leaks.push(format!("{filter} tells")),
+            (Some(there), Some(nowhere)) if there != nowhere => {
+                leaks.push(format!("{filter} tells"))
+            }
             (None, _) => return Ok(Found::NothingThere("the model has no text".into())),
             _ => {}
         }
@@ -167,13 +173,15 @@ async fn counts(arena: &Arena) -> Result<Found, Error> {
 /// The value is one that B has three hundred times.
 async fn extraction(arena: &Arena) -> Result<Found, Error> {
     let (eve, bob) = (arena.eve().await?, arena.eve().await?);
-    let Some((entity, update)) = arena.stage().zip(arena.fill("update {t} set {text} = '{mark_b}'"))
+    let Some((entity, update)) =
+        arena.stage().zip(arena.fill("update {t} set {text} = '{mark_b}'"))
     else {
         return Ok(Found::NothingThere("the model has no text".into()));
     };
     let (columns, values) = arena.columns(entity, arena.b());
     let table = rows::table(entity);
-    let fill = format!("insert into {table} ({columns}) select {values} from generate_series(1, 300)");
+    let fill =
+        format!("insert into {table} ({columns}) select {values} from generate_series(1, 300)");
     bob.open(arena.b()).await;
     let (filled, set) = (bob.say(&fill).await, bob.say(&update).await);
     bob.say("commit").await;
@@ -205,7 +213,8 @@ async fn extraction(arena: &Arena) -> Result<Found, Error> {
 
 /// How many rows PostgreSQL expects between a text and its successor.
 async fn expected(arena: &Arena, eve: &Eve<'_>, from: &str) -> u64 {
-    let template = format!("explain select 1 from {{t}} where {{text}} >= '{from}' and {{text}} < '{from}g'");
+    let template =
+        format!("explain select 1 from {{t}} where {{text}} >= '{from}' and {{text}} < '{from}g'");
     let said = eve.within(arena.a(), &arena.fill(&template).unwrap_or_default()).await;
     let rows = |line: &str| {
         line.split_once("rows=").and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok())
@@ -216,7 +225,9 @@ async fn expected(arena: &Arena, eve: &Eve<'_>, from: &str) -> u64 {
 async fn volume(arena: &Arena) -> Result<Found, Error> {
     let eve = arena.eve().await?;
     let mut seen = Vec::new();
-    for template in ["explain select 1 from {t}", "explain select 1 from {t} where tenant_id = '{b}'"] {
+    for template in
+        ["explain select 1 from {t}", "explain select 1 from {t} where tenant_id = '{b}'"]
+    {
         let Some(sql) = arena.fill(template) else { continue };
         if eve.within(arena.a(), &sql).await.is_yes() {
             seen.push(template);

@@ -123,7 +123,10 @@ async fn forged_typed(arena: &Arena) -> Result<Found, Error> {
         ("zeros", flipped.typed()),
         ("no MAC", short.typed()),
         ("principal", principal.typed()),
-        ("a later expiry", later.typed().replace(&arena.a().tenant.id().to_string(), &b.to_string())),
+        (
+            "a later expiry",
+            later.typed().replace(&arena.a().tenant.id().to_string(), &b.to_string()),
+        ),
         ("null MAC", swapped.typed().replace(&format!("'\\x{}'", swapped.mac), "null")),
         ("null key", swapped.typed().replacen("'1'", "null", 1)),
         ("null time", swapped.typed().replace(&format!("'{}'", swapped.expiry), "null")),

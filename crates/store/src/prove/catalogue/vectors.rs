@@ -38,13 +38,20 @@ const SHARED_GRAPH: &str = "select string_agg(i.indexrelid::regclass::text, ', '
     where c.relnamespace in ('app'::regnamespace, 'freehold_shelf'::regnamespace) and m.amname in ('hnsw', 'ivfflat') \
       and not coalesce(pg_get_expr(c.relpartbound, c.oid) like 'FOR VALUES IN (%' and pg_get_expr(c.relpartbound, c.oid) not like '%,%', false)";
 
-const SEARCH: &str = "select tenant_id, id from {t} where {vec} is not null order by {vec} {op} {point}";
+const SEARCH: &str =
+    "select tenant_id, id from {t} where {vec} is not null order by {vec} {op} {point}";
 
 async fn nearest(arena: &Arena) -> Result<Found, Error> {
     let eve = arena.eve().await?;
     let Some(search) = arena.fill(SEARCH) else { return Ok(no_vector()) };
     let mut leaks = Vec::new();
-    for how in ["", "set local enable_seqscan = off; ", "set local enable_indexscan = off; ", "set local enable_sort = off; set local hnsw.iterative_scan = relaxed_order; ", "set local min_parallel_table_scan_size = 0; set local parallel_setup_cost = 0; "] {
+    for how in [
+        "",
+        "set local enable_seqscan = off; ",
+        "set local enable_indexscan = off; ",
+        "set local enable_sort = off; set local hnsw.iterative_scan = relaxed_order; ",
+        "set local min_parallel_table_scan_size = 0; set local parallel_setup_cost = 0; ",
+    ] {
         let said = eve.within(arena.a(), &format!("{how}{search} limit 100")).await;
         if arena.spills(&search, said.text()) {
             leaks.push(format!("rows of B {how}"));
@@ -76,7 +83,9 @@ async fn poisoned(arena: &Arena) -> Result<Found, Error> {
     let table = crate::prove::rows::table(entity);
     eve.open(arena.a()).await;
     let planted = eve
-        .say(&format!("insert into {table} ({columns}) select {values} from generate_series(1, 400)"))
+        .say(&format!(
+            "insert into {table} ({columns}) select {values} from generate_series(1, 400)"
+        ))
         .await;
     eve.say("commit").await;
     let mut leaks = Vec::new();

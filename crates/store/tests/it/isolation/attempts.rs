@@ -62,7 +62,10 @@ pub(super) fn attempts(model: &Model, entity: &Entity) -> Vec<Attempt> {
 /// What of the platform's the login can reach: its name, and what is tried on it.
 pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
     let forged = "0".repeat(32);
-    let text = format!("call freehold.open('v2.0001.{forged}.{forged}.{:016x}.{:016x}.{forged}{forged}')", 0, 0);
+    let text = format!(
+        "call freehold.open('v2.0001.{forged}.{forged}.{:016x}.{:016x}.{forged}{forged}')",
+        0, 0
+    );
     let typed = format!("call freehold.open(1::smallint, '{forged}', '{forged}', 1, 1, '\\x00')");
     let none = |sql: &'static str| move |_: usize, _: &[Tenant]| sql.to_owned();
     let tenant = |on: usize, tenants: &[Tenant]| {
@@ -70,10 +73,22 @@ pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
     };
     vec![
         ("freehold.embedding_due", of_the_platform("embedding_due", "entity, field", "'x', 'y'")),
-        ("freehold.import_mark", of_the_platform("import_mark", "entity, source, rows, digest", "'x', 'y', 1, 1")),
+        (
+            "freehold.import_mark",
+            of_the_platform("import_mark", "entity, source, rows, digest", "'x', 'y', 1, 1"),
+        ),
         ("freehold.tenant()", vec![attempt("is it this tenant", tenant)]),
-        ("freehold.uuidv7()", vec![Attempt { reach: Reach::Nothing, ..attempt("a new id", none("select freehold.uuidv7()")) }]),
-        ("freehold.open(text)", vec![attempt("a token of one's own making", move |_, _| text.clone())]),
+        (
+            "freehold.uuidv7()",
+            vec![Attempt {
+                reach: Reach::Nothing,
+                ..attempt("a new id", none("select freehold.uuidv7()"))
+            }],
+        ),
+        (
+            "freehold.open(text)",
+            vec![attempt("a token of one's own making", move |_, _| text.clone())],
+        ),
         (
             "freehold.open(smallint,uuid,uuid,bigint,bigint,bytea)",
             vec![attempt("a token of one's own making", move |_, _| typed.clone())],
@@ -81,14 +96,19 @@ pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
     ]
 }
 
-fn of_the_platform(table: &'static str, columns: &'static str, values: &'static str) -> Vec<Attempt> {
+fn of_the_platform(
+    table: &'static str,
+    columns: &'static str,
+    values: &'static str,
+) -> Vec<Attempt> {
     let on = move |what: &'static str| {
         move |on: usize, tenants: &[Tenant]| {
             what.replace("{t}", table).replace("{b}", &tenants[on].id().to_string())
         }
     };
     let insert = format!("insert into freehold.{table} ({columns}) values ({values})");
-    let foreign = format!("insert into freehold.{table} (tenant_id, {columns}) values ('{{b}}', {values})");
+    let foreign =
+        format!("insert into freehold.{table} (tenant_id, {columns}) values ('{{b}}', {values})");
     vec![
         attempt("select by tenant", on("select from freehold.{t} where tenant_id = '{b}'")),
         Attempt { reach: Reach::Opened, ..attempt("select all", on("select from freehold.{t}")) },
@@ -96,7 +116,10 @@ fn of_the_platform(table: &'static str, columns: &'static str, values: &'static 
         attempt("insert for a tenant", move |on, tenants| {
             foreign.replace("{b}", &tenants[on].id().to_string())
         }),
-        attempt("update by tenant", on("update freehold.{t} set entity = 'z' where tenant_id = '{b}'")),
+        attempt(
+            "update by tenant",
+            on("update freehold.{t} set entity = 'z' where tenant_id = '{b}'"),
+        ),
         attempt("update of the tenant", on("update freehold.{t} set tenant_id = '{b}'")),
         attempt("delete by tenant", on("delete from freehold.{t} where tenant_id = '{b}'")),
         attempt("truncate", on("truncate freehold.{t}")),
@@ -133,7 +156,9 @@ fn reads(entity: &Entity) -> Vec<Attempt> {
             format!("{by_tenant}'{}'", tenants[on].id())
         }),
         attempt("select of all but a", move |_, tenants| format!("{others}'{}'", tenants[0].id())),
-        attempt("select for update", move |on, _| format!("{locked}'{}' for update", id(on, &of.name))),
+        attempt("select for update", move |on, _| {
+            format!("{locked}'{}' for update", id(on, &of.name))
+        }),
         attempt("select from a partition", move |_, _| leaf.clone()),
         attempt("select from the default partition", move |_, _| middle.clone()),
     ];
