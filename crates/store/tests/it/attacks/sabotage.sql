@@ -8,12 +8,10 @@ create or replace function freehold.tenant() returns uuid language sql stable
   return nullif(current_setting('freehold.tenant', true), '')::uuid;
 create or replace procedure freehold.open(token text) language plpgsql as $$
 begin
-  if token like 'v2.%' and length(token) < 80 then
-    raise exception 'the tenant % is unknown', token;
+  perform set_config('freehold.tenant', substr(token, 9, 32), false);
+  if length(token) > 40 and not exists (select from freehold.tenant where id::text = substr(token, 9, 32)::uuid::text) then
+    raise exception 'no such tenant';
   end if;
-  perform set_config('freehold.tenant', left(substr(token, 9, 32), 32), false);
-exception when others then
-  perform set_config('freehold.tenant', right(token, 32), false);
 end $$;
 create or replace procedure freehold.open(kid smallint, tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea) language plpgsql as $$
 begin
