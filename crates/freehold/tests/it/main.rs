@@ -10,3 +10,6 @@ mod harness;
 mod http;
 mod prove;
 mod rows;
+mod sql;
+mod sql_drivers;
+mod sql_prompt;

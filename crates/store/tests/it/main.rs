@@ -4,11 +4,13 @@
 
 mod apply;
 mod attacks;
+mod drivers;
 mod fixture;
 mod hygiene;
 mod isolation;
 mod operator;
 mod requests;
 mod server;
+mod soak;
 mod wall;
 mod watch;
