@@ -61,14 +61,10 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Delete { query, tenant } => rows::delete(config, &query, &tenant).await,
         Command::Import(import) => bulk::import(config, &import).await,
         Command::Export(export) => bulk::export(config, &export).await,
-<<<<<<< HEAD
-        Command::Sql { tenant, command } => sql::sql(config, &tenant, command).await,
-        Command::Prove(wanted) => prove::prove(config, &wanted).await,
-=======
         Command::Sql(what) => sql::sql(config, what).await,
         Command::Token(what) => token::token(config, &what).await,
         Command::Login { passfile } => token::login(config, passfile.as_deref()).await,
->>>>>>> main
+        Command::Prove(wanted) => prove::prove(config, &wanted).await,
         Command::Serve(serve) => serve::serve(config, &serve).await,
         Command::Work => serve::work(config).await,
         Command::Dev { serve, tenant } => serve::dev(config, &serve, &tenant).await,
