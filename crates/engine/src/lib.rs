@@ -19,6 +19,7 @@ pub mod error;
 pub mod export;
 pub mod fill;
 pub mod import;
+pub mod prove;
 pub mod read;
 mod text;
 pub mod write;

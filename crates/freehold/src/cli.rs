@@ -130,6 +130,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         passfile: Option<PathBuf>,
     },
+    /// Attack the wall with two tenants made for it, and report what held; safe beside real tenants
+    Prove(Prove),
     /// Serve the HTTP API (and the workers)
     Serve(Serve),
     /// Run the workers alone
@@ -293,6 +295,19 @@ pub(crate) struct Serve {
     /// Leave the workers to other processes
     #[arg(long)]
     pub(crate) no_workers: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    /// Attack a server of this database over HTTP, too, such as http://127.0.0.1:7780
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// Write the signed report here, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Check the signature of a report instead
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "report"])]
+    pub(crate) verify: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod bulk;
 mod model;
+mod prove;
 mod rows;
 mod serve;
 mod sql;
@@ -64,6 +65,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Sql(what) => sql::sql(config, what).await,
         Command::Token(what) => token::token(config, &what).await,
         Command::Login { passfile } => token::login(config, passfile.as_deref()).await,
+        Command::Prove(wanted) => prove::prove(config, &wanted).await,
         Command::Serve(serve) => serve::serve(config, &serve).await,
         Command::Work => serve::work(config).await,
         Command::Audit(audit) => audit::audit(config, &audit).await,

@@ -17,6 +17,7 @@ mod operator;
 mod param;
 mod platform;
 mod pool;
+pub mod prove;
 mod refusal;
 mod row;
 pub mod script;

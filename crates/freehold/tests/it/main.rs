@@ -9,6 +9,7 @@ mod crash;
 mod documents;
 mod harness;
 mod http;
+mod prove;
 mod rows;
 mod sql;
 mod sql_drivers;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics points at its line")]
 
 mod apply;
+mod attacks;
 mod audit;
 mod drivers;
 mod fixture;
