@@ -13,19 +13,22 @@ use std::{
 use freehold_model::{Model, declare, query::Limits};
 
 pub mod apply;
+pub mod audit;
 pub mod embed;
 pub mod error;
 pub mod export;
 pub mod fill;
 pub mod import;
 pub mod project;
+pub mod prove;
 pub mod read;
 mod text;
 pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Config as StoreConfig, Operator, RootKey, Store, Tenant, Watch, Work, Yardstick,
+    Complaint, Config as StoreConfig, Done, Login, Operator, RootKey, Store, Table, Tenant,
+    Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
 };
 
 use embed::Embedders;
@@ -133,6 +136,14 @@ impl Engine {
     /// middle of when it is dropped is rolled back.
     pub async fn work_forever(&self) {
         tokio::join!(self.project_forever(), self.fill_forever());
+    }
+
+    /// A backend for what is typed in the tenant's name, statement by statement.
+    ///
+    /// # Errors
+    /// If it cannot be made, or the wall does not stand.
+    pub async fn typed(&self, tenant: &Tenant) -> Result<Typed, Error> {
+        self.store.typed(tenant).await
     }
 
     /// Follows the applied model, examines the wall after every change of the schema and at intervals, and ends backends

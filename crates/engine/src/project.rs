@@ -129,7 +129,8 @@ impl Engine {
             let mut seen = Seen::default();
             let due = self.store.projection_due(&mut seen, LIST).await?;
             let ours = due.iter().filter(|undone| {
-                undone.projection.model == *building.read && undone.projection.version == building.version
+                undone.projection.model == *building.read
+                    && undone.projection.version == building.version
             });
             let mut left = 0;
             for undone in ours {
@@ -138,7 +139,9 @@ impl Engine {
             }
             let status = self.store.projection_status(0).await?;
             let ours = |lag: &&freehold_store::Lag| {
-                lag.tenant.is_none() && lag.model == *building.read && lag.version == i64::from(building.version)
+                lag.tenant.is_none()
+                    && lag.model == *building.read
+                    && lag.version == i64::from(building.version)
             };
             if let Some(lag) = status.iter().find(ours) {
                 progress(lag.filled, lag.tenants);
@@ -214,7 +217,8 @@ impl Engine {
         }
         let limit = u32::try_from(UNITS).unwrap_or(u32::MAX);
         let rows = step.query(&target.read.page(after.as_deref(), limit)).await?;
-        let page: Vec<Vec<String>> = rows.iter().filter_map(|row| texts(row, target.read)).collect();
+        let page: Vec<Vec<String>> =
+            rows.iter().filter_map(|row| texts(row, target.read)).collect();
         let Some(last) = page.last().cloned() else {
             step.filled(None).await?;
             return Ok(true);

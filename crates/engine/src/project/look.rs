@@ -47,7 +47,10 @@ impl Engine {
             missing: count(row.int(0)),
             extra: count(row.int(1)),
             different: count(row.int(2)),
-            sample: row.text(3).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
+            sample: row
+                .text(3)
+                .and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or_default(),
         })
     }
 

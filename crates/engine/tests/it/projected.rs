@@ -44,7 +44,9 @@ async fn catch_up(engine: &Engine) {
 }
 
 async fn fill(ground: &Ground, tenant: &Tenant, mark: &str) {
-    ground.insert(tenant, "team", json!([{"name": format!("{mark}1")}, {"name": format!("{mark}2")}])).await;
+    ground
+        .insert(tenant, "team", json!([{"name": format!("{mark}1")}, {"name": format!("{mark}2")}]))
+        .await;
     let teams = ground.read(tenant, "team?order=name").await;
     let people = json!([
         {"handle": format!("{mark}-ann"), "team": teams[0]["id"]},
@@ -111,7 +113,13 @@ async fn another_definition_is_built_beside_the_one_that_serves() {
     let server = ground.another().await;
     ground.change(&finer, &[]).await.unwrap();
     // A server that has not heard of it leaves it alone.
-    ground.db.client().await.batch_execute("update app.commit set lines = lines + 1 where lines < 2").await.unwrap();
+    ground
+        .db
+        .client()
+        .await
+        .batch_execute("update app.commit set lines = lines + 1 where lines < 2")
+        .await
+        .unwrap();
     catch_up(&server).await;
     ground.engine.refresh().await.unwrap();
     catch_up(&ground.engine).await;
@@ -120,7 +128,10 @@ async fn another_definition_is_built_beside_the_one_that_serves() {
     assert_eq!(years[0]["commits"], json!(10));
     // Renamed, dropped, made anew.
     let renamed = finer
-        .replace("[entity.commit.field]", "[entity.change]\nwas = \"commit\"\n\n[entity.change.field]")
+        .replace(
+            "[entity.commit.field]",
+            "[entity.change]\nwas = \"commit\"\n\n[entity.change.field]",
+        )
         .replace("from commit group", "from change group")
         .replace("left join commit c", "left join change c");
     ground.change(&renamed, &[]).await.unwrap();
@@ -133,7 +144,16 @@ async fn another_definition_is_built_beside_the_one_that_serves() {
     let (without, _) = renamed.split_once("[read.author_month]").unwrap();
     ground.change(without, &[]).await.unwrap();
     ground.engine.refresh().await.unwrap();
-    assert!(ground.engine.read(&ground.a, freehold_engine::read::Read { entity: "author_month", query: "", count: false }).await.is_err());
+    assert!(
+        ground
+            .engine
+            .read(
+                &ground.a,
+                freehold_engine::read::Read { entity: "author_month", query: "", count: false }
+            )
+            .await
+            .is_err()
+    );
     let left = ground.truth("select proname from pg_proc where proname like '%capture~%' and pronamespace = 'freehold_shelf'::regnamespace").await;
     assert_eq!(left, json!([]));
     let noted = ground.truth("select * from freehold.projector").await;
@@ -154,7 +174,10 @@ async fn a_unit_that_fails_is_parked_and_holds_nothing_up() {
     assert_eq!(parked.len(), 1, "{parked:?}");
     assert_eq!((parked[0].tenant.as_str(), parked[0].sqlstate.as_str()), ("a", "22012"));
     holds(&ground, "author_month").await;
-    assert_eq!(ground.read(&ground.a, "team_work?name=eq.a2&select=share").await, json!([{"share": 100}]));
+    assert_eq!(
+        ground.read(&ground.a, "team_work?name=eq.a2&select=share").await,
+        json!([{"share": 100}])
+    );
     // Mended, it is tried again when its time has come, or when asked.
     ground.update(&ground.a, "commit?sha=eq.a0", json!({"lines": 0})).await;
     catch_up(&ground.engine).await;
