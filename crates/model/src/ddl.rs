@@ -11,7 +11,7 @@ pub(crate) mod table;
 pub(crate) mod vector;
 pub(crate) mod wall;
 
-pub use capture::{capture as capture_changes, release as release_changes};
+pub use capture::{capture, release};
 
 use crate::{Model, Name, ddl::table::Table, entity::Entity};
 

@@ -4,8 +4,8 @@ home (oid, name) as (select oid, nspname from pg_namespace where nspname in ('ap
 platform (oid) as (select oid from pg_namespace where nspname = 'freehold'),
 house (oid, name) as (
   select oid, rolname from pg_roles
-  where rolname in ('freehold_owner', 'freehold_gate', 'freehold_app', 'freehold_control', 'freehold_watch', 'freehold_catalog')),
-login (oid, name) as (select oid, rolname from pg_roles where rolname in ('freehold_app', 'freehold_control')),
+  where rolname in ('freehold_owner', 'freehold_gate', 'freehold_app', 'freehold_control', 'freehold_project', 'freehold_watch', 'freehold_catalog')),
+login (oid, name) as (select oid, rolname from pg_roles where rolname in ('freehold_app', 'freehold_control', 'freehold_project')),
 -- Whom a right must not reach: the logins, and everybody.
 reach (oid, name) as (select oid, name from login union all select 0, 'public'),
 -- Tables that hold tenants' rows, also where a part of one stands in another schema.
@@ -18,14 +18,15 @@ piece as not materialized (
         where i.inhrelid = c.oid and p.relnamespace in (select oid from home)) > 0)),
 -- The platform's own tables behind the wall.
 walled as (
-  select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname = 'embedding_due' as relforcerowsecurity
-    from pg_class c where c.relnamespace in (select oid from platform) and c.relname in ('embedding_due', 'import_mark')),
+  select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname in ('embedding_due', 'change_log', 'projection', 'parked') as relforcerowsecurity
+    from pg_class c where c.relnamespace in (select oid from platform) and c.relname in ('embedding_due', 'import_mark', 'change_log', 'projection', 'parked')),
 policy as (
   select p.polrelid, p.polname,
       not p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
         and pg_get_expr(p.polqual, p.polrelid) = '(tenant_id = freehold.tenant())'
         and pg_get_expr(p.polwithcheck, p.polrelid) = '(tenant_id = freehold.tenant())' as is_wall,
-      p.polpermissive and p.polcmd = '*' and p.polroles = array[(select oid from login where name = 'freehold_app')]
+      p.polpermissive and (p.polcmd = '*' and p.polroles = array[(select oid from login where name = 'freehold_app')]
+          or p.polname = 'project' and p.polcmd in ('*', 'r') and p.polroles = array[(select oid from login where name = 'freehold_project')])
         and pg_get_expr(p.polqual, p.polrelid) = 'true'
         and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true' as is_use
     from pg_policy p),
@@ -44,7 +45,20 @@ allowed (role, name) as (values
   ('freehold_control', 'freehold.platform()'), ('freehold_control', 'freehold.tenant_named(text)'),
   ('freehold_control', 'freehold.key_holder(text)'), ('freehold_control', 'freehold.current_model()'),
   ('freehold_control', 'freehold.due()'), ('freehold_control', 'freehold.pulse()'), ('freehold_control', 'freehold.wall_faults()'),
-  ('freehold_control', 'freehold.watch(interval,interval,integer[])'), ('freehold_control', 'freehold.repair_login()')),
+  ('freehold_control', 'freehold.watch(interval,interval,integer[])'), ('freehold_control', 'freehold.repair_login()'),
+  ('freehold_app', 'freehold."position"()'),
+  ('freehold_control', 'freehold.cluster()'), ('freehold_control', 'freehold.projection_due(text,bigint)'),
+  ('freehold_control', 'freehold.tend_log(interval)'), ('freehold_control', 'freehold.parked_units(bigint)'),
+  ('freehold_control', 'freehold.replay(text)'), ('freehold_control', 'freehold.fresh(uuid,text[],integer[],xid8)'),
+  ('freehold_control', 'freehold.projection_status(bigint)'),
+  ('freehold_project', 'freehold.open(text)'), ('freehold_project', 'freehold.open(smallint,uuid,uuid,bigint,bigint,bytea)'),
+  ('freehold_project', 'freehold.tenant()'), ('freehold_project', 'freehold.uuidv7()'),
+  ('freehold_project', 'freehold.step(text,integer,bigint)'), ('freehold_project', 'freehold.projection_start(text,integer)'),
+  ('freehold_project', 'freehold.changes(text,text[],bigint,bigint)'), ('freehold_project', 'freehold.step_done(text,integer,boolean,bigint)'),
+  ('freehold_project', 'freehold.step_pause(text,integer,boolean,interval)'),
+  ('freehold_project', 'freehold.step_filled(text,integer,text[],boolean)'),
+  ('freehold_project', 'freehold.park(text,integer,text[],text,text)'), ('freehold_project', 'freehold.unpark(text,integer,text[])'),
+  ('freehold_project', 'freehold.parked_due(text,integer,bigint)')),
 -- Settings that were given to roles and databases, as far as they are for this database.
 given (role, parameter, value) as (
   select s.setrole, split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)

@@ -26,7 +26,7 @@ select r.rolname::text, concat_ws(', ', case when r.rolcreaterole then 'createro
 -- why: they own the tables, the keys and the watchdog; nobody may reach them but by SET ROLE from an operator's session
 -- mend: alter role <role> nologin
 select r.rolname::text, 'may log in' from pg_roles r join house on house.oid = r.oid
-  where r.rolcanlogin and r.rolname not in ('freehold_app', 'freehold_control')
+  where r.rolcanlogin and r.rolname not in ('freehold_app', 'freehold_control', 'freehold_project')
 
 -- FH-R05 login-owns severe managed: same
 -- what: an object that belongs to a login of the servers
@@ -90,8 +90,8 @@ select a.rolname::text, case when a.rolpassword is null then 'no password' else 
 
 -- FH-R12 role-missing error managed: same
 -- what: a role of Freehold that is not there
--- why: the rights of each are small because there are six of them; without one an apply or the watchdog fails
+-- why: the rights of each are small because there are seven of them; without one an apply or the watchdog fails
 -- mend: freehold apply
 select w.name, 'there is no such role'
-  from (values ('freehold_owner'), ('freehold_gate'), ('freehold_app'), ('freehold_control'), ('freehold_watch'), ('freehold_catalog')) w (name)
+  from (values ('freehold_owner'), ('freehold_gate'), ('freehold_app'), ('freehold_control'), ('freehold_project'), ('freehold_watch'), ('freehold_catalog')) w (name)
   where w.name not in (select h.name from house h)
