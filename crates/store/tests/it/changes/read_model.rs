@@ -67,6 +67,14 @@ async fn a_read_model_equals_its_definition_when_all_is_done() {
         let count = format!("select count(*) from app.{}", &**read.name());
         assert!(house.store.run(tenant, &sql(&count, &[])).await.unwrap().int(0) > Some(5));
     }
+    house.operator().await.delete_tenant("a", |_| {}).await.unwrap();
+    let left = "select (select count(distinct tenant_id) from app.by_day), (select count(*) from freehold.projection where tenant_id not in (select id from freehold.tenant))";
+    let left = house.db.client().await.query_one(left, &[]).await.unwrap();
+    assert_eq!(
+        (left.get::<_, i64>(0), left.get::<_, i64>(1)),
+        (1, 0),
+        "a tenant goes with its read models"
+    );
 }
 
 async fn write(house: &House) {
