@@ -6,21 +6,26 @@
 
 use crate::{
     Name,
-    ddl::naming::{derived, list, root, shelf},
+    ddl::{
+        naming::{derived, list, root, shelf},
+        read::WRITER,
+    },
     entity::{Entity, Kind, Scalar},
     sql::{ident, literal},
+    view::Capture,
 };
 
 /// Images in one row of the log, at most. A reader takes rows whole.
 const PACKED: usize = 250;
 
-/// Begins to note the changes of `entity`'s rows, or goes on with other columns: an update counts if one of `used` changes,
-/// and `links` is what an image carries. Also lets the workers read what is used.
+/// Begins to note the changes of `entity`'s rows as its `capture` says, or goes on with another one. Also lets the workers
+/// read what is used.
 ///
 /// To be run in one transaction by the owner of the table. It waits for all who are writing, so that what is written
 /// afterwards is noted as it says here.
 #[must_use]
-pub fn capture(entity: &Entity, used: &[Name], links: &[Name]) -> Vec<String> {
+pub fn capture(entity: &Entity, capture: &Capture) -> Vec<String> {
+    let Capture { used, links, .. } = capture;
     let table = root(&entity.name);
     let mut statements = vec![format!("lock table {table} in share row exclusive mode")];
     for event in [Event::Insert, Event::Update, Event::Delete] {
@@ -47,12 +52,11 @@ pub fn capture(entity: &Entity, used: &[Name], links: &[Name]) -> Vec<String> {
     let columns = ["tenant_id", "id"].into_iter().chain(used.iter().map(|name| &**name));
     let mut columns: Vec<&str> = columns.collect();
     columns.dedup();
-    statements.push(format!("revoke select on {table} from freehold_project"));
-    statements.push(format!("grant select ({}) on {table} to freehold_project", list(columns)));
+    statements.push(format!("revoke select on {table} from {WRITER}"));
+    statements.push(format!("grant select ({}) on {table} to {WRITER}", list(columns)));
     statements.push(format!("drop policy if exists project on {table}"));
-    statements.push(format!(
-        "create policy project on {table} for select to freehold_project using (true)"
-    ));
+    statements
+        .push(format!("create policy project on {table} for select to {WRITER} using (true)"));
     statements
 }
 
@@ -67,7 +71,7 @@ pub fn release(entity: &Entity) -> Vec<String> {
     let mut statements: Vec<String> =
         triggers.map(|name| format!("drop trigger {} on {table}", ident(name))).collect();
     statements.extend(events.iter().map(|name| format!("drop function {}()", shelf(name))));
-    statements.push(format!("revoke select on {table} from freehold_project"));
+    statements.push(format!("revoke select on {table} from {WRITER}"));
     statements.push(format!("drop policy project on {table}"));
     statements
 }
@@ -108,8 +112,12 @@ impl Event {
     }
 
     fn body(self, entity: &Entity, used: &[Name], links: &[Name]) -> String {
-        let aggregates: Vec<String> =
+        let lists: Vec<String> =
             (1..=links.len()).map(|i| format!("pg_catalog.array_agg(l{i})")).collect();
+        let lists = match links.len() {
+            0 => "'{}'::pg_catalog.text[]".to_owned(),
+            _ => lists.join(" operator(pg_catalog.||) "),
+        };
         format!(
             "begin\n  insert into freehold.change_log (tenant_id, entity, op, fields, n, links)\n  \
              select tenant_id, {}, {}, {}, pg_catalog.count(*), {}\n  from (\n    \
@@ -118,7 +126,7 @@ impl Event {
             literal(&entity.name),
             literal(&self.verb()[..1]),
             array(links),
-            aggregates.join(" operator(pg_catalog.||) "),
+            lists,
             self.images(used, links),
         )
     }
@@ -128,8 +136,8 @@ impl Event {
             let texts = links.iter().map(|link| format!("{row}.{}::pg_catalog.text", ident(link)));
             std::iter::once(format!("{row}.tenant_id")).chain(texts).collect::<Vec<_>>().join(", ")
         };
-        let names: Vec<String> = (1..=links.len()).map(|i| format!("l{i}")).collect();
-        let names = format!("tenant_id, {}", names.join(", "));
+        let names: Vec<String> = (1..=links.len()).map(|i| format!(", l{i}")).collect();
+        let names = format!("tenant_id{}", names.concat());
         let values = |rows: &str| format!("(values {rows}) image ({names})");
         match self {
             Self::Insert => {
@@ -140,10 +148,10 @@ impl Event {
             }
             Self::Update => {
                 let row = |row: &str| {
-                    let columns = used.iter().map(|name| format!("{row}.{}", ident(name)));
+                    let columns = used.iter().map(|name| format!(", {row}.{}", ident(name)));
                     format!(
-                        "row({row}.tenant_id, {})::pg_catalog.record",
-                        columns.collect::<Vec<_>>().join(", ")
+                        "row({row}.tenant_id{})::pg_catalog.record",
+                        columns.collect::<String>()
                     )
                 };
                 format!(

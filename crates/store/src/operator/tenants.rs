@@ -150,6 +150,7 @@ impl Operator {
             "update freehold.tenant set state = 'deleting' where name = $1 returning id::text";
         let rows = self.as_gate(text, &[Some(name)]).await?;
         let id = rows.first().and_then(|row| row.text(0)).ok_or_else(|| missing(name))?.to_owned();
+        self.sweep_read_models(&id).await?;
         let mut total = 0;
         let mut left = self.entities().await?;
         while !left.is_empty() {
@@ -183,6 +184,24 @@ impl Operator {
         }
         self.as_gate("delete from freehold.tenant where id = $1::text::uuid", &[Some(&id)]).await?;
         Ok(())
+    }
+
+    // Made from other rows, so nobody counts theirs; and nobody but the workers' role may delete them.
+    async fn sweep_read_models(&mut self, id: &str) -> Result<(), Error> {
+        let doing = "deleting a tenant's read models";
+        let text = "select string_agg(format('delete from %s', c.oid::regclass), '; ')::text from pg_class c \
+                    where c.relnamespace = to_regnamespace('app') and c.relkind = 'p' and not c.relispartition \
+                    and not has_table_privilege('freehold_app', c.oid, 'delete') and has_table_privilege('freehold_project', c.oid, 'delete')";
+        let rows = self.session.select(doing, text, &[]).await?;
+        let Some(deletions) = rows.first().and_then(|row| row.text(0)) else { return Ok(()) };
+        let text = format!(
+            "begin; set local role freehold_gate; select freehold.seal('{id}'); set local role freehold_project; {deletions}; commit"
+        );
+        let swept = self.session.batch(&text).await;
+        if swept.is_err() {
+            self.session.batch("rollback").await.map_err(|error| explain(doing, error))?;
+        }
+        swept.map_err(|error| explain(doing, error))
     }
 
     // In the tenant's own wall and with the application's rights. None if a reference holds the rows.
@@ -235,7 +254,7 @@ impl Operator {
 
     async fn entities(&mut self) -> Result<Vec<String>, Error> {
         let text = "select relname::text from pg_class where relnamespace = to_regnamespace('app') and relkind in ('r', 'p') \
-                    and not relispartition order by relname";
+                    and not relispartition and has_table_privilege('freehold_app', oid, 'delete') order by relname";
         let rows = self.session.select("looking for a tenant's rows", text, &[]).await?;
         Ok(rows.iter().filter_map(|row| row.text(0)).map(str::to_owned).collect())
     }

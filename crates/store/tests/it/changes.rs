@@ -3,9 +3,12 @@
 mod capture;
 mod due;
 mod exactly_once;
+mod read_model;
 mod steps;
 
-use freehold_model::{Model, Name, Sql, ddl, declare, plan};
+use std::time::{Duration, Instant};
+
+use freehold_model::{Model, Name, Sql, ddl, declare, plan, view::Capture};
 use freehold_store::{
     Apply, Change, Config, Mode, Operator, Phase, Projection, RootKey, Seen, Step, Store, Tenant,
 };
@@ -45,32 +48,33 @@ pub(crate) async fn log_house() -> House {
 }
 
 pub(crate) async fn log_house_in(mode: Mode) -> House {
+    house_with(mode, MODEL, capture(&model()), SEEN).await
+}
+
+// Tenant a is there before what `more` does, tenant b comes after it.
+async fn house_with(mode: Mode, text: &str, captures: String, more: &str) -> House {
     let build = async |url: &str| {
         let mut operator = Operator::open(url, "test").await.unwrap();
         operator.set_up_in(&RootKey::new(ROOT), Some(mode)).await.unwrap();
-        let model = model();
+        let model = declare::read(text).unwrap().model;
         let major = operator.check_server().await.unwrap().major;
         let plan = plan::plan(&Model::default(), &model, plan::Target { major }).unwrap();
-        let wanted =
-            Apply { plan: &plan, from_version: 0, model: &model, text: MODEL, allowed: &[] };
+        let wanted = Apply { plan: &plan, from_version: 0, model: &model, text, allowed: &[] };
         operator.apply(wanted, async |_| Ok(()), |_| {}).await.unwrap();
         let (client, connection) =
             tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
-        client
-            .batch_execute(&format!(
-                "begin; set local role freehold_owner; {}; commit",
-                capture(&model)
-            ))
-            .await
-            .unwrap();
+        let captures = format!(
+            "begin; set local role freehold_owner; set local freehold.applying = 'on'; {captures}; commit"
+        );
+        client.batch_execute(&captures).await.unwrap();
         operator.create_tenant("a").await.unwrap();
-        client.batch_execute(SEEN).await.unwrap();
+        client.batch_execute(more).await.unwrap();
         operator.create_tenant("b").await.unwrap();
         drop(client);
         connection.await.unwrap().unwrap();
     };
-    let key = format!("log {} {MODEL} {SEEN} {}", mode.as_str(), capture(&model()));
+    let key = format!("log {} {text} {captures} {more}", mode.as_str());
     let db = TestDb::from_template(&key, build).await;
     let store = Store::connect(Config::new(db.url(), RootKey::new(ROOT))).await.unwrap();
     let a = store.tenant_named("a").await.unwrap();
@@ -83,18 +87,15 @@ pub(crate) fn model() -> Model {
 }
 
 fn capture(model: &Model) -> String {
-    let entity = |name: &str| model.entity(name).unwrap();
-    let mut all = ddl::capture(
-        entity("person"),
-        &names(&["id", "handle", "born"]),
-        &names(&["id", "handle", "born"]),
-    );
-    all.extend(ddl::capture(
-        entity("post"),
-        &names(&["id", "author", "title"]),
-        &names(&["id", "author"]),
-    ));
-    all.join("; ")
+    let person = captured(model, "person", &["id", "handle", "born"], &["id", "handle", "born"]);
+    let post = captured(model, "post", &["id", "author", "title"], &["id", "author"]);
+    format!("{person}; {post}")
+}
+
+fn captured(model: &Model, entity: &str, used: &[&str], links: &[&str]) -> String {
+    let entity = model.entity(entity).unwrap();
+    let (used, links) = (names(used), names(links));
+    ddl::capture(entity, &Capture { entity: entity.name.clone(), used, links }).join("; ")
 }
 
 fn names(names: &[&str]) -> Vec<Name> {
@@ -107,13 +108,26 @@ fn projection(tenant: &Tenant, model: &str) -> Projection {
 
 /// The step of a projection, after its fill if that is still due.
 async fn steady(store: &Store, projection: &Projection) -> Step {
-    let step = store.step(projection).await.unwrap().expect("nobody else has it");
+    let step = again(store, projection).await;
     match step.phase() {
         Phase::Steady(_) => step,
         Phase::Fill(_) => {
             step.filled(None).await.unwrap();
-            store.step(projection).await.unwrap().expect("nobody else has it")
+            again(store, projection).await
         }
+    }
+}
+
+/// A step that was dropped a moment ago is rolled back soon.
+async fn again(store: &Store, projection: &Projection) -> Step {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(step) = store.step(projection).await.unwrap() {
+            return step;
+        }
+        assert!(Instant::now() < deadline, "somebody else has it");
+        // Polls: a rollback tells nobody.
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 

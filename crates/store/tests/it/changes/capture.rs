@@ -4,7 +4,7 @@ use freehold_model::{Code, ddl};
 use freehold_store::Phase;
 use futures_util::SinkExt as _;
 
-use super::{log_house, model, names, projection, run, statement, steady, take, told};
+use super::{captured, log_house, model, names, projection, run, statement, steady, take, told};
 use crate::fixture::{code, state};
 
 #[tokio::test]
@@ -183,12 +183,7 @@ async fn other_columns_take_effect_for_whatever_is_written_afterwards() {
     take(&house.store, &both).await;
     let mut before = house.store.begin(&house.a).await.unwrap();
     before.query(&statement("insert into app.person (handle) values ('before')")).await.unwrap();
-    let change = ddl::capture(
-        model().entity("person").unwrap(),
-        &names(&["id", "note"]),
-        &names(&["id", "note"]),
-    )
-    .join("; ");
+    let change = captured(&model(), "person", &["id", "note"], &["id", "note"]);
     let admin = house.db.client().await;
     let change = tokio::spawn(async move {
         let text = format!("begin; set local role freehold_owner; {change}; commit");
@@ -261,7 +256,7 @@ async fn the_log_is_walled() {
         assert_eq!(code(step.query(&statement(text)).await), Code::Forbidden, "{text}");
     }
     let all = "select count(*) from freehold.changes('1:1:', '{person,post}', 0, 1000)";
-    let seen = step.query(&statement(&all)).await.unwrap();
+    let seen = step.query(&statement(all)).await.unwrap();
     assert_eq!(seen[0].int(0), Some(0), "another tenant's changes");
 
     // Its password opens no tenant without a token that is signed for it.

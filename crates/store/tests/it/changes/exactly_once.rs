@@ -77,7 +77,7 @@ async fn round(mut dice: Dice, seed: u64, case: u64) {
     let (elsewhere, connection) =
         tokio_postgres::connect(&admin_url().await, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
-    let until = Instant::now() + Duration::from_millis(3500);
+    let until = Instant::now() + Duration::from_millis(2500);
     while Instant::now() < until {
         let open = "begin; select pg_current_xact_id()";
         let long = house.db.client().await;
@@ -151,7 +151,7 @@ async fn copy(house: Arc<House>, stop: Arc<AtomicBool>, mut dice: Dice) {
     let admin = house.db.client().await;
     while !stop.load(Ordering::Relaxed) {
         let mut rows = String::new();
-        for i in 0..dice.below(700) {
+        for i in 0..dice.below(400) {
             let tenant = if i % 2 == 0 { &house.a } else { &house.b };
             rows.push_str(&format!("{}\tc{}\n", tenant.id(), dice.next()));
         }
@@ -312,7 +312,7 @@ impl Dice {
         match self.below(8) {
             0 => format!(
                 "insert into app.person (handle) select 'h{value}_' || i from generate_series(1, {}) i",
-                self.below(600)
+                self.below(300)
             ),
             1 | 2 => format!("insert into app.person (handle) values ('h{value}')"),
             3 => format!(

@@ -5,7 +5,9 @@ use std::time::Duration;
 use freehold_model::Code;
 use freehold_store::{Error, Mode, Phase};
 
-use super::{log_house, log_house_in, names, projection, run, statement, steady, take, told};
+use super::{
+    again, log_house, log_house_in, names, projection, run, statement, steady, take, told,
+};
 use crate::fixture::code;
 
 const NOTE: &str = "insert into app.seen (reader, number, entity, kind, image) values ('r', 1, 'person', 'i', '{}')";
@@ -193,20 +195,4 @@ async fn links_come_as_asked_for() {
     let images = step.images("person", &names(&["born", "handle"]), 10).await.unwrap().unwrap();
     assert_eq!(images.links[0], [None, None]);
     assert_eq!(images.links[1], [Some("ann".to_owned()), Some("b\\\"{},\n".to_owned())]);
-}
-
-/// A step that was dropped a moment ago is rolled back soon.
-async fn again(
-    store: &freehold_store::Store,
-    of: &freehold_store::Projection,
-) -> freehold_store::Step {
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    loop {
-        if let Some(step) = store.step(of).await.unwrap() {
-            return step;
-        }
-        assert!(std::time::Instant::now() < deadline);
-        // Polls: a rollback tells nobody.
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
 }
