@@ -8,6 +8,7 @@ mod conversion;
 mod entity;
 mod field;
 mod order;
+mod read;
 mod rename;
 mod revector;
 
@@ -78,6 +79,13 @@ pub enum Action {
         /// The column: the field's own, or a hidden one that will take its place.
         column: String,
     },
+    /// The engine makes the table of the new model's read model, fills it for every tenant beside running writes, and
+    /// lets it take the place of the one that is served, if there is one. It can be interrupted anywhere and taken up
+    /// again.
+    Build {
+        /// Which read model.
+        read: Name,
+    },
 }
 
 /// The steps from `old` to `new`; from [`Model::default`] they build everything.
@@ -90,6 +98,7 @@ pub fn plan(old: &Model, new: &Model, target: Target) -> Result<Plan, Vec<Refusa
     let mut order = order::Order::default();
     rename::plan(old, &renamed, &mut order);
     entity::plan(&renamed, new, target, &mut order);
+    read::plan(&renamed, new, &mut order);
     order.finish()
 }
 
@@ -154,6 +163,12 @@ impl Step {
                 for statement in statements {
                     let _ = writeln!(text, "{statement};");
                 }
+            }
+            Action::Build { read } => {
+                let _ = writeln!(
+                    text,
+                    "-- Freehold makes the table of {read}, fills it tenant by tenant, and puts it in its place"
+                );
             }
             Action::Fill { entity, column, .. } => {
                 let _ = writeln!(

@@ -56,6 +56,7 @@
 
 mod aggregate;
 mod call;
+mod clause;
 mod compile;
 mod derive;
 mod error;
@@ -65,13 +66,16 @@ mod function;
 mod graph;
 mod group;
 mod ir;
+mod literal;
 mod operator;
 mod render;
 mod scope;
 mod select;
 mod statement;
+mod subquery;
 mod typing;
 mod unique;
+mod window;
 
 pub(crate) use compile::{Compiled, Written, compile};
 pub(crate) use error::{Fault, Spot, Wrong};

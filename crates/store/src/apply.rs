@@ -107,6 +107,11 @@ impl Operator {
                 .hint("allow each step by its name if that is what you want")
                 .into());
         }
+        let reads = |step: &Step| matches!(step.action, Action::Build { .. });
+        if let Some(step) = wanted.plan.steps.iter().find(|step| reads(step)) {
+            let refusal = Refusal::new(Code::NotBuilt, "read models are not built yet");
+            return Err(refusal.detail(step.title.clone()).into());
+        }
         let doing = "waiting for a turn to apply";
         let text = format!("select pg_try_advisory_lock({LOCK})");
         let rows = self.session.select(doing, &text, &[]).await?;
@@ -150,6 +155,9 @@ impl Operator {
                     };
                     fill(&filling).await?;
                     self.note(at + 1).await
+                }
+                Action::Build { .. } => {
+                    Err(Fault::new("building a read model", "refused before").into())
                 }
             };
             finished.map_err(|error| in_step(step, error.refine(wanted.model)))?;

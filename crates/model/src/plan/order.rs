@@ -50,6 +50,10 @@ pub(crate) enum Phase {
     RequireSource,
     /// What [`Phase::Index`] does, for those fields.
     IndexSource,
+    /// Read models that are new, or say something else than before.
+    BuildRead,
+    /// Read models that are no longer wanted, before what they are made from.
+    DropRead,
     /// The other fields that are no longer wanted.
     DropField,
     /// Entities that are no longer wanted.

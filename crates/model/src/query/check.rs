@@ -23,8 +23,7 @@ pub(crate) fn written<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Re
     match model.read(name) {
         None => entity(model, name),
         Some(read) => {
-            let sources: Vec<&str> =
-                read.sources().iter().map(|source| &*source.entity).collect();
+            let sources: Vec<&str> = read.sources().iter().map(|source| &*source.entity).collect();
             let message = format!("{name} is a read model, which only its workers write");
             Err(Refusal::new(Code::Method, message)
                 .hint(format!("write what it is made from: {}", sources.join(", "))))

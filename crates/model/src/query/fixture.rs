@@ -56,7 +56,15 @@ fn vector(text: &str, form: VectorForm, dimensions: u32, metric: Metric, of: &[&
 
 fn entity(text: &str, fields: Vec<Field>, uniques: &[&[&str]]) -> Entity {
     let uniques = uniques.iter().map(|fields| Key { fields: names(fields) }).collect();
-    Entity { name: name(text), was: None, about: None, fields, uniques, indexes: Vec::new(), key: None }
+    Entity {
+        name: name(text),
+        was: None,
+        about: None,
+        fields,
+        uniques,
+        indexes: Vec::new(),
+        key: None,
+    }
 }
 
 pub(crate) fn model() -> Model {

@@ -212,7 +212,11 @@ impl Renderer {
         for column in &level.identity {
             self.sql.raw(", ").raw(alias).raw(".");
             // Plain where it can be: `id` needs no quotes.
-            if column == "id" { self.sql.raw(column) } else { self.sql.ident(column) };
+            if column == "id" {
+                self.sql.raw(column)
+            } else {
+                self.sql.ident(column)
+            };
         }
     }
 
@@ -332,9 +336,7 @@ impl Renderer {
             };
             self.sql.raw(if first { "with " } else { ", " });
             first = false;
-            self.sql
-                .raw(&format!("\"~anchor{number}\" as materialized (select a."))
-                .ident(field);
+            self.sql.raw(&format!("\"~anchor{number}\" as materialized (select a.")).ident(field);
             self.sql
                 .raw(" as v from app.")
                 .ident(&level.entity)

@@ -2,8 +2,9 @@
 //! empty ground.
 
 use freehold_model::{
-    Model,
+    Model, ReadModel,
     plan::{Action, Plan, Target, plan},
+    view::beside,
 };
 use freehold_testkit::{CATALOGUE, TestDb};
 use tokio_postgres::Client;
@@ -33,12 +34,12 @@ pub(crate) async fn same(what: &str, old: &Model, new: &Model) -> bool {
     let ground = Ground::new().await;
     let Ok(change) = plan(old, new, ground.target) else { return false };
     let (one, other) = (ground.client().await, Ground::new().await);
-    apply(&one, &plan(&Model::default(), old, ground.target).expect("a model can be made"), what)
-        .await;
-    apply(&one, &change, what).await;
+    let first = plan(&Model::default(), old, ground.target).expect("a model can be made");
+    apply_with(&one, &first, old, what).await;
+    apply_with(&one, &change, new, what).await;
     let fresh = other.client().await;
-    apply(&fresh, &plan(&Model::default(), new, ground.target).expect("a model can be made"), what)
-        .await;
+    let whole = plan(&Model::default(), new, ground.target).expect("a model can be made");
+    apply_with(&fresh, &whole, new, what).await;
     let (planned, fresh) = (catalogue(&one).await, catalogue(&fresh).await);
     let only = |these: &[String], those: &[String], sign: &str| {
         these
@@ -105,6 +106,35 @@ pub(crate) async fn apply(client: &Client, plan: &Plan, what: &str) {
     }
 }
 
+/// Runs all steps of a plan to `new`; read models are made empty, beside the ones they take the place of.
+async fn apply_with(client: &Client, plan: &Plan, new: &Model, what: &str) {
+    for (position, each) in plan.steps.iter().enumerate() {
+        let done = match &each.action {
+            Action::Build { read } => build(client, new.read(read).expect("declared")).await,
+            _ => step(client, plan, position).await,
+        };
+        done.unwrap_or_else(|error| {
+            panic!("{what}: step {}: {error:?}\n{}", position + 1, plan.render())
+        });
+    }
+}
+
+async fn build(client: &Client, read: &ReadModel) -> Result<(), tokio_postgres::Error> {
+    let next = beside(read.name(), 2);
+    let served = format!("select to_regclass('app.\"{}\"') is not null", read.name());
+    let mut statements = read.create_table(&next);
+    if client.query_one(&served, &[]).await?.get(0) {
+        statements.push(read.drop_table(read.name()));
+    }
+    statements.extend(read.rename_table(&next, read.name()));
+    client
+        .batch_execute(&format!(
+            "set role freehold_owner; begin; {}; commit; reset role",
+            statements.join(";\n")
+        ))
+        .await
+}
+
 /// Runs one step.
 pub(crate) async fn step(
     client: &Client,
@@ -118,6 +148,7 @@ pub(crate) async fn step(
         }
         Action::Concurrently(statements) => one_by_one(client, statements).await,
         Action::Fill { entity, column, .. } => fill(client, entity, column).await,
+        Action::Build { .. } => panic!("a plan with read models is run by `apply_with`"),
     };
     client.batch_execute("rollback; reset role; reset search_path").await?;
     done

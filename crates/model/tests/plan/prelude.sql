@@ -2,6 +2,7 @@
 do $$ begin
   if to_regrole('freehold_owner') is null then create role freehold_owner nologin; end if;
   if to_regrole('freehold_app') is null then create role freehold_app login; end if;
+  if to_regrole('freehold_project') is null then create role freehold_project nologin; end if;
 end $$;
 create schema freehold;
 create schema freehold_ext;
@@ -9,6 +10,7 @@ create schema app authorization freehold_owner;
 create schema freehold_shelf authorization freehold_owner;
 create extension vector schema freehold_ext;
 grant usage on schema freehold_ext, freehold to freehold_owner, freehold_app;
+grant usage on schema freehold_ext, freehold, app to freehold_project;
 grant usage on schema app to freehold_app;
 alter default privileges for role freehold_owner revoke execute on functions from public;
 create function freehold.tenant() returns uuid stable language plpgsql as $$

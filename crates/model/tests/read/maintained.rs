@@ -65,7 +65,7 @@ async fn work(client: &Client, model: &Model, tenant: &str, dice: &mut Dice) {
         log.iter().map(|row| (row.get(0), row.get(1))).collect();
     let mut rest = images.as_slice();
     while !rest.is_empty() {
-        let size = (dice.below(9) as usize + 1).min(rest.len());
+        let size = (dice.below(20) as usize + 1).min(rest.len());
         let (batch, later) = rest.split_at(size);
         rest = later;
         for view in model.reads() {
@@ -115,7 +115,7 @@ async fn what_is_touched_is_recomputed() {
     capture(&client, &model.captures()).await;
     let (mut dice, mut made, mut failed) = (Dice::new(), 0, 0);
     let mut ever = vec![0; model.reads().len()];
-    for round in 0..60 {
+    for round in 0..36 {
         let tenant = TENANTS[dice.below(2) as usize];
         run(
             &client,
@@ -124,9 +124,10 @@ async fn what_is_touched_is_recomputed() {
             ),
         )
         .await;
-        let changes = if round == 0 { 80 } else { dice.below(12) + 1 };
+        let grow = round % 9 == 0;
+        let changes = if grow { 90 } else { dice.below(14) + 1 };
         for _ in 0..changes {
-            let change = change(&mut dice, &model);
+            let change = change(&mut dice, &model, grow);
             match client.batch_execute(&change).await {
                 Ok(()) => made += 1,
                 Err(error) => {

@@ -19,19 +19,12 @@ pub(crate) struct Ground {
 impl Ground {
     /// Only what stands there before any model.
     pub(crate) async fn new() -> Self {
-        let prelude = format!(
-            "{}
-            do $$ begin
-              if to_regrole('{WRITER}') is null then create role {WRITER} nologin; end if;
-            end $$;
-            grant usage on schema freehold_ext, freehold, app to {WRITER};",
-            include_str!("../plan/prelude.sql")
-        );
-        let db = TestDb::from_template(&prelude, async |url: &str| {
+        let prelude = include_str!("../plan/prelude.sql");
+        let db = TestDb::from_template(prelude, async |url: &str| {
             let (client, connection) =
                 tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("connected");
             tokio::spawn(connection);
-            client.batch_execute(&prelude).await.expect("built");
+            client.batch_execute(prelude).await.expect("built");
         })
         .await;
         Self { db }
