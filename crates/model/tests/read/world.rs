@@ -63,8 +63,8 @@ fn value(dice: &mut Dice, entity: &str, field: &str) -> String {
         }
         (_, "born") => or_null(dice, format!("date '2000-01-0{}'", one + 1)),
         (_, "at") => format!(
-            "timestamptz '2024-0{}-15 23:30:00Z' + interval '{} hours'",
-            dice.below(3) + 1,
+            "timestamptz '202{}-02-15 23:30:00Z' + interval '{} hours'",
+            dice.below(3) + 2,
             one * 400
         ),
         (_, "day") => or_null(dice, format!("date '2024-02-0{}'", one + 1)),
@@ -94,7 +94,7 @@ fn value(dice: &mut Dice, entity: &str, field: &str) -> String {
         }
         (_, "lines") => (dice.below(4) * 9).to_string(),
         (_, "path" | "name") => {
-            ["'a'", "'b'", "'c'", "'d'", "'b'", "'a\\b\"{,}'"][one as usize].into()
+            ["'a0'", "'b1'", "'c2'", "'a'", "'b1'", "'a\\b\"{,}'"][one as usize].into()
         }
         (_, "body") => {
             or_null(dice, ["''", "'x'", "'y'", "' '", "'ä'", "'z'"][one as usize].into())
