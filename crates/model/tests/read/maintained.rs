@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// All accepted forms as the read models `v1`, `v2` … of one model.
-fn all() -> Model {
+pub(crate) fn all() -> Model {
     let sound = |form: &Form| declare::read(&crate::file(form)).is_ok();
     let forms = parts().into_iter().filter_map(|part| match part {
         Part::Form(form) if sound(&form) => Some(form),
@@ -35,13 +35,17 @@ fn all() -> Model {
     declare::read(&text).unwrap_or_else(|errors| panic!("{errors:#?}")).model
 }
 
-async fn enter(client: &Client, tenant: &str) {
+pub(crate) async fn enter(client: &Client, tenant: &str) {
     run(client, &format!("set freehold.test_tenant to '{tenant}'; set role {WRITER}")).await;
 }
 
 /// Missing, extra and different rows, and examples.
-async fn faults(client: &Client, model: &ReadModel) -> Option<Vec<Option<String>>> {
-    let found = rows(client, &model.check(model.name(), 5)).await.remove(0);
+pub(crate) async fn faults(
+    client: &Client,
+    model: &ReadModel,
+    table: &str,
+) -> Option<Vec<Option<String>>> {
+    let found = rows(client, &model.check(table, 5)).await.remove(0);
     (found[..3].iter().any(|count| count.as_deref() != Some("0"))).then_some(found)
 }
 
@@ -49,7 +53,7 @@ fn columns(rows: &[Vec<Option<String>>], width: usize) -> Vec<Vec<Option<String>
     (0..width).map(|at| rows.iter().map(|row| row[at].clone()).collect()).collect()
 }
 
-fn whole(rows: &[Vec<Option<String>>], width: usize) -> Vec<Vec<String>> {
+pub(crate) fn whole(rows: &[Vec<Option<String>>], width: usize) -> Vec<Vec<String>> {
     let text = |value: Option<String>| value.expect("no part of a unit is null");
     columns(rows, width).into_iter().map(|list| list.into_iter().map(text).collect()).collect()
 }
@@ -148,7 +152,7 @@ async fn what_is_touched_is_recomputed() {
         enter(&client, tenant).await;
         work(&client, &model, tenant, &mut dice).await;
         for (at, view) in model.reads().iter().enumerate() {
-            let found = faults(&client, view).await;
+            let found = faults(&client, view, view.name()).await;
             assert!(
                 found.is_none(),
                 "round {round}, {}: {found:?}\n{}\n{}",
@@ -156,6 +160,12 @@ async fn what_is_touched_is_recomputed() {
                 view.text(),
                 view.definition()
             );
+            for field in view.shape().fields.iter().filter(|field| !field.optional) {
+                let nulls =
+                    format!("select from app.\"{}\" where \"{}\" is null", view.name(), field.name);
+                let found = client.query(&nulls, &[]).await.expect("rows");
+                assert!(found.is_empty(), "{} is null in {}", field.name, view.text());
+            }
             let count = client
                 .query_one(&format!("select count(*) from app.\"{}\"", view.name()), &[])
                 .await

@@ -70,6 +70,7 @@ pub(crate) async fn rows(client: &Client, sql: &Sql) -> Vec<Vec<Option<String>>>
 fn value(row: &Row, at: usize) -> Option<String> {
     match *row.columns()[at].type_() {
         Type::INT8 => row.get::<_, Option<i64>>(at).map(|number| number.to_string()),
+        Type::BOOL => row.get::<_, Option<bool>>(at).map(|truth| truth.to_string()),
         _ => row.get(at),
     }
 }
