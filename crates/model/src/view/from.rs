@@ -20,6 +20,7 @@ struct Made {
     tables: usize,
     regions: usize,
     equalities: usize,
+    others: usize,
     needs: usize,
 }
 
@@ -38,6 +39,7 @@ impl<'a> Translator<'a> {
             tables: self.tables.len(),
             regions: self.regions.len(),
             equalities: self.equalities.len(),
+            others: self.others.len(),
             needs: self.regions[self.region].needs.len(),
         };
         let mut left = self.factor(&tables.relation)?;
@@ -100,7 +102,7 @@ impl<'a> Translator<'a> {
 
     /// Moves what was made since into a region of its own, which need not be there.
     fn sink(&mut self, made: Made) -> RegionId {
-        let Made { tables, regions, equalities, needs } = made;
+        let Made { tables, regions, equalities, others, needs } = made;
         let outer = self.region;
         let inner = self.region_within(false);
         self.regions[inner].needs = self.regions[outer].needs.split_off(needs);
@@ -112,9 +114,8 @@ impl<'a> Translator<'a> {
         {
             region.parent = Some(inner);
         }
-        for equality in
-            self.equalities[equalities..].iter_mut().filter(|equality| equality.region == outer)
-        {
+        let moved = self.equalities[equalities..].iter_mut().chain(&mut self.others[others..]);
+        for equality in moved.filter(|equality| equality.region == outer) {
             equality.region = inner;
         }
         inner

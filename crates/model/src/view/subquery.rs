@@ -140,9 +140,17 @@ impl<'a> Translator<'a> {
         for conjunct in condition.conjuncts() {
             if let Kind::Binary(left, op, right) = &conjunct.kind
                 && op == "="
-                && let (Some(left), Some(right)) = (self.origin(left), self.origin(right))
             {
-                self.equalities.push(Equality { region: self.region, left, right });
+                let region = self.region;
+                match (self.origin(left), self.origin(right)) {
+                    (Some(left), Some(right)) => {
+                        self.equalities.push(Equality { region, left, right });
+                    }
+                    _ => {
+                        let (left, right) = ((**left).clone(), (**right).clone());
+                        self.others.push(Equality { region, left, right });
+                    }
+                }
             }
             for (table, name) in strict_columns(conjunct) {
                 self.present(table);

@@ -188,7 +188,8 @@ fn nobody_writes_a_read_model_by_asking() {
     let model = all();
     let limits = Limits::default();
     let body = serde_json::json!({});
-    let says = |refusal: Refusal| format!("{refusal}; {}", refusal.hint.as_deref().unwrap_or_default());
+    let says =
+        |refusal: Refusal| format!("{refusal}; {}", refusal.hint.as_deref().unwrap_or_default());
     let insert = mutate::insert(&model, "v2", &body, "", None, false, &limits).map(drop);
     let update = mutate::update(&model, "v2", &body, "commits=eq.1", false, &limits).map(drop);
     let delete = mutate::delete(&model, "v2", "commits=eq.1", false, &limits).map(drop);
