@@ -56,6 +56,7 @@
 
 mod aggregate;
 mod call;
+mod clause;
 mod compile;
 mod derive;
 mod error;
@@ -65,13 +66,16 @@ mod function;
 mod graph;
 mod group;
 mod ir;
+mod literal;
 mod operator;
 mod render;
 mod scope;
 mod select;
 mod statement;
+mod subquery;
 mod typing;
 mod unique;
+mod window;
 
 pub(crate) use compile::{Compiled, Written, compile};
 pub(crate) use error::{Fault, Spot, Wrong};
@@ -192,12 +196,6 @@ impl ReadModel {
 }
 
 impl ReadModel {
-    /// Whether both have the same indexes.
-    #[must_use]
-    pub fn same_indexes(&self, other: &Self) -> bool {
-        self.shape.indexes == other.shape.indexes
-    }
-
     /// Everything that makes its rows what they are, as one text: of two definitions with the same text the rows of one
     /// are as good as the other's.
     #[must_use]

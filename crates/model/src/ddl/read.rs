@@ -126,7 +126,8 @@ fn grants(table: &str, columns: &[Column]) -> Vec<String> {
     ]
 }
 
-fn indexes(model: &ReadModel, table: &str) -> Vec<Index> {
+/// Its indexes besides that of the key, for the table of this name.
+pub(crate) fn indexes(model: &ReadModel, table: &str) -> Vec<Index> {
     let index = |key: &crate::entity::Key| {
         let fields: Vec<String> = key.fields.iter().map(ToString::to_string).collect();
         let parts = std::iter::once(table).chain(fields.iter().map(String::as_str)).chain(["idx"]);

@@ -5,7 +5,11 @@
 
 use crate::{
     Code, Model, Name, Refusal,
-    ddl::{capture, read::beside},
+    ddl::{
+        capture,
+        index::Index,
+        read::{beside, indexes},
+    },
     entity::Entity,
     plan::{
         Action, Effect,
@@ -39,8 +43,9 @@ pub(super) fn plan(old: &Model, new: &Model, noted: &[Capture], order: &mut Orde
         if old.entity(read.name()).is_some() {
             order.refuse(taken(read.name(), "an entity"));
         }
-        if !before.is_some_and(|before| before.same_rows(read) && before.same_indexes(read)) {
-            build(read, before, order);
+        match before.filter(|before| before.same_rows(read)) {
+            Some(before) => keep(before, read, order),
+            None => build(read, before, order),
         }
     }
     for entity in new.entities.iter().filter(|entity| old.read(&entity.name).is_some()) {
@@ -67,7 +72,7 @@ pub(super) fn renamed(
             continue;
         }
         before.extend(capture::release(was));
-        after.extend(capture::capture(is, &has.used, &has.links));
+        after.extend(capture::capture(is, has));
         let list = |names: &[Name]| {
             let names: Vec<String> = names.iter().map(|name| literal(name)).collect();
             format!("array[{}]::text[]", names.join(", "))
@@ -92,7 +97,7 @@ fn captures(entity: &Entity, before: Option<Capture>, after: Option<Capture>, or
         return;
     }
     let mut note = |phase, capture: &Capture| {
-        let statements = capture::capture(entity, &capture.used, &capture.links);
+        let statements = capture::capture(entity, capture);
         let title = format!("note changes of {}", entity.name);
         if let Some(step) = order.transaction(phase, title, Effect::Additive, statements) {
             step.note = Some("waits for transactions that write to it".into());
@@ -139,6 +144,23 @@ fn build(read: &ReadModel, before: Option<&ReadModel>, order: &mut Order) {
         Effect::Additive,
         statements,
     );
+}
+
+fn keep(before: &ReadModel, after: &ReadModel, order: &mut Order) {
+    let name = &**after.name();
+    let (old, new) = (indexes(before, name), indexes(after, name));
+    let missing = |index: &&Index, there: &[Index]| !there.contains(index);
+    for index in new.iter().filter(|index| missing(index, &old)) {
+        let title = index.title(name);
+        let build = Action::Concurrently(index.build_leaves(name));
+        order.step(Phase::Index, format!("build {title}"), Effect::Additive, build);
+        let attach = index.attach(name);
+        order.transaction(Phase::Index, format!("add {title}"), Effect::Additive, attach);
+    }
+    for index in old.iter().filter(|index| missing(index, &new)) {
+        let title = format!("remove {}", index.title(name));
+        order.transaction(Phase::DropIndex, title, Effect::Additive, vec![index.remove()]);
+    }
 }
 
 fn taken(name: &Name, what: &str) -> Refusal {

@@ -220,6 +220,14 @@ impl Renderer {
         }
     }
 
+    /// The column that tells a row to compare with, called `id`: a read model has such rows only if it has one.
+    fn own(&mut self, level: &Level) -> &mut Sql {
+        match level.identity.as_slice() {
+            [column] if column != "id" => self.sql.ident(column).raw(" as id"),
+            _ => self.sql.raw("id"),
+        }
+    }
+
     fn limits(&mut self, level: &Level) {
         if let Some(limit) = level.limit {
             self.sql.raw(" limit ").param(Some(limit.to_string()));
@@ -336,7 +344,8 @@ impl Renderer {
             };
             self.sql.raw(if first { "with " } else { ", " });
             first = false;
-            self.sql.raw(&format!("\"~anchor{number}\" as materialized (select a.")).ident(field);
+            self.sql.raw(&format!("\"~anchor{number}\" as materialized (select a."));
+            self.own(level).raw(", a.").ident(field);
             self.sql
                 .raw(" as v from app.")
                 .ident(&level.entity)

@@ -1,4 +1,4 @@
-//! Aggregates and window functions.
+//! Aggregates.
 //!
 //! What depends on the order of the rows is given one: without it the same rows could make another value the next
 //! time.
@@ -7,9 +7,9 @@ use crate::{
     entity::{Kind as FieldKind, Scalar, VectorForm},
     view::{
         call::Written,
-        error::{Checked, Fault, Wrong},
+        error::{Checked, Fault},
         expr::ordered,
-        ir::{Call, Class, Expr, Kind, Sort, Window},
+        ir::{Call, Class, Expr, Kind, Sort},
         typing::{Base, Type, coerce, settle},
     },
 };
@@ -37,34 +37,17 @@ const AGGREGATES: [&str; 20] = [
     "percentile_disc",
 ];
 
-const WINDOWS: [&str; 10] = [
-    "row_number",
-    "rank",
-    "dense_rank",
-    "percent_rank",
-    "cume_dist",
-    "ntile",
-    "lag",
-    "lead",
-    "first_value",
-    "last_value",
-];
-
 pub(crate) fn is_aggregate(name: &str) -> bool {
     AGGREGATES.contains(&name)
 }
 
-pub(crate) fn is_window(name: &str) -> bool {
-    WINDOWS.contains(&name)
-}
-
 /// What an aggregate is, besides its arguments.
-struct Found {
-    sql: &'static str,
-    typ: Type,
-    nullable: bool,
+pub(crate) struct Found {
+    pub(crate) sql: &'static str,
+    pub(crate) typ: Type,
+    pub(crate) nullable: bool,
     /// Whether the order of its rows can be seen in the result.
-    sequence: bool,
+    pub(crate) sequence: bool,
 }
 
 /// An aggregate; `grouping` says that it has at least one row.
@@ -75,112 +58,13 @@ pub(crate) fn aggregate(mut written: Written, grouping: bool) -> Checked<Expr> {
         order(&mut written);
     }
     let Written { star, distinct, args, order, within, filter, .. } = written;
-    let call = Call {
-        name: sql,
-        class: Class::Aggregate,
-        star,
-        distinct,
-        args,
-        order,
-        within,
-        filter,
-        over: None,
-    };
+    let call =
+        Call { star, distinct, order, within, filter, ..Call::new(sql, Class::Aggregate, args) };
     Ok(Expr::new(Kind::Call(Box::new(call)), typ, nullable))
 }
 
-/// A window function, or an aggregate over a window.
-pub(crate) fn windowed(mut written: Written, over: Option<Window>) -> Checked<Expr> {
-    let at = written.at;
-    if is_aggregate(&written.name) {
-        let Found { sql, typ, nullable, sequence } = found(&mut written, true)?;
-        if sequence || written.distinct || !written.order.is_empty() || !written.within.is_empty() {
-            return Err(Fault::form(
-                at,
-                format!("`{}` over a window depends on the order of the rows", written.name),
-                "compute it in a subquery with `group by`, and join that",
-            ));
-        }
-        let Written { star, args, filter, .. } = written;
-        let call = Call {
-            name: sql,
-            class: Class::Aggregate,
-            star,
-            distinct: false,
-            args,
-            order: Vec::new(),
-            within: Vec::new(),
-            filter,
-            over,
-        };
-        return Ok(Expr::new(Kind::Call(Box::new(call)), typ, nullable));
-    }
-    if !is_window(&written.name) {
-        return Err(Fault::new(
-            Wrong::Function,
-            at,
-            format!("`{}` is no window function", written.name),
-            "remove `over (…)`",
-        ));
-    }
-    if written.star || written.distinct || !written.order.is_empty() || written.filter.is_some() {
-        return Err(Fault::new(
-            Wrong::Function,
-            at,
-            format!("`{}` takes its arguments alone", written.name),
-            "write the order inside `over (…)`",
-        ));
-    }
-    let big = Type::scalar(Scalar::BigInt);
-    let double = Type::scalar(Scalar::Double);
-    let integer = Type::scalar(Scalar::Integer);
-    let name = written.name.clone();
-    let mut args: Vec<Expr> = std::mem::take(&mut written.args).into_iter().map(settle).collect();
-    let (sql, typ, nullable) = match (name.as_str(), args.as_mut_slice()) {
-        ("row_number", []) => ("pg_catalog.row_number", big, false),
-        ("rank", []) => ("pg_catalog.rank", big, false),
-        ("dense_rank", []) => ("pg_catalog.dense_rank", big, false),
-        ("percent_rank", []) => ("pg_catalog.percent_rank", double, false),
-        ("cume_dist", []) => ("pg_catalog.cume_dist", double, false),
-        ("ntile", [n]) => {
-            *n = coerce(n.clone(), &integer, at)?;
-            ("pg_catalog.ntile", integer, false)
-        }
-        ("lag" | "lead", [value, rest @ ..]) if rest.len() < 2 => {
-            if let [offset] = rest {
-                *offset = coerce(offset.clone(), &integer, at)?;
-            }
-            (
-                if name == "lag" { "pg_catalog.lag" } else { "pg_catalog.lead" },
-                value.typ.clone(),
-                true,
-            )
-        }
-        ("first_value", [value]) => ("pg_catalog.first_value", value.typ.clone(), value.nullable),
-        ("last_value", [value]) => ("pg_catalog.last_value", value.typ.clone(), value.nullable),
-        _ => {
-            return Err(Fault::typing(
-                at,
-                format!("`{name}` does not take these arguments"),
-                "look up its arguments in PostgreSQL's manual",
-            ));
-        }
-    };
-    let call = Call {
-        name: sql,
-        class: Class::Window,
-        star: false,
-        distinct: false,
-        args,
-        order: Vec::new(),
-        within: Vec::new(),
-        filter: None,
-        over,
-    };
-    Ok(Expr::new(Kind::Call(Box::new(call)), typ, nullable))
-}
-
-fn found(written: &mut Written, empty: bool) -> Checked<Found> {
+/// Which aggregate it is; `empty` says that it may have no rows.
+pub(crate) fn found(written: &mut Written, empty: bool) -> Checked<Found> {
     let at = written.at;
     let name = written.name.clone();
     let big = Type::scalar(Scalar::BigInt);
@@ -248,68 +132,35 @@ fn one_argument(name: &str, one: &mut Expr, empty: bool, at: crate::view::Spot) 
         Err(Fault::typing(at, format!("`{name}` does not take {}", base.noun()), help))
     };
     match (name, base) {
-        ("sum" | "avg", Base::Vector(VectorForm::Vector | VectorForm::Halfvec)) => {
-            let sql = if name == "sum" { "freehold_ext.sum" } else { "freehold_ext.avg" };
-            found(sql, one.typ.clone(), true)
-        }
-        ("sum", Base::Scalar(Scalar::SmallInt | Scalar::Integer)) => {
-            found("pg_catalog.sum", scalar(Scalar::BigInt), false)
-        }
-        ("sum", Base::Scalar(Scalar::BigInt | Scalar::Numeric(_)))
-        | (
-            "avg",
-            Base::Scalar(Scalar::SmallInt | Scalar::Integer | Scalar::BigInt | Scalar::Numeric(_)),
-        ) => found(
-            if name == "sum" { "pg_catalog.sum" } else { "pg_catalog.avg" },
-            scalar(Scalar::Numeric(None)),
-            false,
-        ),
-        // Adding up floats in another order gives another sum.
-        ("sum" | "avg", Base::Scalar(Scalar::Double)) => found(
-            if name == "sum" { "pg_catalog.sum" } else { "pg_catalog.avg" },
-            scalar(Scalar::Double),
-            true,
-        ),
-        ("sum" | "avg", Base::Interval) => found(
-            if name == "sum" { "pg_catalog.sum" } else { "pg_catalog.avg" },
-            Type::Interval,
-            false,
-        ),
-        ("sum" | "avg", _) => takes("cast it to a number"),
+        ("sum" | "avg", _) => match added(name, &one.typ) {
+            Some((sql, typ, sequence)) => found(sql, typ, sequence),
+            None => takes("cast it to a number"),
+        },
         ("min" | "max", Base::Scalar(Scalar::Boolean)) => {
             takes("write `bool_and` for the least and `bool_or` for the greatest")
         }
-        ("min" | "max", Base::Scalar(Scalar::Uuid)) => {
-            takes("write `(array_agg(… order by …))[1]`")
-        }
-        ("min" | "max", Base::Scalar(Scalar::Jsonb | Scalar::Bytea) | Base::Vector(_)) => {
-            takes("write `(array_agg(… order by …))[1]` of a plain value")
-        }
-        ("min" | "max", _) => found(
-            if name == "min" { "pg_catalog.min" } else { "pg_catalog.max" },
-            one.typ.clone(),
-            false,
-        ),
+        (
+            "min" | "max",
+            Base::Scalar(Scalar::Uuid | Scalar::Jsonb | Scalar::Bytea) | Base::Vector(_),
+        ) => takes("write `(array_agg(… order by …))[1]`, of a plain value"),
+        ("min", _) => found("pg_catalog.min", one.typ.clone(), false),
+        ("max", _) => found("pg_catalog.max", one.typ.clone(), false),
         ("bool_and" | "every", Base::Scalar(Scalar::Boolean)) => {
             found("pg_catalog.bool_and", scalar(Scalar::Boolean), false)
         }
         ("bool_or", Base::Scalar(Scalar::Boolean)) => {
             found("pg_catalog.bool_or", scalar(Scalar::Boolean), false)
         }
-        ("array_agg", Base::Scalar(of)) => Ok(Found {
-            sql: "pg_catalog.array_agg",
-            typ: Type::Of(FieldKind::Array(of)),
-            nullable: empty,
-            sequence: true,
-        }),
+        ("array_agg", Base::Scalar(of)) => {
+            let typ = Type::Of(FieldKind::Array(of));
+            Ok(Found { sql: "pg_catalog.array_agg", typ, nullable: empty, sequence: true })
+        }
         ("array_agg", _) => takes("write `jsonb_agg(…)`"),
         ("jsonb_agg", Base::Vector(_)) => takes("leave vectors out of json"),
-        ("jsonb_agg", _) => Ok(Found {
-            sql: "pg_catalog.jsonb_agg",
-            typ: scalar(Scalar::Jsonb),
-            nullable: empty,
-            sequence: true,
-        }),
+        ("jsonb_agg", _) => {
+            let typ = scalar(Scalar::Jsonb);
+            Ok(Found { sql: "pg_catalog.jsonb_agg", typ, nullable: empty, sequence: true })
+        }
         ("stddev" | "stddev_samp" | "stddev_pop" | "variance" | "var_samp" | "var_pop", _) => {
             let sql = match name {
                 "stddev" | "stddev_samp" => "pg_catalog.stddev_samp",
@@ -324,6 +175,27 @@ fn one_argument(name: &str, one: &mut Expr, empty: bool, at: crate::view::Spot) 
         }
         _ => takes("add a cast"),
     }
+}
+
+/// `sum` or `avg` of a type: what it is called, what it gives, and whether the order of the rows can be seen.
+fn added(name: &str, typ: &Type) -> Option<(&'static str, Type, bool)> {
+    let sum = name == "sum";
+    let sql = if sum { "pg_catalog.sum" } else { "pg_catalog.avg" };
+    Some(match typ.base() {
+        Base::Vector(VectorForm::Vector | VectorForm::Halfvec) => {
+            (if sum { "freehold_ext.sum" } else { "freehold_ext.avg" }, typ.clone(), true)
+        }
+        Base::Scalar(Scalar::SmallInt | Scalar::Integer) if sum => {
+            (sql, Type::scalar(Scalar::BigInt), false)
+        }
+        Base::Scalar(Scalar::SmallInt | Scalar::Integer | Scalar::BigInt | Scalar::Numeric(_)) => {
+            (sql, Type::scalar(Scalar::Numeric(None)), false)
+        }
+        // Adding up floats in another order gives another sum.
+        Base::Scalar(Scalar::Double) => (sql, typ.clone(), true),
+        Base::Interval => (sql, Type::Interval, false),
+        _ => return None,
+    })
 }
 
 fn percentile(written: &mut Written, empty: bool) -> Checked<Found> {

@@ -9,11 +9,13 @@ use crate::{
     entity::{Kind as FieldKind, Scalar},
     query::suggest::suggest,
     view::{
+        aggregate::is_aggregate,
         error::{Checked, Fault, Spot, Wrong},
         function::{self, FUNCTIONS},
         ir::{Call, Class, Expr, Kind, Sort},
         scope::{Allowed, Translator, folded},
         typing::{Base, Type, cast, coerce, common, settle},
+        window::{is_window, windowed},
     },
 };
 
@@ -56,37 +58,24 @@ impl<'a> Translator<'a> {
                 "write the name alone",
             ));
         };
-        let name = folded(ident);
-        let at = ident.span;
+        let (name, at) = (folded(ident), ident.span);
         if let FunctionArguments::Subquery(query) = args {
-            return if name == "array" {
-                self.array_query(query)
-            } else {
-                Err(Fault::form(
+            return match name.as_str() {
+                "array" => self.array_query(query),
+                _ => Err(Fault::form(
                     at,
                     format!("`{name}` cannot take a query"),
                     "put the query in parentheses of its own",
-                ))
+                )),
             };
         }
         if let Some((why, instead)) = function::refused(&name) {
             return Err(Fault::new(Wrong::Function, at, format!("`{name}` {why}"), instead));
         }
-        let aggregate = super::aggregate::is_aggregate(&name);
-        let window = over.is_some();
-        if (aggregate || window)
-            && !(if window { self.allowed.windows } else { self.allowed.aggregates })
-        {
-            return Err(self.misplaced(&name, window, at));
-        }
+        let (aggregate, window) = (is_aggregate(&name), over.is_some());
         let outer = self.allowed;
         if aggregate || window {
-            // Windows are computed over what has been summed up, never the other way round.
-            self.allowed = Allowed {
-                aggregates: window,
-                windows: false,
-                place: if window { "a window" } else { "an aggregate" },
-            };
+            self.enter(&name, window, at)?;
         }
         let mut written = Written {
             name,
@@ -95,43 +84,53 @@ impl<'a> Translator<'a> {
             distinct: false,
             args: Vec::new(),
             order: Vec::new(),
-            within: Vec::new(),
-            filter: None,
+            within: self.sorts(within_group)?,
+            filter: filter.as_deref().map(|filter| self.truth(filter)).transpose()?,
         };
         self.arguments(args, &mut written)?;
-        written.within = self.sorts(within_group)?;
-        written.filter = filter.as_deref().map(|filter| self.truth(filter)).transpose()?;
         let over = over.as_ref().map(|over| self.window(over, at)).transpose()?;
         self.allowed = outer;
-        if over.is_some() {
-            return super::aggregate::windowed(written, over);
+        match over {
+            Some(over) => windowed(written, over),
+            None if aggregate => {
+                self.own_level(&written)?;
+                super::aggregate::aggregate(written, self.grouping())
+            }
+            None => self.plain(written),
         }
-        if aggregate {
-            self.own_level(&written)?;
-            return super::aggregate::aggregate(written, self.grouping());
+    }
+
+    /// Goes on inside an aggregate or a window.
+    fn enter(&mut self, name: &str, window: bool, at: Spot) -> Checked<()> {
+        let allowed = if window { self.allowed.windows } else { self.allowed.aggregates };
+        if !allowed {
+            return Err(self.misplaced(name, window, at));
         }
-        if written.star
-            || written.distinct
-            || !written.order.is_empty()
-            || !written.within.is_empty()
-            || written.filter.is_some()
-        {
+        // Windows are computed over what has been summed up, never the other way round.
+        let place = if window { "a window" } else { "an aggregate" };
+        self.allowed = Allowed { aggregates: window, windows: false, place };
+        Ok(())
+    }
+
+    fn plain(&self, written: Written) -> Checked<Expr> {
+        let Written { name, at, star, distinct, args, order, within, filter } = written;
+        if star || distinct || !order.is_empty() || !within.is_empty() || filter.is_some() {
             return Err(Fault::new(
                 Wrong::Function,
                 at,
-                format!("`{}` is no aggregate", written.name),
+                format!("`{name}` is no aggregate"),
                 "call it with its arguments alone",
             ));
         }
-        if super::aggregate::is_window(&written.name) {
+        if is_window(&name) {
             return Err(Fault::new(
                 Wrong::Function,
                 at,
-                format!("`{}` is a window function", written.name),
-                format!("write `{}() over (partition by … order by …)`", written.name),
+                format!("`{name}` is a window function"),
+                format!("write `{name}() over (partition by … order by …)`"),
             ));
         }
-        self.plain_call(&written.name, written.args, at)
+        self.plain_call(&name, args, at)
     }
 
     fn misplaced(&self, name: &str, window: bool, at: Spot) -> Box<Fault> {
@@ -273,17 +272,7 @@ impl<'a> Translator<'a> {
 }
 
 pub(crate) fn plain(name: &'static str, args: Vec<Expr>, typ: Type, nullable: bool) -> Expr {
-    let call = Call {
-        name,
-        class: Class::Plain,
-        star: false,
-        distinct: false,
-        args,
-        order: Vec::new(),
-        within: Vec::new(),
-        filter: None,
-        over: None,
-    };
+    let call = Call::new(name, Class::Plain, args);
     Expr::new(Kind::Call(Box::new(call)), typ, nullable)
 }
 

@@ -8,11 +8,11 @@ use crate::{
     view::{
         Reach, Source,
         error::{Checked, Fault, Spot, Wrong},
-        from::settled_by_row,
         graph::{self, Way},
         ir::{Expr, Query, TableId},
         render,
         scope::Translator,
+        subquery::settled_by_row,
     },
 };
 

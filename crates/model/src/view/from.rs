@@ -1,22 +1,28 @@
-//! `from`, joins and subqueries: which rows come together, and what must hold when they do.
+//! `from`: tables and joins.
 
 use std::collections::BTreeSet;
 
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
 
-use crate::{
-    entity::{Kind as FieldKind, Scalar},
-    view::{
-        error::{Checked, Fault, Spot, Wrong},
-        expr::{comparable, truth},
-        graph::{Equality, Region, RegionId},
-        ir::{Distinct, Expr, From, Kind, Query, TableId, Window},
-        scope::{DerivedColumn, Item, Translator, What, folded, quoted, spot},
-        select::{Use, unsupported},
-        typing::{Base, Type},
-        unique,
-    },
+use crate::view::{
+    error::{Checked, Fault, Spot, Wrong},
+    expr::{comparable, truth},
+    graph::RegionId,
+    ir::{Expr, From, Kind, Query, TableId},
+    scope::{Allowed, DerivedColumn, Item, Translator, What, folded, quoted, spot},
+    select::{Use, unsupported},
+    subquery::{and, settled_by_row},
 };
+
+/// How much there was of each.
+#[derive(Clone, Copy)]
+struct Made {
+    tables: usize,
+    regions: usize,
+    equalities: usize,
+    others: usize,
+    needs: usize,
+}
 
 impl<'a> Translator<'a> {
     pub(crate) fn from(&mut self, tables: &'a [ast::TableWithJoins]) -> Checked<Vec<From>> {
@@ -28,89 +34,78 @@ impl<'a> Translator<'a> {
     }
 
     fn joined(&mut self, tables: &'a ast::TableWithJoins) -> Checked<From> {
-        let (items, made) =
-            (self.items(), (self.tables.len(), self.regions.len(), self.equalities.len()));
+        let items = self.items();
+        let made = Made {
+            tables: self.tables.len(),
+            regions: self.regions.len(),
+            equalities: self.equalities.len(),
+            others: self.others.len(),
+            needs: self.regions[self.region].needs.len(),
+        };
         let mut left = self.factor(&tables.relation)?;
         for join in &tables.joins {
-            let middle = self.items();
-            let at = spot(&join.relation);
-            match &join.join_operator {
-                JoinOperator::Join(on) | JoinOperator::Inner(on) | JoinOperator::CrossJoin(on) => {
-                    let right = self.factor(&join.relation)?;
-                    let on = self.constraint(on, (items, middle), at)?;
-                    if let Some(on) = &on {
-                        self.note(on, true);
-                    }
-                    left = From::Join {
-                        left: Box::new(left),
-                        right: Box::new(right),
-                        outer: false,
-                        on,
-                    };
-                }
-                JoinOperator::Left(on) | JoinOperator::LeftOuter(on) => {
-                    let (before, first) = (self.region, self.tables.len());
-                    self.region = self.region_within(false);
-                    let right = self.factor(&join.relation)?;
-                    let on = self.constraint(on, (items, middle), at)?;
-                    if let Some(on) = &on {
-                        self.note(on, false);
-                    }
-                    self.region = before;
-                    self.may_miss(middle, first..self.tables.len());
-                    left = From::Join {
-                        left: Box::new(left),
-                        right: Box::new(right),
-                        outer: true,
-                        on,
-                    };
-                }
-                JoinOperator::Right(on) | JoinOperator::RightOuter(on) => {
-                    let inner = self.sink(made);
-                    self.may_miss(items, made.0..self.tables.len());
-                    for item in &mut self.levels.last_mut().expect("a `select` is being read").items
-                        [middle..]
-                    {
-                        item.nullable = false;
-                    }
-                    let right = self.factor(&join.relation)?;
-                    if matches!(right, From::Derived { lateral: true, .. }) {
-                        return Err(Fault::form(
-                            at,
-                            "`right join lateral` sees nothing to its left",
-                            "write `left join lateral`",
-                        ));
-                    }
-                    let before = std::mem::replace(&mut self.region, inner);
-                    let on = self.constraint(on, (items, middle), at)?;
-                    if let Some(on) = &on {
-                        self.note(on, false);
-                    }
-                    self.region = before;
-                    left = From::Join {
-                        left: Box::new(right),
-                        right: Box::new(left),
-                        outer: true,
-                        on,
-                    };
-                }
-                JoinOperator::FullOuter(_) => {
-                    return Err(Fault::form(
-                        at,
-                        "a `full join` has rows that belong to no key of either side",
-                        "write a `left join` from the side that has the key, or declare two read models",
-                    ));
-                }
-                _ => return Err(unsupported(at, "this kind of join")),
-            }
+            left = self.join(left, join, items, made)?;
         }
         Ok(left)
     }
 
+    /// Joins another table to `left`, whose tables are `items` and later, and which has `made` what is there since.
+    fn join(&mut self, left: From, join: &'a ast::Join, items: usize, made: Made) -> Checked<From> {
+        let middle = self.items();
+        let at = spot(&join.relation);
+        let joined = |left: From, right: From, outer: bool, on: Option<Expr>| From::Join {
+            left: Box::new(left),
+            right: Box::new(right),
+            outer,
+            on,
+        };
+        let before = self.region;
+        match &join.join_operator {
+            JoinOperator::Join(on) | JoinOperator::Inner(on) | JoinOperator::CrossJoin(on) => {
+                let right = self.factor(&join.relation)?;
+                let on = self.constraint(on, (items, middle), true, at)?;
+                Ok(joined(left, right, false, on))
+            }
+            JoinOperator::Left(on) | JoinOperator::LeftOuter(on) => {
+                let first = self.tables.len();
+                self.region = self.region_within(false);
+                let right = self.factor(&join.relation)?;
+                let on = self.constraint(on, (items, middle), false, at)?;
+                self.region = before;
+                self.may_miss(middle, first..self.tables.len());
+                Ok(joined(left, right, true, on))
+            }
+            JoinOperator::Right(on) | JoinOperator::RightOuter(on) => {
+                let inner = self.sink(made);
+                self.may_miss(items, made.tables..self.tables.len());
+                let right = self.factor(&join.relation)?;
+                if matches!(right, From::Derived { lateral: true, .. }) {
+                    return Err(Fault::form(
+                        at,
+                        "`right join lateral` sees nothing to its left",
+                        "write `left join lateral`",
+                    ));
+                }
+                self.region = inner;
+                let on = self.constraint(on, (items, middle), false, at)?;
+                self.region = before;
+                Ok(joined(right, left, true, on))
+            }
+            JoinOperator::FullOuter(_) => Err(Fault::form(
+                at,
+                "a `full join` has rows that belong to no key of either side",
+                "write a `left join` from the side that has the key, or declare two read models",
+            )),
+            _ => Err(unsupported(at, "this kind of join")),
+        }
+    }
+
     /// Moves what was made since into a region of its own, which need not be there.
-    fn sink(&mut self, (tables, regions, equalities): (usize, usize, usize)) -> RegionId {
+    fn sink(&mut self, made: Made) -> RegionId {
+        let Made { tables, regions, equalities, others, needs } = made;
         let outer = self.region;
         let inner = self.region_within(false);
+        self.regions[inner].needs = self.regions[outer].needs.split_off(needs);
         for table in self.tables[tables..].iter_mut().filter(|table| table.region == outer) {
             table.region = inner;
         }
@@ -119,9 +114,8 @@ impl<'a> Translator<'a> {
         {
             region.parent = Some(inner);
         }
-        for equality in
-            self.equalities[equalities..].iter_mut().filter(|equality| equality.region == outer)
-        {
+        let moved = self.equalities[equalities..].iter_mut().chain(&mut self.others[others..]);
+        for equality in moved.filter(|equality| equality.region == outer) {
             equality.region = inner;
         }
         inner
@@ -299,27 +293,25 @@ impl<'a> Translator<'a> {
             .collect()
     }
 
+    /// The condition of a join; `proves` as in [`Translator::note`].
     fn constraint(
         &mut self,
         on: &'a JoinConstraint,
         (first, middle): (usize, usize),
+        proves: bool,
         at: Spot,
     ) -> Checked<Option<Expr>> {
-        match on {
-            JoinConstraint::None => Ok(None),
+        let found = match on {
+            JoinConstraint::None => return Ok(None),
             JoinConstraint::On(on) => {
                 let outer = self.allowed;
-                self.allowed = crate::view::scope::Allowed {
-                    aggregates: false,
-                    windows: false,
-                    place: "`on`",
-                };
+                self.allowed = Allowed { aggregates: false, windows: false, place: "`on`" };
                 let level = self.levels.len() - 1;
                 let before = std::mem::replace(&mut self.levels[level].from, first);
                 let found = self.condition(on);
                 self.levels[level].from = before;
                 self.allowed = outer;
-                found.map(Some)
+                found?
             }
             JoinConstraint::Using(columns) => {
                 let mut all = Vec::new();
@@ -329,14 +321,18 @@ impl<'a> Translator<'a> {
                     };
                     all.push(self.using(ident, first, middle)?);
                 }
-                Ok(Some(and(all)))
+                and(all)
             }
-            JoinConstraint::Natural | JoinConstraint::UsingAlias(..) => Err(Fault::form(
-                at,
-                "a natural join changes with every field that is added",
-                "write `on … = …`",
-            )),
-        }
+            JoinConstraint::Natural | JoinConstraint::UsingAlias(..) => {
+                return Err(Fault::form(
+                    at,
+                    "a natural join changes with every field that is added",
+                    "write `on … = …`",
+                ));
+            }
+        };
+        self.note(&found, proves);
+        Ok(Some(found))
     }
 
     fn using(&mut self, ident: &ast::Ident, first: usize, middle: usize) -> Checked<Expr> {
@@ -371,233 +367,4 @@ impl<'a> Translator<'a> {
         let (left, right) = comparable(left, right, ident.span)?;
         Ok(truth(Kind::Binary(Box::new(left), "=".into(), Box::new(right)), false))
     }
-
-    /// The condition of `where` or `on`. There, and only there, a null is as good as a no, so that `in (select …)` is
-    /// the same as `exists (select … where … = …)`.
-    pub(crate) fn condition(&mut self, expr: &'a ast::Expr) -> Checked<Expr> {
-        match expr {
-            ast::Expr::Nested(inner) => self.condition(inner),
-            ast::Expr::BinaryOp { left, op: ast::BinaryOperator::And, right } => {
-                self.depth += 1;
-                let both = vec![self.condition(left)?, self.condition(right)?];
-                self.depth -= 1;
-                Ok(and(both))
-            }
-            ast::Expr::In {
-                expr,
-                target: ast::InTarget::Subquery(query),
-                negated: false,
-                global: false,
-            } => self.in_query(expr, query),
-            other => self.truth(other),
-        }
-    }
-
-    fn in_query(&mut self, expr: &'a ast::Expr, query: &'a ast::Query) -> Checked<Expr> {
-        let at = spot(expr);
-        let value = self.expr(expr)?;
-        let outer = self.region;
-        self.region = self.region_within(false);
-        let found = self.query(query, Use::Value).and_then(|mut found| {
-            let plain = found.group.is_none()
-                && found.limit.is_none()
-                && found.offset.is_none()
-                && !matches!(found.distinct, Distinct::On(_));
-            let [output] = found.outputs.as_slice() else {
-                return Err(Fault::typing(
-                    at,
-                    "`in (select …)` compares with one column",
-                    "select one column",
-                ));
-            };
-            if !plain || !found.windows().is_empty() {
-                return Err(Fault::form(
-                    at,
-                    "`in (select …)` with `group by` or `limit` is not supported",
-                    "write `exists (select 1 from … where … = …)`",
-                ));
-            }
-            let (left, right) = comparable(value, output.expr.clone(), at)?;
-            let equal = truth(Kind::Binary(Box::new(left), "=".into(), Box::new(right)), true);
-            self.note(&equal, false);
-            found.filter = Some(and(found.filter.take().into_iter().chain([equal]).collect()));
-            found.distinct = Distinct::No;
-            Ok(found)
-        });
-        self.region = outer;
-        Ok(truth(Kind::Exists(Box::new(found?)), false))
-    }
-
-    fn subquery(&mut self, query: &'a ast::Query) -> Checked<Query> {
-        let outer = self.region;
-        self.region = self.region_within(false);
-        let found = self.query(query, Use::Value);
-        self.region = outer;
-        found
-    }
-
-    pub(crate) fn exists(&mut self, query: &'a ast::Query, not: bool) -> Checked<Expr> {
-        let found = truth(Kind::Exists(Box::new(self.subquery(query)?)), false);
-        Ok(if not { truth(Kind::Prefix("not ", Box::new(found)), false) } else { found })
-    }
-
-    pub(crate) fn scalar_query(&mut self, query: &'a ast::Query, at: Spot) -> Checked<Expr> {
-        let found = self.subquery(query)?;
-        let [output] = found.outputs.as_slice() else {
-            return Err(Fault::typing(
-                at,
-                "a subquery that is a value has one column",
-                "select one column",
-            ));
-        };
-        let always = found.group.as_ref().is_some_and(Vec::is_empty)
-            && found.having.is_none()
-            && found.limit.is_none()
-            && found.offset.is_none();
-        if !always && found.limit != Some(1) && !unique::at_most_one(self, &found) {
-            return Err(Fault::form(
-                at,
-                "this subquery may give several rows where one value is needed",
-                "look up by `id` or a unique field, sum up with an aggregate, or end it with `order by … limit 1`",
-            ));
-        }
-        let (typ, nullable) = (output.expr.typ.clone(), output.expr.nullable || !always);
-        Ok(Expr::new(Kind::Scalar(Box::new(found)), typ, nullable))
-    }
-
-    pub(crate) fn array_query(&mut self, query: &'a ast::Query) -> Checked<Expr> {
-        let at = spot(query);
-        let mut found = self.subquery(query)?;
-        let [output] = found.outputs.as_slice() else {
-            return Err(Fault::typing(
-                at,
-                "`array(…)` takes a query of one column",
-                "select one column",
-            ));
-        };
-        let Base::Scalar(scalar) = output.expr.typ.base() else {
-            return Err(Fault::typing(
-                at,
-                "an array holds plain values",
-                "write `jsonb_agg(…)` in a subquery",
-            ));
-        };
-        if found.limit.is_none() && found.offset.is_none() && matches!(found.distinct, Distinct::No)
-        {
-            crate::view::group::break_ties(self, &mut found);
-        }
-        Ok(Expr::new(Kind::ArrayOf(Box::new(found)), Type::Of(FieldKind::Array(scalar)), false))
-    }
-
-    /// Takes note of what a condition says of rows that come together. `proves`: rows for which it does not hold are
-    /// gone.
-    pub(crate) fn note(&mut self, condition: &Expr, proves: bool) {
-        for conjunct in condition.conjuncts() {
-            if let Kind::Binary(left, op, right) = &conjunct.kind
-                && op == "="
-                && let (Some(left), Some(right)) = (self.origin(left), self.origin(right))
-            {
-                self.equalities.push(Equality { region: self.region, left, right });
-            }
-            for (table, name) in strict_columns(conjunct) {
-                self.present(table);
-                if proves {
-                    self.proven.push((table, name));
-                }
-            }
-        }
-    }
-
-    /// Notes that where the current region has a row, the region of `table` has one.
-    fn present(&mut self, table: TableId) {
-        let other = self.tables[table].region;
-        let above = |mut region: RegionId, regions: &[Region]| {
-            let mut chain = vec![region];
-            while let Some(parent) = regions[region].parent {
-                region = parent;
-                chain.push(region);
-            }
-            chain
-        };
-        let own = above(self.region, &self.regions);
-        if own.contains(&other) {
-            return;
-        }
-        let theirs = above(other, &self.regions);
-        match theirs.iter().position(|region| *region == self.region) {
-            Some(depth) => {
-                theirs[..depth].iter().for_each(|region| self.regions[*region].certain = true)
-            }
-            None => self.regions[self.region].needs.push(other),
-        }
-    }
-
-    pub(crate) fn window(&mut self, over: &'a ast::WindowType, at: Spot) -> Checked<Window> {
-        let ast::WindowType::WindowSpec(ast::WindowSpec {
-            window_name: None,
-            partition_by,
-            order_by,
-            window_frame: None,
-        }) = over
-        else {
-            return Err(Fault::form(
-                at,
-                "windows with names or frames are not supported",
-                "write `over (partition by … order by …)`",
-            ));
-        };
-        let partition =
-            self.exprs(partition_by)?.into_iter().map(crate::view::typing::settle).collect();
-        let order = self.sorts(order_by)?;
-        Ok(Window { partition, order })
-    }
-}
-
-/// Whether all rows behind a row of the result have this value of the output.
-pub(crate) fn settled_by_row(query: &Query, windows: &[&Window], output: &Expr) -> bool {
-    let distinct = match &query.distinct {
-        Distinct::On(on) => on.contains(output),
-        _ => true,
-    };
-    let grouped = query.group.as_ref().is_none_or(|group| group.contains(output));
-    distinct
-        && grouped
-        && query.limit.is_none()
-        && query.offset.is_none()
-        && windows.iter().all(|window| window.partition.contains(output))
-}
-
-/// The columns that are not null where the condition holds.
-fn strict_columns(condition: &Expr) -> Vec<(TableId, String)> {
-    let column = |expr: &Expr| {
-        let mut expr = expr;
-        while let Kind::Cast(inner) = &expr.kind {
-            expr = inner;
-        }
-        match &expr.kind {
-            Kind::Column { table, name } => Some((*table, name.clone())),
-            _ => None,
-        }
-    };
-    match &condition.kind {
-        Kind::Binary(left, op, right) if !op.starts_with("is") => {
-            [column(left), column(right)].into_iter().flatten().collect()
-        }
-        Kind::Postfix(one, "is not null" | "is true" | "is false") => {
-            column(one).into_iter().collect()
-        }
-        Kind::In(one, _, false) => column(one).into_iter().collect(),
-        Kind::Column { .. } if condition.typ == Type::scalar(Scalar::Boolean) => {
-            column(condition).into_iter().collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-pub(crate) fn and(mut all: Vec<Expr>) -> Expr {
-    if all.len() == 1 {
-        return all.remove(0);
-    }
-    let nullable = all.iter().any(|one| one.nullable);
-    truth(Kind::And(all), nullable)
 }

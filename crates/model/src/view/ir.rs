@@ -81,7 +81,6 @@ pub(crate) enum Kind {
     Or(Vec<Expr>),
     In(Box<Expr>, Vec<Expr>, bool),
     Case {
-        operand: Option<Box<Expr>>,
         arms: Vec<(Expr, Expr)>,
         otherwise: Option<Box<Expr>>,
     },
@@ -148,10 +147,9 @@ impl Expr {
             }
             Kind::And(all) | Kind::Or(all) | Kind::Array(all) => all.iter().collect(),
             Kind::In(one, list, _) => std::iter::once(&**one).chain(list).collect(),
-            Kind::Case { operand, arms, otherwise } => operand
+            Kind::Case { arms, otherwise } => arms
                 .iter()
-                .map(|one| &**one)
-                .chain(arms.iter().flat_map(|(when, then)| [when, then]))
+                .flat_map(|(when, then)| [when, then])
                 .chain(otherwise.iter().map(|one| &**one))
                 .collect(),
             Kind::Call(call) => call.children(),
@@ -214,6 +212,21 @@ impl Expr {
 }
 
 impl Call {
+    /// A call with nothing but arguments.
+    pub(crate) fn new(name: &'static str, class: Class, args: Vec<Expr>) -> Self {
+        Self {
+            name,
+            class,
+            star: false,
+            distinct: false,
+            args,
+            order: Vec::new(),
+            within: Vec::new(),
+            filter: None,
+            over: None,
+        }
+    }
+
     fn children(&self) -> Vec<&Expr> {
         let over = self
             .over
@@ -285,8 +298,7 @@ impl Expr {
             Kind::Or(all) => Kind::Or(many(all)?),
             Kind::Array(all) => Kind::Array(many(all)?),
             Kind::In(expr, list, not) => Kind::In(one(expr)?, many(list)?, *not),
-            Kind::Case { operand, arms, otherwise } => Kind::Case {
-                operand: operand.as_deref().map(|expr| one(expr).ok_or(())).transpose().ok()?,
+            Kind::Case { arms, otherwise } => Kind::Case {
                 arms: arms
                     .iter()
                     .map(|(when, then)| Some((change(when)?, change(then)?)))
@@ -320,8 +332,8 @@ impl Expr {
                 one.each_call(change);
                 list.iter_mut().for_each(|one| one.each_call(change));
             }
-            Kind::Case { operand, arms, otherwise } => {
-                operand.iter_mut().chain(otherwise).for_each(|one| one.each_call(change));
+            Kind::Case { arms, otherwise } => {
+                otherwise.iter_mut().for_each(|one| one.each_call(change));
                 for (when, then) in arms {
                     when.each_call(change);
                     then.each_call(change);

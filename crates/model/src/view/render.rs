@@ -104,11 +104,8 @@ pub(crate) fn expr(one: &Expr) -> String {
         Kind::In(inner, all, not) => {
             format!("({} {}in ({}))", expr(inner), if *not { "not " } else { "" }, list(all))
         }
-        Kind::Case { operand, arms, otherwise } => {
+        Kind::Case { arms, otherwise } => {
             let mut text = String::from("case");
-            if let Some(operand) = operand {
-                text.push_str(&format!(" {}", expr(operand)));
-            }
             for (when, then) in arms {
                 text.push_str(&format!(" when {} then {}", expr(when), expr(then)));
             }

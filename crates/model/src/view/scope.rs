@@ -91,6 +91,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) tables: Vec<Table>,
     pub(crate) regions: Vec<Region>,
     pub(crate) equalities: Vec<Equality>,
+    /// Those of columns that are no entity's, such as a row's number.
+    pub(crate) others: Vec<Equality>,
     pub(crate) levels: Vec<Level>,
     pub(crate) named: Vec<Named<'a>>,
     /// Columns that a condition has shown not to be null.
@@ -113,6 +115,7 @@ impl<'a> Translator<'a> {
             tables: Vec::new(),
             regions: vec![Region { parent: None, certain: true, needs: Vec::new() }],
             equalities: Vec::new(),
+            others: Vec::new(),
             levels: Vec::new(),
             named: Vec::new(),
             proven: Vec::new(),

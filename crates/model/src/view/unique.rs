@@ -67,9 +67,8 @@ impl<'r, 'a> Knowledge<'r, 'a> {
     fn equalities(&mut self) {
         let regions: BTreeSet<usize> =
             self.own.iter().map(|table| self.reader.tables[*table].region).collect();
-        for equality in
-            self.reader.equalities.iter().filter(|equality| regions.contains(&equality.region))
-        {
+        let all = self.reader.equalities.iter().chain(&self.reader.others);
+        for equality in all.filter(|equality| regions.contains(&equality.region)) {
             for (to, from) in [(&equality.left, &equality.right), (&equality.right, &equality.left)]
             {
                 if let Kind::Column { table, name } = &to.kind

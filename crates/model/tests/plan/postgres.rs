@@ -33,12 +33,12 @@ pub(crate) async fn same(what: &str, old: &Model, new: &Model) -> bool {
     let ground = Ground::new().await;
     let Ok(change) = plan(old, new, ground.target) else { return false };
     let (one, other) = (ground.client().await, Ground::new().await);
-    apply(&one, &plan(&Model::default(), old, ground.target).expect("a model can be made"), what)
-        .await;
+    let first = plan(&Model::default(), old, ground.target).expect("a model can be made");
+    apply(&one, &first, what).await;
     apply(&one, &change, what).await;
     let fresh = other.client().await;
-    apply(&fresh, &plan(&Model::default(), new, ground.target).expect("a model can be made"), what)
-        .await;
+    let whole = plan(&Model::default(), new, ground.target).expect("a model can be made");
+    apply(&fresh, &whole, what).await;
     let (planned, fresh) = (catalogue(&one).await, catalogue(&fresh).await);
     let only = |these: &[String], those: &[String], sign: &str| {
         these
@@ -118,6 +118,8 @@ pub(crate) async fn step(
         }
         Action::Concurrently(statements) => one_by_one(client, statements).await,
         Action::Fill { entity, column, .. } => fill(client, entity, column).await,
+        // There are no rows.
+        Action::Build { .. } => Ok(()),
     };
     client.batch_execute("rollback; reset role; reset search_path").await?;
     done

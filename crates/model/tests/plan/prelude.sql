@@ -2,6 +2,7 @@
 do $$ begin
   if to_regrole('freehold_owner') is null then create role freehold_owner nologin; end if;
   if to_regrole('freehold_app') is null then create role freehold_app login; end if;
+  if to_regrole('freehold_project') is null then create role freehold_project nologin; end if;
 end $$;
 create schema freehold;
 create schema freehold_ext;
@@ -9,6 +10,7 @@ create schema app authorization freehold_owner;
 create schema freehold_shelf authorization freehold_owner;
 create extension vector schema freehold_ext;
 grant usage on schema freehold_ext, freehold to freehold_owner, freehold_app;
+grant usage on schema freehold_ext, freehold, app to freehold_project;
 grant usage on schema app to freehold_app;
 alter default privileges for role freehold_owner revoke execute on functions from public;
 create function freehold.tenant() returns uuid stable language plpgsql as $$
@@ -22,3 +24,10 @@ begin
   insert into freehold.embedding_due values (freehold.tenant(), tg_argv[0], tg_argv[1]);
   return null;
 end $$;
+create table freehold.change_log (tenant_id uuid, entity text, op "char", fields text[], n integer, links text[]);
+grant insert on freehold.change_log to freehold_owner;
+create function freehold.capture_truncate() returns trigger language plpgsql as $$ begin return null; end $$;
+create function freehold.projector_serve(model text) returns void language sql as '';
+create function freehold.projector_retire(model text) returns void language sql as '';
+create function freehold.renamed(entity text, entity_to text, fields text[], fields_to text[]) returns void language sql as '';
+grant execute on all functions in schema freehold to freehold_owner;

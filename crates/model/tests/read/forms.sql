@@ -78,6 +78,16 @@ select "Odd name".id as odd, "we ird" as weird, p.handle from "Odd name" join pe
 select c.id as commit, p.handle from person p right join commit c on c.reviewer = p.id
 -- key: commit
 select c.id as commit, count(path) as paths from commit c join (file f join region r on r.name = f.path) on f.commit = c.id group by c.id
+-- key: id
+select id, handle, "we ird" as weird from person left join "Odd name" using (id)
+-- key: commit
+select c.id as commit, p.handle, count(f.id) as files from file f right join commit c on f.commit = c.id left join person p on p.id = c.reviewer
+group by c.id, p.handle
+-- key: odd
+select o.id as odd, count(*) as commits, max(c.at) as last from commit c join "Odd name" o on o.person = c.author group by o.id
+-- key: person
+select p.id as person, count(distinct f.path) filter (where f.lines > 9) as paths, max(r.name) as region
+from person p left join (commit c left join file f on f.commit = c.id) on c.author = p.id left join region r on r.id = p.home group by p.id
 -- Subqueries
 -- key: person
 select id as person, handle from person p where exists (select 1 from commit c where c.author = p.id and c.signed)
@@ -104,6 +114,18 @@ select author, count(*) as big from (select c.author, c.id, sum(f.lines) as line
 select c.author, sum((select count(*) from file f where f.commit = c.id)) as files from commit c group by c.author
 -- key: person
 select p.id as person, x.n, x.last from person p cross join lateral (select count(*) as n, max(at) as last from commit c where c.author = p.id) x
+-- key: person
+select id as person from person p where not exists (select 1 from commit c join file f on f.commit = c.id where c.author = p.id and f.lines > 9)
+-- key: person
+select p.id as person, (select count(*) from person q where q.home = r.id) as neighbours from person p left join region r on r.id = p.home
+-- key: region
+select r.id as region, x.commits, x.paths from region r left join lateral
+  (select count(distinct c.id) as commits, string_agg(distinct f.path, '+') as paths from person p join commit c on c.author = p.id left join file f on f.commit = c.id where p.home = r.id) x on true
+-- key: author
+select author, count(*) as n from commit c group by author having count(*) > (select count(*) from "Odd name" o where o.person = author)
+-- key: person
+with month as (select author, date_trunc('month', at) as month, count(*) as n from commit group by 1, 2), best as (select author, month, row_number() over (partition by author order by n desc, month) as place from month)
+select p.id as person, b.month from person p join best b on b.author = p.id and b.place = 1
 -- The first of each group
 -- key: person, place
 select p.id as person, t.place, t.sha, t.at from person p cross join lateral
@@ -121,6 +143,9 @@ select author, date_trunc('month', at) as month, count(*) as n, sum(count(*)) ov
 -- Keys of two entities
 -- key: region, status
 select p.home as region, c.status, count(*) as n from person p join commit c on c.author = p.id where p.home is not null group by p.home, c.status
+-- key: region, month
+select r.name as region, date_trunc('month', c.at) as month, sum(c.added) as added, count(distinct p.id) as people
+from region r join person p on p.home = r.id join commit c on c.author = p.id group by 1, 2
 -- key: author, reviewed
 select c.author, coalesce(p.handle, 'nobody') as reviewed, count(*) as n from commit c left join person p on p.id = c.reviewer group by c.author, coalesce(p.handle, 'nobody')
 -- Refused: what cannot be kept up to date
@@ -150,6 +175,8 @@ select f as path, count(*) as n from commit, unnest(files) as f group by f
 select coalesce(p.id, c.author) as id, c.sha from person p full join commit c on c.author = p.id
 -- key: commit, person
 select c.id as commit, p.id as person from commit c cross join person p
+-- key: commit, person
+select c.id as commit, p.id as person from commit c cross join person p left join file f on f.commit = c.id and f.id = p.id
 -- key: commit
 select c.id as commit, count(d.id) as later from commit c left join commit d on d.at > c.at group by c.id
 -- key: commit

@@ -3,6 +3,7 @@
 mod forms;
 mod maintained;
 mod postgres;
+mod tables;
 mod world;
 
 use std::path::PathBuf;

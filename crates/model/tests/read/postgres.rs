@@ -19,19 +19,12 @@ pub(crate) struct Ground {
 impl Ground {
     /// Only what stands there before any model.
     pub(crate) async fn new() -> Self {
-        let prelude = format!(
-            "{}
-            do $$ begin
-              if to_regrole('{WRITER}') is null then create role {WRITER} nologin; end if;
-            end $$;
-            grant usage on schema freehold_ext, freehold, app to {WRITER};",
-            include_str!("../plan/prelude.sql")
-        );
-        let db = TestDb::from_template(&prelude, async |url: &str| {
+        let prelude = include_str!("../plan/prelude.sql");
+        let db = TestDb::from_template(prelude, async |url: &str| {
             let (client, connection) =
                 tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("connected");
             tokio::spawn(connection);
-            client.batch_execute(&prelude).await.expect("built");
+            client.batch_execute(prelude).await.expect("built");
         })
         .await;
         Self { db }
@@ -77,6 +70,7 @@ pub(crate) async fn rows(client: &Client, sql: &Sql) -> Vec<Vec<Option<String>>>
 fn value(row: &Row, at: usize) -> Option<String> {
     match *row.columns()[at].type_() {
         Type::INT8 => row.get::<_, Option<i64>>(at).map(|number| number.to_string()),
+        Type::BOOL => row.get::<_, Option<bool>>(at).map(|truth| truth.to_string()),
         _ => row.get(at),
     }
 }

@@ -63,8 +63,8 @@ fn value(dice: &mut Dice, entity: &str, field: &str) -> String {
         }
         (_, "born") => or_null(dice, format!("date '2000-01-0{}'", one + 1)),
         (_, "at") => format!(
-            "timestamptz '2024-0{}-15 23:30:00Z' + interval '{} hours'",
-            dice.below(3) + 1,
+            "timestamptz '202{}-02-15 23:30:00Z' + interval '{} hours'",
+            dice.below(3) + 2,
             one * 400
         ),
         (_, "day") => or_null(dice, format!("date '2024-02-0{}'", one + 1)),
@@ -94,7 +94,7 @@ fn value(dice: &mut Dice, entity: &str, field: &str) -> String {
         }
         (_, "lines") => (dice.below(4) * 9).to_string(),
         (_, "path" | "name") => {
-            ["'a'", "'b'", "'c'", "'d'", "'b'", "'a\\b\"{,}'"][one as usize].into()
+            ["'a0'", "'b1'", "'c2'", "'a'", "'b1'", "'a\\b\"{,}'"][one as usize].into()
         }
         (_, "body") => {
             or_null(dice, ["''", "'x'", "'y'", "' '", "'ä'", "'z'"][one as usize].into())
@@ -108,8 +108,8 @@ fn unique(entity: &str, field: &str) -> bool {
     matches!((entity, field), ("region", "name") | ("person", "handle") | ("commit", "sha"))
 }
 
-/// A change as SQL. It may fail: a reference may lead to nothing.
-pub(crate) fn change(dice: &mut Dice, model: &Model) -> String {
+/// A change as SQL; one that only adds if it is to `grow`. It may fail: a reference may lead to nothing.
+pub(crate) fn change(dice: &mut Dice, model: &Model, grow: bool) -> String {
     let weights = [
         "region", "person", "person", "commit", "commit", "commit", "commit", "file", "file",
         "file", "node", "node", "Odd name",
@@ -122,7 +122,7 @@ pub(crate) fn change(dice: &mut Dice, model: &Model) -> String {
         _ => ROWS,
     });
     let row = id(name, n);
-    if dice.chance(18) {
+    if !grow && dice.chance(14) {
         // Also several at once, as an update or a deletion may do.
         return if dice.chance(80) {
             format!("delete from app.\"{name}\" where id = {row}")
@@ -130,7 +130,7 @@ pub(crate) fn change(dice: &mut Dice, model: &Model) -> String {
             format!("delete from app.\"{name}\" where id >= {row} and id < {}", id(name, n + 3))
         };
     }
-    if dice.chance(35) {
+    if !grow && dice.chance(40) {
         let fields: Vec<_> =
             entity.fields.iter().filter(|field| !unique(name, &field.name)).collect();
         if !fields.is_empty() {

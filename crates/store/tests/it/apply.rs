@@ -4,7 +4,7 @@ use freehold_model::{
     Code, Model, declare,
     plan::{Plan, Target, plan},
 };
-use freehold_store::{Apply, Config, Error, Filling, Operator, RootKey, Store};
+use freehold_store::{Apply, Chore, Config, Error, Filling, Operator, RootKey, Store};
 use freehold_testkit::TestDb;
 
 use crate::fixture::{ROOT, code, sql};
@@ -78,7 +78,7 @@ impl Shop {
         &mut self,
         text: &str,
         allowed: &[&str],
-        fill: impl AsyncFnMut(&Filling) -> Result<(), Error>,
+        mut fill: impl AsyncFnMut(&Filling) -> Result<(), Error>,
     ) -> Result<usize, Error> {
         let to = model(text);
         let plan = self.plan(&to).await;
@@ -86,9 +86,13 @@ impl Shop {
         let apply =
             Apply { plan: &plan, from_version: self.version, model: &to, text, allowed: &allowed };
         let mut steps = 0;
+        let chore = async |chore: &Chore| match chore {
+            Chore::Fill(filling) => fill(filling).await,
+            Chore::Build(building) => panic!("no model here has a read model: {building:?}"),
+        };
         let applied = self
             .operator
-            .apply(apply, fill, |progress| steps += usize::from(progress.tries == 0))
+            .apply(apply, chore, |progress| steps += usize::from(progress.tries == 0))
             .await;
         self.version = applied?;
         self.model = to;

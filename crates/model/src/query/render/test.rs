@@ -55,7 +55,12 @@ impl Renderer {
         self.sql.raw(alias).raw(".").ident(&nearest.field).raw(" is not null");
         if let Anchor::Row { number, .. } = &nearest.anchor {
             self.sql.raw(&format!(" and (select v from \"~anchor{number}\") is not null"));
-            self.sql.raw(&format!(" and {alias}.id <> (select id from \"~anchor{number}\")"));
+            self.sql.raw(" and ").raw(alias).raw(".");
+            match scope.level.identity.as_slice() {
+                [column] if column != "id" => self.sql.ident(column),
+                _ => self.sql.raw("id"),
+            };
+            self.sql.raw(&format!(" <> (select id from \"~anchor{number}\")"));
         }
         let max = nearest.max.iter().filter(|_| below).map(|max| ("<=", max));
         for (op, bound) in nearest.min.iter().map(|min| (">=", min)).chain(max) {
