@@ -19,7 +19,7 @@ piece as not materialized (
 -- The platform's own tables behind the wall.
 walled as (
   select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname in ('embedding_due', 'change_log', 'projection', 'parked') as relforcerowsecurity
-    from pg_class c where c.relnamespace in (select oid from platform) and c.relname in ('embedding_due', 'import_mark', 'change_log', 'projection', 'parked')),
+    from pg_class c where c.relnamespace in (select oid from platform) and c.relname in ('embedding_due', 'import_mark', 'projection', 'parked')),
 policy as (
   select p.polrelid, p.polname,
       not p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
