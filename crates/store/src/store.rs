@@ -3,6 +3,7 @@
 mod due;
 mod issue;
 mod tenant;
+mod typed;
 mod watch;
 mod yardstick;
 
@@ -11,8 +12,9 @@ use tenant::Recognised;
 pub use tenant::Tenant;
 pub(crate) use tenant::hash_of;
 pub(crate) use tenant::tenant_in;
+pub use typed::{Complaint, Done, Transaction, Typed, TypedError};
 pub use watch::{Broken, Ended, Pulse, Watch};
-pub use yardstick::{Work, Yardstick};
+pub use yardstick::{Way, Work, Yardstick};
 
 use std::{sync::Arc, time::Duration};
 
@@ -127,6 +129,9 @@ impl Store {
             ("transform_null_equals", "off"),
             // Without statistics on tenants' columns PostgreSQL guesses, and would compile small queries for long.
             ("jit", "off"),
+            // Planning over all partitions costs more than most statements, and what it could learn from a value nobody
+            // has counted.
+            ("plan_cache_mode", "force_generic_plan"),
         ];
         let pool = |login: &str, settings: &[(&str, &str)], size| {
             let password = config.root_key.password(login);

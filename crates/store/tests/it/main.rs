@@ -3,12 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics points at its line")]
 
 mod apply;
+mod attacks;
+mod audit;
 mod changes;
+mod drivers;
 mod fixture;
 mod hygiene;
 mod isolation;
 mod operator;
 mod requests;
 mod server;
+mod soak;
 mod wall;
 mod watch;
