@@ -2,7 +2,7 @@
 //!
 //! Four triggers per table, one for each kind of statement, each once per statement and not per row: a batch of thousands
 //! makes a handful of log rows. They fire for whoever writes, and take the tenant from the row. Their functions belong to
-//! the owner of the tables and have every name qualified, so that nobody's `search_path` means anything to them.
+//! the owner of the tables and have a `search_path` of their own.
 
 use crate::{
     Name,
@@ -31,7 +31,7 @@ pub fn capture(entity: &Entity, capture: &Capture) -> Vec<String> {
     for event in [Event::Insert, Event::Update, Event::Delete] {
         let name = event.name(&entity.name);
         statements.push(format!(
-            "create or replace function {}() returns trigger\n  language plpgsql security definer{} as {}",
+            "create or replace function {}() returns trigger\n  language plpgsql security definer set search_path = pg_catalog, pg_temp{} as {}",
             shelf(&name),
             settings(entity, links),
             literal(&event.body(entity, used, links)),

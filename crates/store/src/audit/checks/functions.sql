@@ -26,13 +26,10 @@ select f.name, 'executable by freehold_control' from fn f
 -- what: a SECURITY DEFINER function whose body is read with the caller's search_path
 -- why: the caller decides what its names mean, and the owner's rights do the rest
 -- mend: alter function <function> set search_path = pg_catalog, pg_temp
--- Freehold's own are written without a name to resolve, for speed; those of the gate are known by their bodies, and those
--- that note changes by who may make any in that schema.
+-- Freehold's own are written without a name to resolve, for speed, and known by their bodies.
 select f.name, 'neither SET search_path nor a SQL-standard body' from fn f
   where f.prosecdef and f.prosqlbody is null
     and not coalesce((select bool_or(c ~ '^search_path="?(pg_catalog|"")') from unnest(f.proconfig) c), false)
-    and not (f.pronamespace in (select oid from home where name = 'freehold_shelf') and f.prosrc ~ '^begin\s+insert into freehold\.change_log '
-      and f.proowner = (select oid from house where name = 'freehold_owner'))
     and not (f.pronamespace in (select oid from platform) and f.proname in ('open', 'tenant')
       and (f.proname::text, encode(sha256(convert_to(f.prosrc, 'UTF8')), 'hex')) in (select known.name, known.body from {bodies} known (name, body)))
 

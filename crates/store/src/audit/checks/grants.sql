@@ -80,6 +80,8 @@ select c.oid::regclass::text, x.privilege_type || ' for ' || g.rolname
   from pg_class c, aclexplode(c.relacl) x join pg_roles g on g.oid = x.grantee
   where c.relnamespace in (select oid from platform) and x.grantee <> c.relowner and x.grantee not in (select oid from reach)
     and c.relname not in ('mac_key', 'api_key', 'login_verifier')
+    -- The triggers of the change log draw from it.
+    and c.relname <> 'change_seq'
 
 -- FH-G08 column-for-others error managed: same
 -- what: a right on columns of tenants' rows for freehold_control or everybody
@@ -87,7 +89,7 @@ select c.oid::regclass::text, x.privilege_type || ' for ' || g.rolname
 -- mend: revoke all (<column>) on <table> from <role>
 select t.name || '.' || c.attname, x.privilege_type || ' for ' || r.name
   from piece t join pg_attribute c on c.attrelid = t.oid, aclexplode(c.attacl) x join reach r on r.oid = x.grantee
-  where r.name <> 'freehold_app' and not t.relispartition and x.privilege_type <> 'REFERENCES'
+  where r.name not in ('freehold_app', 'freehold_project') and not t.relispartition and x.privilege_type <> 'REFERENCES'
 
 -- FH-G09 schema-open severe managed: same
 -- what: a schema in which a login of the servers may make objects, or usage of freehold_shelf
@@ -106,7 +108,7 @@ select n.nspname::text, 'usage for ' || l.name
   from pg_namespace n, login l
   where n.nspname !~ '^pg_(toast_)?temp_' and has_schema_privilege(l.oid, n.oid, 'usage')
     and n.nspname not in ('pg_catalog', 'information_schema', 'freehold', 'freehold_ext', 'freehold_shelf')
-    and not (n.nspname = 'app' and l.name = 'freehold_app')
+    and not (n.nspname = 'app' and l.name in ('freehold_app', 'freehold_project'))
 
 -- FH-G11 database-open error managed: same
 -- what: CREATE or TEMPORARY on the database for a login of the servers

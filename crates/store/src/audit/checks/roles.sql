@@ -46,7 +46,7 @@ select g.name::text, m.rolname || ' is a member'
   from pg_auth_members a join house g on g.oid = a.roleid join pg_roles m on m.oid = a.member
   where not m.rolsuper
     and (g.name, m.rolname) not in (('freehold_catalog', 'freehold_owner'), ('freehold_catalog', 'freehold_gate'),
-      ('freehold_catalog', 'freehold_watch'), ('freehold_app', 'freehold_watch'))
+      ('freehold_catalog', 'freehold_watch'), ('freehold_app', 'freehold_watch'), ('freehold_project', 'freehold_watch'))
     and (select count(distinct b.roleid) from pg_auth_members b join house h on h.oid = b.roleid
          where b.member = a.member and h.name in ('freehold_owner', 'freehold_gate')) < 2
 

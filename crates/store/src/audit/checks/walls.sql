@@ -80,8 +80,9 @@ select t.name, 'rule ' || quote_ident(r.rulename) from pg_rewrite r join piece t
 select t.name, 'trigger ' || quote_ident(g.tgname) || ' runs ' || g.tgfoid::regprocedure::text
   from pg_trigger g join piece t on t.oid = g.tgrelid join pg_proc f on f.oid = g.tgfoid
   where not g.tgisinternal
-    and not (f.proowner = (select oid from house where name = 'freehold_owner') and f.pronamespace = (select oid from home where name = 'freehold_shelf')
-      and (not f.prosecdef or f.prosrc ~ '^begin\s+insert into freehold\.change_log '))
+    and not (f.proowner = (select oid from house where name = 'freehold_owner') and f.pronamespace = (select oid from home where name = 'freehold_shelf') 
+      -- Those of the change log write it in the owner's name.
+      and (not f.prosecdef or f.proname = g.tgname and coalesce(f.proconfig @> array['search_path=pg_catalog, pg_temp'], false)))
     and not (f.proowner = (select oid from house where name = 'freehold_gate') and f.pronamespace in (select oid from platform) and f.proname in ('embedding_due', 'capture_truncate'))
 
 -- FH-W12 trigger-off error managed: same
