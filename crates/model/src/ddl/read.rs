@@ -11,7 +11,7 @@ use crate::{
     },
     entity::Field,
     sql::ident,
-    view::ReadModel,
+    view::{Capture, ReadModel},
 };
 
 /// The role that writes read models, and nothing else.
@@ -60,6 +60,39 @@ impl ReadModel {
     pub fn drop_table(&self, table: &str) -> String {
         format!("drop table {}", root(table))
     }
+}
+
+impl Capture {
+    /// The statements that let [`WRITER`] read what definitions name of the entity's table, and nothing else of it.
+    #[must_use]
+    pub fn allow(&self) -> Vec<String> {
+        let root = root(&self.entity);
+        let mut statements = forbid(&self.entity);
+        statements
+            .push(format!("create policy project on {root} for select to {WRITER} using (true)"));
+        statements.push(self.grant());
+        statements
+    }
+
+    /// Lets it read them besides what it may read already.
+    pub(crate) fn grant(&self) -> String {
+        let columns = list(self.used.iter().map(|name| &**name));
+        format!("grant select ({columns}) on {} to {WRITER}", root(&self.entity))
+    }
+
+    /// Takes back what it may read, and lets it read no more than these.
+    pub(crate) fn narrow(&self) -> Vec<String> {
+        vec![revoke(&self.entity), self.grant()]
+    }
+}
+
+/// Lets the writer read nothing of an entity's table.
+pub(crate) fn forbid(entity: &str) -> Vec<String> {
+    vec![format!("drop policy if exists project on {}", root(entity)), revoke(entity)]
+}
+
+fn revoke(entity: &str) -> String {
+    format!("revoke select on {} from {WRITER}", root(entity))
 }
 
 /// Only the key is required: what else may be null is inferred, and a wrong guess must not stop a worker.

@@ -1,16 +1,32 @@
 //! Read models that come, stay and go. Nothing of theirs is lost for good: each can be made again from the entities.
 
 use crate::{
-    Model, ReadModel,
-    ddl::{index::Index, read::indexes},
+    Model, Name, ReadModel,
+    ddl::{
+        index::Index,
+        read::{forbid, indexes},
+    },
     plan::{
         Action, Effect,
         order::{Order, Phase},
     },
+    view::Capture,
 };
 
 /// Plans the read models of `new`; entities are planned already.
 pub(crate) fn plan(old: &Model, new: &Model, order: &mut Order) {
+    let (before, after) = (old.captures(), new.captures());
+    let find =
+        |all: &[Capture], entity: &Name| all.iter().find(|one| one.entity == *entity).cloned();
+    for capture in &after {
+        let title = format!("let workers read {}", capture.entity);
+        let statements = match find(&before, &capture.entity) {
+            None => capture.allow(),
+            Some(had) if all_in(&capture.used, &had.used) => Vec::new(),
+            Some(_) => vec![capture.grant()],
+        };
+        order.transaction(Phase::BuildRead, title, Effect::Additive, statements);
+    }
     for read in new.reads() {
         let name = read.name();
         match old.read(name) {
@@ -31,6 +47,19 @@ pub(crate) fn plan(old: &Model, new: &Model, order: &mut Order) {
         let title = format!("remove read model {name}");
         order.transaction(Phase::DropRead, title, Effect::Additive, vec![read.drop_table(name)]);
     }
+    for had in before.iter().filter(|had| new.entity(&had.entity).is_some()) {
+        let title = format!("let workers read less of {}", had.entity);
+        let statements = match find(&after, &had.entity) {
+            None => forbid(&had.entity),
+            Some(capture) if all_in(&had.used, &capture.used) => Vec::new(),
+            Some(capture) => capture.narrow(),
+        };
+        order.transaction(Phase::DropRead, title, Effect::Additive, statements);
+    }
+}
+
+fn all_in(these: &[Name], those: &[Name]) -> bool {
+    these.iter().all(|name| those.contains(name))
 }
 
 fn keep(before: &ReadModel, after: &ReadModel, order: &mut Order) {

@@ -36,14 +36,27 @@ begin;
 drop index app."kept~commits~idx";
 commit;
 
--- 4. rebuild read model author_month (additive)
+-- 4. let workers read person (additive)
+begin;
+drop policy if exists project on app."person";
+revoke select on app."person" from freehold_project;
+create policy project on app."person" for select to freehold_project using (true);
+grant select ("id", "handle") on app."person" to freehold_project;
+commit;
+
+-- 5. let workers read commit (additive)
+begin;
+grant select ("author", "at", "subject", "meaning") on app."commit" to freehold_project;
+commit;
+
+-- 6. rebuild read model author_month (additive)
 -- the old one serves until the new one is ready
 -- Freehold makes the table of author_month, fills it tenant by tenant, and puts it in its place
 
--- 5. build read model came (additive)
+-- 7. build read model came (additive)
 -- Freehold makes the table of came, fills it tenant by tenant, and puts it in its place
 
--- 6. remove read model gone (additive)
+-- 8. remove read model gone (additive)
 begin;
 drop table app."gone";
 commit;
