@@ -13,18 +13,21 @@ use std::{
 use freehold_model::{Model, declare, query::Limits};
 
 pub mod apply;
+pub mod audit;
 pub mod embed;
 pub mod error;
 pub mod export;
 pub mod fill;
 pub mod import;
+pub mod prove;
 pub mod read;
 mod text;
 pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Config as StoreConfig, Operator, RootKey, Store, Tenant, Watch, Work, Yardstick,
+    Complaint, Config as StoreConfig, Done, Login, Operator, RootKey, Store, Table, Tenant,
+    Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
 };
 
 use embed::Embedders;
@@ -126,6 +129,14 @@ impl Engine {
         text: &str,
     ) -> Result<Vec<freehold_store::Table>, Error> {
         self.store.raw(tenant, text).await
+    }
+
+    /// A backend for what is typed in the tenant's name, statement by statement.
+    ///
+    /// # Errors
+    /// If it cannot be made, or the wall does not stand.
+    pub async fn typed(&self, tenant: &Tenant) -> Result<Typed, Error> {
+        self.store.typed(tenant).await
     }
 
     /// Follows the applied model, examines the wall after every change of the schema and at intervals, and ends backends

@@ -20,6 +20,9 @@ use crate::{
 /// The model every benchmark works on.
 const MODEL: &str = include_str!("bench/model.toml");
 
+/// The mode of the gate that every server allows.
+const TICKET: &str = "ticket";
+
 /// What a shell reports of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
@@ -37,20 +40,36 @@ struct Ground<'a> {
 pub(crate) async fn bench(config: &Config, bench: &Bench) -> Result<(), Failure> {
     // The state folder's own server, or the one that is named; either way a database nobody else uses.
     let site = Site::open(config).await?;
+    let (mut report, server, mode) = in_a_database(config, bench, &site, false).await?;
+    if bench.name == BenchName::Wall && mode != TICKET {
+        let (tickets, ..) = in_a_database(config, bench, &site, true).await?;
+        report.rows.extend(tickets.rows);
+    }
+    report.print(config.json, &server);
+    Ok(())
+}
+
+/// The report, the server's version and the mode of the gate.
+type Measured = (Report, String, &'static str);
+
+async fn in_a_database(
+    config: &Config,
+    bench: &Bench,
+    site: &Site,
+    tickets: bool,
+) -> Result<Measured, Failure> {
     let database = format!("freehold_bench_{}", std::process::id());
     let url = Yardstick::create_database(site.database.url(), &database).await?;
     // Whatever ends the run, the database goes: also a failure, and Ctrl-C.
     let measured = tokio::select! {
-        measured = measure(config, bench, &site, url) => measured,
+        measured = measure(config, bench, site, url, tickets) => measured,
         interrupted = tokio::signal::ctrl_c() => Err(match interrupted {
             Ok(()) => Failure::Told(INTERRUPTED),
             Err(error) => error.into(),
         }),
     };
     Yardstick::drop_database(site.database.url(), &database).await?;
-    let (report, server) = measured?;
-    report.print(config.json, &server);
-    Ok(())
+    measured
 }
 
 async fn measure(
@@ -58,9 +77,15 @@ async fn measure(
     bench: &Bench,
     site: &Site,
     url: String,
-) -> Result<(Report, String), Failure> {
+    tickets: bool,
+) -> Result<Measured, Failure> {
     let mut operator = Operator::open(&url, "bench").await?;
-    operator.set_up(&site.root_key()?).await?;
+    let mode = if tickets {
+        Yardstick::choose_tickets(&mut operator, &site.root_key()?).await?;
+        TICKET
+    } else {
+        operator.set_up(&site.root_key()?).await?.as_str()
+    };
     let engine = Engine::open(
         Store::connect(StoreConfig::new(url.clone(), site.root_key()?)).await?,
         config.base_dir(),
@@ -74,14 +99,14 @@ async fn measure(
     let bar = output::spinner("bench");
     let mut ground = Ground { site, url, engine, operator, bar, quick: bench.quick };
     let report = match bench.name {
-        BenchName::Wall => wall::run(&mut ground).await?,
+        BenchName::Wall => wall::run(&mut ground, mode, &bench.partitions).await?,
         BenchName::Api => api::run(&mut ground).await?,
         BenchName::Import => {
             import::run(&mut ground, bench.rows.as_deref(), bench.vectors.as_deref()).await?
         }
     };
     ground.bar.finish_and_clear();
-    Ok((report, server))
+    Ok((report, server, mode))
 }
 
 impl Ground<'_> {

@@ -1,6 +1,6 @@
 //! The command line, as `--help` shows it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -120,14 +120,18 @@ pub(crate) enum Command {
     Import(Import),
     /// Write all rows of an entity as JSON lines or CSV
     Export(Export),
-    /// A prompt for SQL inside a tenant's wall
-    Sql {
-        #[arg(long)]
-        tenant: String,
-        /// Run this and exit
-        #[arg(long, short)]
-        command: Option<String>,
+    /// Plain SQL inside a tenant's wall: a text, a file, standard input, or a prompt
+    Sql(Sql),
+    /// A token with which a driver of your own opens one tenant in one backend: call freehold.open('TOKEN')
+    Token(Token),
+    /// How a driver of your own logs in: a URL, without the password
+    Login {
+        /// Write the password there, as a line of libpq's password file, for its owner alone
+        #[arg(long, value_name = "FILE")]
+        passfile: Option<PathBuf>,
     },
+    /// Attack the wall with two tenants made for it, and report what held; safe beside real tenants
+    Prove(Prove),
     /// Serve the HTTP API (and the workers)
     Serve(Serve),
     /// Run the workers alone
@@ -144,6 +148,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Measure against the plain way of doing it
     Bench(Bench),
+    /// Look for everything that can be wrong with the wall
+    Audit(Audit),
 }
 
 #[derive(Debug, Subcommand)]
@@ -241,6 +247,46 @@ pub(crate) struct Export {
     pub(crate) vectors: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Sql {
+    #[arg(long)]
+    pub(crate) tenant: String,
+    /// Run this and exit; several statements are one transaction
+    #[arg(value_name = "SQL")]
+    pub(crate) text: Option<String>,
+    /// The same
+    #[arg(long, short, value_name = "SQL", conflicts_with = "text")]
+    pub(crate) command: Option<String>,
+    /// Run a file, or - for standard input, up to the first statement that fails
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["text", "command"])]
+    pub(crate) file: Option<PathBuf>,
+    /// Answer in comma-separated values
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    #[arg(long, required_unless_present = "stdin", requires = "backend")]
+    pub(crate) tenant: Option<String>,
+    /// What `select pg_backend_pid()` says in the driver's connection
+    #[arg(long, value_name = "PID", requires = "tenant")]
+    pub(crate) backend: Option<i32>,
+    /// How long it can be used, at most 60s
+    #[arg(long, value_name = "SECONDS", default_value = "30s", value_parser = life)]
+    pub(crate) life: Duration,
+    /// Answer each line `PID TENANT` of standard input with a token, for a process that needs many
+    #[arg(long, conflicts_with_all = ["tenant", "backend"])]
+    pub(crate) stdin: bool,
+}
+
+fn life(text: &str) -> Result<Duration, String> {
+    match text.strip_suffix('s').unwrap_or(text).parse() {
+        Ok(seconds @ 1..=60) => Ok(Duration::from_secs(seconds)),
+        _ => Err("from 1s to 60s".into()),
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Serve {
     /// Address to listen on
@@ -249,6 +295,19 @@ pub(crate) struct Serve {
     /// Leave the workers to other processes
     #[arg(long)]
     pub(crate) no_workers: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    /// Attack a server of this database over HTTP, too, such as http://127.0.0.1:7780
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// Write the signed report here, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Check the signature of a report instead
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "report"])]
+    pub(crate) verify: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -274,6 +333,10 @@ pub(crate) struct Bench {
     /// A first answer in under a minute
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Numbers of tenants with a partition of their own, one after the other (wall); with 1 or more, such a tenant is
+    /// measured
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "0")]
+    pub(crate) partitions: Vec<u32>,
     /// Rows to use instead of generated ones (import)
     #[arg(long, value_name = "FILE")]
     pub(crate) rows: Option<PathBuf>,
@@ -282,11 +345,42 @@ pub(crate) struct Bench {
     pub(crate) vectors: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Judge for this kind of server [default: self-hosted for a superuser, else managed]
+    #[arg(long, value_enum)]
+    pub(crate) profile: Option<ProfileName>,
+    /// Write the findings here too, as SARIF 2.1.0 for CI
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sarif: Option<PathBuf>,
+    /// Exit with 1 when something is found that is as bad or worse
+    #[arg(long, value_enum, default_value = "error")]
+    pub(crate) fail_on: Threshold,
+    /// Print all checks instead of making them
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProfileName {
+    /// The operator is the server's superuser
+    SelfHosted,
+    /// A provider is
+    Managed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Threshold {
+    Severe,
+    Error,
+    Warning,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchName {
     /// Rows per second against a raw COPY into an unprotected table
     Import,
-    /// With the wall against a WHERE by hand on the same tables
+    /// With the wall against a WHERE by hand on one plain table
     Wall,
     /// Uncached reads against the same SQL through pgbench
     Api,

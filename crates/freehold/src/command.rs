@@ -1,12 +1,15 @@
 //! What each command does, and what several of them need: the database, the engine.
 
 mod apply;
+mod audit;
 mod bulk;
 mod model;
+mod prove;
 mod rows;
 mod serve;
 mod sql;
 mod tenant;
+mod token;
 
 pub(crate) use self::{
     apply::apply_text,
@@ -59,9 +62,13 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Delete { query, tenant } => rows::delete(config, &query, &tenant).await,
         Command::Import(import) => bulk::import(config, &import).await,
         Command::Export(export) => bulk::export(config, &export).await,
-        Command::Sql { tenant, command } => sql::sql(config, &tenant, command).await,
+        Command::Sql(what) => sql::sql(config, what).await,
+        Command::Token(what) => token::token(config, &what).await,
+        Command::Login { passfile } => token::login(config, passfile.as_deref()).await,
+        Command::Prove(wanted) => prove::prove(config, &wanted).await,
         Command::Serve(serve) => serve::serve(config, &serve).await,
         Command::Work => serve::work(config).await,
+        Command::Audit(audit) => audit::audit(config, &audit).await,
         Command::Dev { serve, tenant } => serve::dev(config, &serve, &tenant).await,
         Command::Demo(_) | Command::Bench(_) => {
             unreachable!("they have state folders of their own")

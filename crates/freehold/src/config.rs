@@ -13,6 +13,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Programs of the local PostgreSQL, shared by all of them.
     pub(crate) cache_dir: PathBuf,
+    /// The state folder itself.
+    pub(crate) state: PathBuf,
     pub(crate) key_file: PathBuf,
     pub(crate) json: bool,
 }
@@ -24,6 +26,7 @@ impl Config {
             database_url: global.database_url.clone().filter(|url| !url.trim().is_empty()),
             data_dir: data_dir(&global.state),
             cache_dir: freehold_local::default_cache_dir(),
+            state: global.state.clone(),
             key_file: global.key_file.clone().unwrap_or_else(|| global.state.join("root.key")),
             json: global.json,
         }

@@ -58,6 +58,10 @@ impl Address {
         Ok(Self { config, tls })
     }
 
+    pub(crate) fn config(&self) -> &tokio_postgres::Config {
+        &self.config
+    }
+
     pub(crate) fn database(&self) -> &str {
         self.config.get_dbname().expect("parse() demands one")
     }
@@ -172,7 +176,7 @@ fn tls_config(root_certificate: Option<&str>) -> Result<ClientConfig, Error> {
 }
 
 // The driver does not know every option of libpq.
-fn take_option(url: &str, name: &str) -> (String, Option<String>) {
+pub(crate) fn take_option(url: &str, name: &str) -> (String, Option<String>) {
     let Some(start) = url.find(&format!("{name}=")) else { return (url.to_owned(), None) };
     let value = &url[start + name.len() + 1..];
     let end = value.find(['&', ' ']).unwrap_or(value.len());

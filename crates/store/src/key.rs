@@ -121,6 +121,11 @@ impl RootKey {
         Zeroizing::new(hex(&*self.derive(b"freehold_control password")))
     }
 
+    /// The seed of the key that signs reports of `freehold prove`.
+    pub(crate) fn report_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derive(b"freehold report")
+    }
+
     /// Tells keys apart without saying anything about them.
     pub(crate) fn fingerprint(&self) -> String {
         hex(&self.derive(b"freehold fingerprint")[..8])

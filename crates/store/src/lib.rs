@@ -7,16 +7,20 @@
 //! operator types; PostgreSQL's own words stay in the log; a connection whose transaction ended in doubt is closed.
 
 mod apply;
+pub mod audit;
 mod connect;
 mod error;
 mod imports;
 mod key;
+mod login;
 mod operator;
 mod param;
 mod platform;
 mod pool;
+pub mod prove;
 mod refusal;
 mod row;
+pub mod script;
 mod session;
 mod store;
 mod token;
@@ -26,12 +30,14 @@ pub use apply::{Apply, Filling, Progress, Unfinished};
 pub use error::{Error, Fault};
 pub use imports::ImportMark;
 pub use key::RootKey;
+pub use login::Login;
 pub use operator::{ApiKey, KeyInfo, Operator, Swept, TenantInfo, TenantState};
 pub use param::Column;
 pub use platform::{Mode, Server};
 pub use refusal::Violation;
 pub use row::Row;
 pub use store::{
-    Broken, Config, Due, DueNotes, Ended, Pulse, Store, Table, Tenant, Watch, Work, Yardstick,
+    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Pulse, Store, Table, Tenant,
+    Transaction, Typed, TypedError, Watch, Way, Work, Yardstick,
 };
 pub use tx::TenantTx;

@@ -3,6 +3,7 @@
 mod due;
 mod issue;
 mod tenant;
+mod typed;
 mod watch;
 mod yardstick;
 
@@ -10,8 +11,9 @@ pub use due::{Due, DueNotes};
 pub use tenant::Tenant;
 pub(crate) use tenant::hash_of;
 use tenant::{Recognised, tenant_in};
+pub use typed::{Complaint, Done, Transaction, Typed, TypedError};
 pub use watch::{Broken, Ended, Pulse, Watch};
-pub use yardstick::{Work, Yardstick};
+pub use yardstick::{Way, Work, Yardstick};
 
 use std::{sync::Arc, time::Duration};
 
@@ -121,6 +123,9 @@ impl Store {
             ("transform_null_equals", "off"),
             // Without statistics on tenants' columns PostgreSQL guesses, and would compile small queries for long.
             ("jit", "off"),
+            // Planning over all partitions costs more than most statements, and what it could learn from a value nobody
+            // has counted.
+            ("plan_cache_mode", "force_generic_plan"),
         ]);
         let pool = |login: &str, password: &str, size| {
             let address = address.clone().login(login, password);

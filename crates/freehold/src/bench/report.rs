@@ -23,6 +23,8 @@ pub(super) enum Goal {
     AtMost(f64),
     /// Rates: at least so many times as much.
     AtLeast(f64),
+    /// None: for information.
+    Open,
 }
 
 pub(super) struct Report {
@@ -60,6 +62,7 @@ impl Row {
         match self.goal {
             Goal::AtMost(goal) => self.ratio() <= goal,
             Goal::AtLeast(goal) => self.ratio() >= goal,
+            Goal::Open => true,
         }
     }
 
@@ -68,6 +71,12 @@ impl Row {
         let goal = match self.goal {
             Goal::AtMost(goal) => format!("≤ {goal}"),
             Goal::AtLeast(goal) => format!("≥ {goal}"),
+            Goal::Open => "–".into(),
+        };
+        let met = match self.goal {
+            Goal::Open => "–",
+            _ if self.met() => "yes",
+            _ => "no",
         };
         vec![
             self.case.clone(),
@@ -77,20 +86,26 @@ impl Row {
             format!("{:.2}×", self.ratio()),
             format!("{:.2}–{:.2}", quantile(&ratios, 0.25), quantile(&ratios, 0.75)),
             goal,
-            if self.met() { "yes" } else { "no" }.into(),
+            met.into(),
         ]
     }
 
     fn json(&self) -> Value {
         let ratios = self.ratios();
         let goal = match self.goal {
-            Goal::AtMost(goal) | Goal::AtLeast(goal) => goal,
+            Goal::AtMost(goal) | Goal::AtLeast(goal) => Some(goal),
+            Goal::Open => None,
+        };
+        let goal_is = match self.goal {
+            Goal::AtMost(_) => "at most",
+            Goal::AtLeast(_) => "at least",
+            Goal::Open => "none",
         };
         json!({
             "case": self.case, "ours": median(&self.ours), "other": median(&self.other), "unit": self.unit,
             "ratio": self.ratio(), "ratio_quartiles": [quantile(&ratios, 0.25), quantile(&ratios, 0.75)],
             "rounds": ratios.len(), "goal": goal,
-            "goal_is": if matches!(self.goal, Goal::AtMost(_)) { "at most" } else { "at least" }, "met": self.met(),
+            "goal_is": goal_is, "met": self.met(),
         })
     }
 }

@@ -1,78 +1,190 @@
-//! `sql`: a prompt inside a tenant's wall. Every line that ends in `;` is a transaction of its own.
+//! `sql`: plain SQL inside a tenant's wall: one text, a file, standard input, or a prompt.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+mod describe;
+mod print;
+mod prompt;
 
-use freehold_engine::{Engine, Error, Tenant};
+use std::{
+    io::{IsTerminal as _, Read as _},
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
+use freehold_engine::{Engine, Tenant, Transaction, Typed, TypedError, script};
+
+use self::print::{Form, Place};
 use super::Site;
 use crate::{
+    cli::Sql,
     config::Config,
     output::{self, Failure},
 };
 
-pub(super) async fn sql(
-    config: &Config,
-    tenant: &str,
-    command: Option<String>,
-) -> Result<(), Failure> {
+/// The words that statements about transactions begin with.
+const CONTROL: [&str; 6] = ["begin", "start", "commit", "end", "rollback", "abort"];
+
+/// A backend of one tenant, and how its answers are shown.
+struct Shell {
+    engine: Engine,
+    tenant: Tenant,
+    typed: Typed,
+    form: Form,
+    timing: bool,
+}
+
+pub(super) async fn sql(config: &Config, what: Sql) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
-    let tenant = engine.tenant(tenant).await?;
-    if let Some(text) = command {
-        return Ok(run(config, &engine, &tenant, &text).await?);
+    let tenant = engine.tenant(&what.tenant).await?;
+    let typed = engine.typed(&tenant).await?;
+    let form = match (config.json, what.csv) {
+        (true, _) => Form::Json,
+        (_, true) => Form::Csv,
+        _ => Form::Aligned { cut: false },
+    };
+    let mut shell = Shell { engine, tenant, typed, form, timing: false };
+    match (what.text.or(what.command), what.file) {
+        (Some(text), _) if text.starts_with('\\') => {
+            shell.meta(&text);
+            Ok(())
+        }
+        (Some(text), _) => shell.whole(&text).await,
+        (None, Some(file)) => shell.script(&read(&file)?, file.to_str()).await,
+        (None, None) if std::io::stdin().is_terminal() => prompt::run(&mut shell, config).await,
+        (None, None) => shell.script(&read(Path::new("-"))?, None).await,
     }
-    let interactive = std::io::stdin().is_terminal();
-    let mut statement = String::new();
-    loop {
-        if interactive {
-            prompt(tenant.name(), statement.is_empty())?;
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let done = match file.to_str() {
+        Some("-") => std::io::stdin().read_to_string(&mut text),
+        _ => std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
+    };
+    done.map_err(|error| output::at("read", file, &error))?;
+    Ok(text)
+}
+
+impl Shell {
+    /// All of it as one transaction, unless it says itself where transactions begin and end.
+    async fn whole(&mut self, text: &str) -> Result<(), Failure> {
+        let (statements, rest) = script::split(text);
+        let mut all = statements.into_iter().chain((!rest.is_empty()).then_some(rest));
+        let controls = |statement: &str| {
+            script::words(statement).first().is_some_and(|word| CONTROL.contains(&word.as_str()))
+        };
+        if all.clone().nth(1).is_none() || all.any(controls) {
+            return self.script(text, None).await;
         }
-        let mut line = String::new();
-        if std::io::stdin().lock().read_line(&mut line)? == 0
-            || matches!(line.trim(), "\\q" | "exit" | "quit")
-        {
-            return Ok(());
+        self.silent("begin").await?;
+        self.script(text, None).await?;
+        self.silent("commit").await
+    }
+
+    /// Statement by statement, up to the first that fails.
+    async fn script(&mut self, text: &str, file: Option<&str>) -> Result<(), Failure> {
+        let was = self.typed.transaction();
+        let (statements, rest) = script::split(text);
+        for statement in statements.into_iter().chain((!rest.is_empty()).then_some(rest)) {
+            let lines = text[..offset(text, statement)].matches('\n').count();
+            self.run(statement, Place { file, lines }).await?;
         }
-        statement.push_str(&line);
-        if !statement.trim_end().ends_with(';') {
-            continue;
+        if was == Transaction::None && self.typed.transaction() != Transaction::None {
+            output::note("rolled back: the transaction was not committed");
+            return Err(Failure::Told(output::REFUSED));
         }
-        let text = std::mem::take(&mut statement);
-        match run(config, &engine, &tenant, &text).await {
-            Err(error) if interactive => {
-                let _ = output::failure(&error.into(), config.json);
+        Ok(())
+    }
+
+    /// Runs a statement and shows what comes of it.
+    async fn run(&mut self, statement: &str, place: Place<'_>) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let stop = async {
+            // Without signals nothing stops it.
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
             }
-            outcome => outcome?,
+        };
+        let done = self.typed.run(statement, stop).await;
+        let time = begun.elapsed();
+        match done {
+            Ok(done) => {
+                for table in &done.tables {
+                    print::answer(statement, table, self.form);
+                }
+                if let Some(note) = done.note {
+                    output::note(note);
+                }
+            }
+            Err(TypedError::Other(error)) => return Err(error.into()),
+            Err(TypedError::Stopped) => {
+                output::note("stopped");
+                return Err(Failure::Told(output::REFUSED));
+            }
+            Err(TypedError::Said(complaint)) => {
+                print::complaint(statement, &complaint, place, self.form);
+                return Err(Failure::Told(output::REFUSED));
+            }
         }
+        if self.timing {
+            output::note(format!("{:.3} ms", time.as_secs_f64() * 1000.0));
+        }
+        Ok(())
+    }
+
+    async fn silent(&mut self, statement: &str) -> Result<(), Failure> {
+        match self.typed.run(statement, std::future::pending()).await {
+            Err(TypedError::Other(error)) => Err(error.into()),
+            Err(TypedError::Said(complaint)) => {
+                print::complaint(statement, &complaint, Place::default(), self.form);
+                Err(Failure::Told(output::REFUSED))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A command of the prompt. Says whether it goes on.
+    fn meta(&mut self, line: &str) -> bool {
+        let mut words = line.split_whitespace();
+        let (command, name) = (words.next().unwrap_or_default(), words.next());
+        let on = |on: bool| if on { "on" } else { "off" };
+        match (command, name) {
+            ("\\q", _) => return false,
+            ("\\x", _) => {
+                let cut = self.form != Form::Expanded;
+                self.form = if cut { Form::Expanded } else { Form::Aligned { cut: true } };
+                output::note(format!("expanded is {}", on(cut)));
+            }
+            ("\\timing", _) => {
+                self.timing = !self.timing;
+                output::note(format!("timing is {}", on(self.timing)));
+            }
+            ("\\d", None) => describe::entities(&self.engine.snapshot().model, self.form),
+            ("\\d", Some(name)) => {
+                let snapshot = self.engine.snapshot();
+                let name = name.trim_end_matches(';');
+                let name = name.strip_prefix("app.").unwrap_or(name).trim_matches('"');
+                match snapshot.model.entity(name) {
+                    Some(entity) => describe::entity(&snapshot.model, entity, self.form),
+                    None => output::note(format!("there is no table {name}; \\d lists them")),
+                }
+            }
+            ("\\?" | "\\h", _) => output::note(prompt::HELP),
+            _ => output::note(format!("there is no {command}; \\? lists what there is")),
+        }
+        true
+    }
+
+    fn failed(&self, failure: Failure) {
+        output::failure(&failure, self.form == Form::Json);
     }
 }
 
-async fn run(config: &Config, engine: &Engine, tenant: &Tenant, text: &str) -> Result<(), Error> {
-    for table in engine.raw_sql(tenant, text).await? {
-        if config.json {
-            output::say(serde_json::json!({
-                "columns": table.columns, "rows": table.rows, "count": table.count,
-            }));
-            continue;
-        }
-        if !table.columns.is_empty() {
-            let titles: Vec<&str> = table.columns.iter().map(String::as_str).collect();
-            let rows: Vec<Vec<String>> = table
-                .rows
-                .iter()
-                .map(|row| {
-                    row.iter().map(|cell| cell.clone().unwrap_or_else(|| "∅".into())).collect()
-                })
-                .collect();
-            output::table(&titles, &rows);
-        }
-        output::note(format!("{} rows", table.count));
-    }
-    Ok(())
+fn offset(text: &str, part: &str) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
 }
 
-fn prompt(tenant: &str, fresh: bool) -> std::io::Result<()> {
-    let mut out = std::io::stdout();
-    write!(out, "{tenant}{} ", if fresh { "=>" } else { "->" })?;
-    out.flush()
+/// Where the lines of the prompt are kept, if there is a state folder.
+fn history(config: &Config) -> Option<PathBuf> {
+    config.state.is_dir().then(|| config.state.join("sql_history"))
 }

@@ -55,9 +55,12 @@ fn the_help_of_every_command_is_as_recorded() {
         &["import"],
         &["export"],
         &["sql"],
+        &["token"],
+        &["login"],
         &["serve"],
         &["work"],
         &["dev"],
+        &["audit"],
         &["demo"],
         &["bench"],
     ] {

@@ -20,9 +20,9 @@ async fn the_catalogue_shows_what_happens() {
 }
 
 /// A command of a console and the lines it is shown to answer.
-struct Shown {
-    command: String,
-    answer: Vec<String>,
+pub(crate) struct Shown {
+    pub(crate) command: String,
+    pub(crate) answer: Vec<String>,
 }
 
 async fn run(document: &Path) {
@@ -37,17 +37,7 @@ async fn run(document: &Path) {
     } else {
         house.write("freehold.toml", blocks(&text, "toml").first().expect("a model"));
     }
-    // `freehold` is the binary on this test's database; it is written out so that a shell finds it.
-    let mut script = "#!/bin/sh\nexec".to_owned();
-    let typed = house.command(&[]);
-    for word in
-        [typed.get_program()].into_iter().chain(typed.get_args()).map(|word| word.to_string_lossy())
-    {
-        let _ = write!(script, " '{word}'");
-    }
-    house.write("freehold", script + " \"$@\"\n");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(house.path("freehold"), mode).unwrap();
+    put_on_path(&house);
     let consoles = blocks(&text, "console");
     let shown: Vec<Shown> = consoles.iter().flat_map(|console| commands(console)).collect();
     assert!(shown.len() > 5, "the document has no consoles");
@@ -75,8 +65,22 @@ async fn run(document: &Path) {
     }
 }
 
+/// `freehold` is the binary on this test's database; it is written out so that a shell finds it.
+pub(crate) fn put_on_path(house: &House) {
+    let mut script = "#!/bin/sh\nexec".to_owned();
+    let typed = house.command(&[]);
+    for word in
+        [typed.get_program()].into_iter().chain(typed.get_args()).map(|word| word.to_string_lossy())
+    {
+        let _ = write!(script, " '{word}'");
+    }
+    house.write("freehold", script + " \"$@\"\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(house.path("freehold"), mode).unwrap();
+}
+
 /// The fenced blocks of a language.
-fn blocks(text: &str, language: &str) -> Vec<String> {
+pub(crate) fn blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let parts = text.split(&fence).skip(1);
     parts
@@ -84,7 +88,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-fn commands(console: &str) -> Vec<Shown> {
+pub(crate) fn commands(console: &str) -> Vec<Shown> {
     let mut shown: Vec<Shown> = Vec::new();
     let mut open = false;
     for line in console.lines() {

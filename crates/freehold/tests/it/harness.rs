@@ -123,6 +123,12 @@ pub(crate) struct Served {
     address: String,
 }
 
+impl Served {
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
 impl Drop for Served {
     fn drop(&mut self) {
         let _ = self.child.kill();

@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod audit;
 mod bad_input;
 mod cli;
 mod crash;
 mod documents;
 mod harness;
 mod http;
+mod prove;
 mod rows;
+mod sql;
+mod sql_drivers;
+mod sql_prompt;

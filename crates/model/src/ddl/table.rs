@@ -51,6 +51,7 @@ impl Table {
         let mut statements = vec![self.create_root()];
         statements.extend(self.columns.iter().filter_map(|column| column.store(&self.entity)));
         statements.extend(self.create_parts());
+        statements.push(self.sample_nothing());
         statements.extend(wall::raise(&self.entity));
         statements.push(self.grants());
         statements.extend(self.indexes.iter().flat_map(|index| index.create(&self.entity)));
@@ -105,6 +106,15 @@ impl Table {
         statements.push(format!("alter table {default_part} add {}", key(Some(DEFAULT_PART))));
         statements.push(format!("alter table {} add {}", root(entity), key(None)));
         statements
+    }
+
+    /// Keeps values out of the planner's statistics: see [`Column::sampled`].
+    fn sample_nothing(&self) -> String {
+        let columns = self.columns.iter().filter(|column| !column.sampled);
+        let all = ["tenant_id", "id"].into_iter().chain(columns.map(|column| &*column.name));
+        let each: Vec<_> =
+            all.map(|name| format!("alter column {} set statistics 0", ident(name))).collect();
+        format!("alter table {}\n  {}", root(&self.entity), each.join(",\n  "))
     }
 
     fn grants(&self) -> String {

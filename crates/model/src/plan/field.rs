@@ -237,6 +237,9 @@ fn fix(
         statements.push(alter(&format!("type {} using {}", after.sql_type, conversion.using)));
         statements.extend(after.store(entity));
     }
+    if before.sampled != after.sampled {
+        statements.push(after.sample(entity));
+    }
     if let Some(default) =
         after.default.as_ref().filter(|_| conversion.is_some() || before.default != after.default)
     {

@@ -4,6 +4,7 @@ mod golden;
 mod postgres;
 mod property;
 mod rows;
+mod statistics;
 mod violations;
 
 use std::{fs, path::PathBuf};

@@ -273,7 +273,7 @@ const NOTES: &str = r#"
     meaning = { vector = 16, of = ["title", "body"] }
 "#;
 
-async fn start(text: &str) -> (Ground, Client) {
+pub(crate) async fn start(text: &str) -> (Ground, Client) {
     let ground = Ground::new().await;
     let client = ground.client().await;
     let Target { major } = ground.target;
@@ -287,10 +287,10 @@ async fn start(text: &str) -> (Ground, Client) {
     (ground, client)
 }
 
-async fn run(client: &Client, sql: &str) {
+pub(crate) async fn run(client: &Client, sql: &str) {
     client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
 }
 
-async fn one(client: &Client, sql: &str) -> String {
+pub(crate) async fn one(client: &Client, sql: &str) -> String {
     client.query_one(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
 }

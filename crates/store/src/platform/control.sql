@@ -46,19 +46,6 @@ begin atomic
     (select concat(count(*), '/', max(l.n)) from freehold.ddl_log l);
 end;
 
--- What is wrong with the wall, so wrong that no server may go on.
-create or replace function freehold.wall_faults() returns table (id text, object text, detail text)
-  language sql stable security definer
-begin atomic
-  select 'role', r.rolname::text, 'passes every wall' from pg_roles r
-    where r.rolname in ('freehold_app', 'freehold_control', 'freehold_owner', 'freehold_gate', 'freehold_watch')
-      and (r.rolsuper or r.rolbypassrls)
-  union all
-  select 'forced', c.oid::regclass::text, 'row-level security is not enabled and forced' from pg_class c
-    where c.relnamespace in ('app'::regnamespace, 'freehold_shelf'::regnamespace) and c.relkind in ('r', 'p')
-      and not (c.relrowsecurity and c.relforcerowsecurity);
-end;
-
 -- Trigger: notes that a vector is to be made. Arguments: entity, field.
 create or replace function freehold.embedding_due() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -79,7 +66,7 @@ end $$;
 revoke all on function freehold.platform(), freehold.tenant_named(text), freehold.key_holder(text), freehold.current_model(), freehold.due()
   from freehold_app;
 grant execute on function freehold.platform(), freehold.tenant_named(text), freehold.key_holder(text), freehold.current_model(), freehold.due(),
-  freehold.pulse(), freehold.wall_faults() to freehold_control;
+  freehold.pulse() to freehold_control;
 grant execute on function freehold.embedding_due() to freehold_owner;
 
 -- Not forced: the functions above belong to the table's owner and see all tenants.

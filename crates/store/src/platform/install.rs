@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{APP, CONTROL, LOCK, Mode, Server, VERSION, newer, refuse};
 use crate::{
+    audit,
     error::Error,
     key::RootKey,
     refusal::explain,
@@ -86,6 +87,9 @@ async fn install_once(
     ] {
         session.batch(part).await?;
     }
+    session
+        .batch(&format!("set local role freehold_gate; {}; reset role", audit::boot_sql()))
+        .await?;
     keep_verifier(session, key).await?;
     let locked = lock_down(session).await?;
     session.batch("set local role freehold_gate").await?;

@@ -17,7 +17,7 @@ begin
         or p.provolatile <> 'v'
           and p.proname ~ '^(pg_|txid_|inet_(client|server)|has_|to_reg|database_to|schema_to|table_to|cursor_to|query_to|(col|obj|shobj)_description|row_security_active|aclexplode|makeaclitem)'
           and p.proname !~ '_(recv|send|in|out|is_visible)$'
-          and p.proname <> all (array['pg_typeof', 'pg_column_size', 'pg_column_compression', 'pg_client_encoding', 'pg_backend_pid', 'pg_basetype',
+          and p.proname <> all (array['pg_typeof', 'to_regtype', 'to_regtypemod', 'pg_column_size', 'pg_column_compression', 'pg_client_encoding', 'pg_backend_pid', 'pg_basetype',
             'pg_timezone_names', 'pg_timezone_abbrevs_abbrevs', 'pg_timezone_abbrevs_zone', 'pg_timezone_abbrevs', 'pg_input_is_valid',
             'pg_input_error_info', 'pg_trigger_depth', 'pg_collation_for', 'pg_encoding_to_char', 'pg_char_to_encoding', 'pg_encoding_max_length',
             'pg_size_pretty', 'pg_size_bytes', 'pg_get_keywords', 'pg_lsn_larger', 'pg_lsn_smaller'])

@@ -1,19 +1,24 @@
 //! The plain way of doing it, written by hand, to measure ours against. Used by benchmarks only.
 //!
 //! It logs in as the operator, so it needs a role that bypasses row-level security, and works on the tables of the
-//! benchmark's own model: `item` and `document`.
+//! benchmark's own model, `item` and `document`, and on plain ones beside them in the schema `public`.
 
 use freehold_model::{Code, Refusal, Sql};
 use futures_util::SinkExt as _;
 use tokio_postgres::Statement;
+use uuid::Uuid;
 
 use super::{Store, Tenant};
 use crate::{
     connect::Address,
     error::{Error, Fault},
+    key::RootKey,
+    operator::Operator,
+    platform::Mode,
+    pool::Lease,
     refusal::explain,
     row::Row,
-    session::{Session, Stumble},
+    session::{COMMIT, Session, Stumble},
 };
 
 const DOING: &str = "measuring";
@@ -30,13 +35,14 @@ pub enum Work {
 }
 
 impl Work {
+    // `item.id` and not `id`, which would be the text of the output and sort without the index.
     fn walled(self) -> &'static str {
         match self {
             Self::Point => {
                 "select id::text, label, amount::bigint from app.item where id = $1::text::uuid"
             }
             Self::Scan => {
-                "select id::text, label, amount::bigint from app.item order by id limit $1::text::bigint"
+                "select id::text, label, amount::bigint from app.item order by item.id limit $1::text::bigint"
             }
             Self::Insert => "insert into app.item (label, amount) values ($1, 1)",
         }
@@ -45,25 +51,48 @@ impl Work {
     fn plain(self) -> &'static str {
         match self {
             Self::Point => {
-                "select id::text, label, amount::bigint from app.item where tenant_id = $2::text::uuid and id = $1::text::uuid"
+                "select id::text, label, amount::bigint from public.item where tenant_id = $2::text::uuid and id = $1::text::uuid"
             }
             Self::Scan => {
-                "select id::text, label, amount::bigint from app.item where tenant_id = $2::text::uuid order by id limit $1::text::bigint"
+                "select id::text, label, amount::bigint from public.item where tenant_id = $2::text::uuid order by item.id limit $1::text::bigint"
             }
             Self::Insert => {
-                "insert into app.item (tenant_id, label, amount) values ($2::text::uuid, $1, 1)"
+                "insert into public.item (tenant_id, label, amount) values ($2::text::uuid, $1, 1)"
             }
         }
     }
+
+    fn check(self, rows: &[Row]) -> Result<(), Fault> {
+        let wanted = match self {
+            Self::Point => 1,
+            Self::Scan => 1000,
+            Self::Insert => 0,
+        };
+        if rows.len() == wanted {
+            return Ok(());
+        }
+        Err(Fault::new(DOING, "another number of rows than expected"))
+    }
 }
 
-/// Both ways, on the same tables of one tenant.
+/// Which of the two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Ours: a connection of the pool, as the application, behind the wall.
+    Walled,
+    /// By hand: one plain table, as the operator, past every wall.
+    Plain,
+}
+
+/// Both ways, on the same tables of one tenant, each on one connection.
 pub struct Yardstick {
     store: Store,
     tenant: Tenant,
+    walled: Lease,
     plain: Session,
     url: String,
     point: String,
+    dedicated: u32,
 }
 
 impl Yardstick {
@@ -117,17 +146,59 @@ impl Yardstick {
             .hint("use a superuser's URL for this benchmark")
             .into());
         }
-        Ok(Self { store, tenant, plain, url: url.to_owned(), point: String::new() })
+        let walled = store.lease().await?;
+        let (url, point) = (url.to_owned(), String::new());
+        Ok(Self { store, tenant, walled, plain, url, point, dedicated: 0 })
     }
 
-    /// Fills `item` with so many rows for every tenant.
+    /// Sets the platform up in mode `ticket`, whatever the server would allow.
+    ///
+    /// # Errors
+    /// As [`Operator::set_up`].
+    pub async fn choose_tickets(operator: &mut Operator, key: &RootKey) -> Result<(), Error> {
+        operator.set_up_in(key, Some(Mode::Ticket)).await.map(|_| ())
+    }
+
+    /// Fills `item` with so many rows for every tenant; and what somebody without Freehold would have: one table with
+    /// the same rows and primary key, and with PostgreSQL's statistics of all its columns.
     ///
     /// # Errors
     /// Faults only.
     pub async fn fill(&mut self, rows: u32) -> Result<(), Error> {
+        self.fill_where(rows, "true").await
+    }
+
+    /// Gives `tenant` a partition of `item` of its own, with so many rows, and measures it from now on; and makes
+    /// further empty partitions for tenants that are not there, until there are `count` of such partitions.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn dedicate(&mut self, tenant: Tenant, count: u32, rows: u32) -> Result<(), Error> {
+        let first = self.dedicated == 0;
+        for number in self.dedicated..count {
+            let owner = if number == 0 { tenant.id() } else { Uuid::new_v4() };
+            let name = format!("freehold_shelf.\"{}\"", Uuid::new_v4().simple());
+            let text = format!(
+                "create table {name} partition of app.item for values in ('{owner}'); \
+                 alter table {name} owner to freehold_owner, enable row level security, force row level security"
+            );
+            self.plain.batch(&text).await.map_err(|error| explain(DOING, error))?;
+        }
+        self.dedicated = self.dedicated.max(count);
+        self.tenant = tenant;
+        if first {
+            self.fill_where(rows, &format!("t.id = '{}'", self.tenant.id())).await?;
+        }
+        self.plain.batch("analyze app.item").await.map_err(|error| explain(DOING, error))
+    }
+
+    async fn fill_where(&mut self, rows: u32, condition: &str) -> Result<(), Error> {
         let text = format!(
             "insert into app.item (tenant_id, id, label, amount) select t.id, gen_random_uuid(), md5(i::text), i \
-             from freehold.tenant t, generate_series(1, {rows}) i; vacuum analyze app.item"
+             from freehold.tenant t, generate_series(1, {rows}) i where {condition}; \
+             create table if not exists public.item (like app.item including defaults, primary key (tenant_id, id)); \
+             insert into public.item select i.* from app.item i join freehold.tenant t on t.id = i.tenant_id \
+             where {condition}; vacuum analyze app.item; vacuum analyze public.item"
         );
         for statement in text.split("; ") {
             self.plain.batch(statement).await.map_err(|error| explain(DOING, error))?;
@@ -147,31 +218,88 @@ impl Yardstick {
         Ok(rows.iter().filter_map(|row| row.text(0)).map(str::to_owned).collect())
     }
 
-    /// A transaction of `statements` behind the wall, on one of the pool's connections. One statement is one round
-    /// trip; several are one each, and one for begin and commit.
+    /// The server's process behind a way.
+    #[must_use]
+    pub fn backend(&self, way: Way) -> i32 {
+        match way {
+            Way::Walled => self.walled.backend(),
+            Way::Plain => self.plain.backend(),
+        }
+    }
+
+    /// A whole transaction of one statement in one round trip: ours opens the tenant as every request does; by hand it
+    /// is BEGIN, the statement with its `where tenant_id = …` and COMMIT, all three prepared.
     ///
     /// # Errors
     /// Faults, and the wall's refusals.
-    pub async fn walled(&mut self, work: Work, statements: u32) -> Result<(), Error> {
+    pub async fn request(&mut self, way: Way, work: Work) -> Result<(), Error> {
         let params = self.params(work);
-        let mut lease = self.store.lease().await?;
-        let statement =
-            lease.statement(work.walled()).await.map_err(|error| explain(DOING, error))?;
-        let opening = self.store.opening(&lease, &self.tenant);
-        transaction(&mut lease, &opening, &statement, &params[..1], statements, work).await?;
-        lease.give_back();
-        Ok(())
+        let statement = self.statement(way, work).await?;
+        let rows = if way == Way::Walled {
+            let opening = self.store.opening(&self.walled, &self.tenant);
+            let done = self.walled.transact(&opening, &statement, &params[..1]).await;
+            done.map_err(|stumble| match stumble {
+                Stumble::Opening(error) | Stumble::Statement(error) | Stumble::Commit(error) => {
+                    explain(DOING, error)
+                }
+            })?
+        } else {
+            let session = &mut self.plain;
+            let begin = session.statement("begin").await.map_err(|error| explain(DOING, error))?;
+            let commit =
+                session.statement("commit").await.map_err(|error| explain(DOING, error))?;
+            let batch = [(begin, &[][..]), (statement, &params[..]), (commit, &[][..])];
+            let answers = session.pipeline(&batch).await;
+            answers.map_err(|error| explain(DOING, error))?.into_iter().flatten().collect()
+        };
+        Ok(work.check(&rows)?)
     }
 
-    /// The same by hand: BEGIN, the statement with its `where tenant_id = …`, COMMIT.
+    /// Begins a transaction for [`Self::again`].
+    ///
+    /// # Errors
+    /// Faults, and the wall's refusals.
+    pub async fn begin(&mut self, way: Way) -> Result<(), Error> {
+        let opening = match way {
+            Way::Walled => self.store.opening(&self.walled, &self.tenant),
+            Way::Plain => "begin".to_owned(),
+        };
+        self.session(way).batch(&opening).await.map_err(|error| explain(DOING, error))
+    }
+
+    /// One more statement in the transaction, a round trip.
     ///
     /// # Errors
     /// Faults only.
-    pub async fn plain(&mut self, work: Work, statements: u32) -> Result<(), Error> {
+    pub async fn again(&mut self, way: Way, work: Work) -> Result<(), Error> {
         let params = self.params(work);
-        let statement =
-            self.plain.statement(work.plain()).await.map_err(|error| explain(DOING, error))?;
-        transaction(&mut self.plain, "begin", &statement, &params, statements, work).await
+        let statement = self.statement(way, work).await?;
+        let params = if way == Way::Walled { &params[..1] } else { &params[..] };
+        let answers = self.session(way).pipeline(&[(statement, params)]).await;
+        let rows: Vec<Row> =
+            answers.map_err(|error| explain(DOING, error))?.into_iter().flatten().collect();
+        Ok(work.check(&rows)?)
+    }
+
+    /// Ends the transaction.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn commit(&mut self, way: Way) -> Result<(), Error> {
+        let text = if way == Way::Walled { COMMIT } else { "commit" };
+        self.session(way).batch(text).await.map_err(|error| explain(DOING, error))
+    }
+
+    fn session(&mut self, way: Way) -> &mut Session {
+        match way {
+            Way::Walled => &mut self.walled,
+            Way::Plain => &mut self.plain,
+        }
+    }
+
+    async fn statement(&mut self, way: Way, work: Work) -> Result<Statement, Error> {
+        let text = if way == Way::Walled { work.walled() } else { work.plain() };
+        self.session(way).statement(text).await.map_err(|error| explain(DOING, error))
     }
 
     /// A script for pgbench: the statement a point read runs, with its `where tenant_id = …` by hand and one of these
@@ -237,48 +365,6 @@ impl Yardstick {
         };
         [Some(first), Some(self.tenant.id().to_string())]
     }
-}
-
-async fn transaction(
-    session: &mut Session,
-    opening: &str,
-    statement: &Statement,
-    params: &[Option<String>],
-    statements: u32,
-    work: Work,
-) -> Result<(), Error> {
-    let check = |rows: &[Row]| {
-        let wanted = match work {
-            Work::Point => 1,
-            Work::Scan => 1000,
-            Work::Insert => 0,
-        };
-        if rows.len() == wanted {
-            Ok(())
-        } else {
-            Err(Fault::new(DOING, "another number of rows than expected"))
-        }
-    };
-    if statements == 1 {
-        let rows =
-            session.transact(opening, statement, params).await.map_err(
-                |stumble| match stumble {
-                    Stumble::Opening(error)
-                    | Stumble::Statement(error)
-                    | Stumble::Commit(error) => explain(DOING, error),
-                },
-            )?;
-        return Ok(check(&rows)?);
-    }
-    session.batch(opening).await.map_err(|error| explain(DOING, error))?;
-    for _ in 0..statements {
-        let rows = session
-            .pipeline(&[(statement.clone(), params)])
-            .await
-            .map_err(|error| explain(DOING, error))?;
-        rows.iter().try_for_each(|rows| check(rows))?;
-    }
-    session.batch("commit").await.map_err(|error| explain(DOING, error))
 }
 
 /// The same URL with another database. Only the last path segment may be touched: a user may be called like the database.

@@ -9,7 +9,6 @@ use std::{fmt::Write as _, path::Path};
 
 use freehold_model::{
     Model, declare,
-    entity::{Entity, Kind, Scalar, VectorForm},
     plan::{Target, plan},
 };
 use freehold_store::{Apply, Config, Mode, Operator, RootKey, Store, Tenant};
@@ -17,9 +16,9 @@ use freehold_testkit::TestDb;
 use tokio_postgres::Client;
 
 use crate::fixture::{Forge, House, ROOT, backend};
-use attempts::{Attempt, attempts};
+use attempts::{Attempt, Reach, attempts, platform};
 
-const MODEL: &str = include_str!("isolation/model.toml");
+pub(crate) const MODEL: &str = include_str!("isolation/model.toml");
 const TENANTS: [&str; 4] = ["a", "b", "suspended", "deleting"];
 const HEAD: &str = "\
 What comes of every attempt on every table, for whoever has the servers' role `freehold_app`.
@@ -29,22 +28,37 @@ other      tenant a is open; they are those of tenant b
 none       no tenant is open; they are those of tenant a
 suspended  tenant a is being opened, and suspended
 deleting   tenant a is being opened, and deleted
+expired    tenant a is being opened, by a token whose time is over
+elsewhere  tenant a is being opened, by a token of another connection
 
 How many rows were read or written, or how it was refused:
 42501      no right to it, or outside of the tenant's wall
 23503      no such row to refer to, or one that is referred to
+28000      the token is refused
 FH002      the tenant is not active
 0A000      PostgreSQL does not do that on tables with a wall
 ";
 
 /// Who tries, and on whose rows.
-const SITUATIONS: [(&str, Option<&str>, &str); 5] = [
-    ("own", Some("a"), "a"),
-    ("other", Some("a"), "b"),
+type Situation = (&'static str, Option<(&'static str, Wrong)>, &'static str);
+
+const SITUATIONS: [Situation; 7] = [
+    ("own", Some(("a", Wrong::Nothing)), "a"),
+    ("other", Some(("a", Wrong::Nothing)), "b"),
     ("none", None, "a"),
-    ("suspended", Some("suspended"), "suspended"),
-    ("deleting", Some("deleting"), "deleting"),
+    ("suspended", Some(("suspended", Wrong::Nothing)), "suspended"),
+    ("deleting", Some(("deleting", Wrong::Nothing)), "deleting"),
+    ("expired", Some(("a", Wrong::Time)), "a"),
+    ("elsewhere", Some(("a", Wrong::Backend)), "a"),
 ];
+
+/// What is wrong with a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    Nothing,
+    Time,
+    Backend,
+}
 
 #[tokio::test]
 async fn the_wall_stands_wherever_it_is_tried() {
@@ -53,11 +67,60 @@ async fn the_wall_stands_wherever_it_is_tried() {
         let street = Street::new(mode, &model).await;
         let mut matrix = HEAD.to_owned();
         for entity in model.entities() {
-            street.of(&model, entity, &mut matrix).await;
+            street.of(&entity.name, attempts(&model, entity), &mut matrix).await;
+        }
+        for (name, attempts) in platform() {
+            street.of(name, attempts, &mut matrix).await;
         }
         compare(&matrix, mode);
     }
 }
+
+#[tokio::test]
+async fn whatever_the_login_can_reach_is_in_the_matrix() {
+    let model = declare::read(MODEL).unwrap().model;
+    let matrix = include_str!("isolation/matrix.txt");
+    for mode in [Mode::Seal, Mode::Ticket] {
+        let db = database(mode, &model).await;
+        let admin = db.client().await;
+        let reached = async |sql: &str| {
+            let rows = admin.query(sql, &[]).await.unwrap();
+            rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>()
+        };
+        let missing = |names: Vec<String>| {
+            let names = names.into_iter();
+            names
+                .filter(|name| {
+                    !matrix.lines().any(|line| line.split(' ').next() == Some(name.as_str()))
+                })
+                .collect::<Vec<_>>()
+        };
+        let (relations, functions) = (reached(RELATIONS).await, reached(FUNCTIONS).await);
+        assert!(relations.len() > 4 && functions.len() == 4, "{relations:?} {functions:?}");
+        assert_eq!(missing(relations), Vec::<String>::new());
+        assert_eq!(missing(functions), Vec::<String>::new());
+        // And it would find one that is not.
+        admin
+            .batch_execute("create view app.everything as select 1; grant select on app.everything to freehold_app")
+            .await
+            .unwrap();
+        assert_eq!(missing(reached(RELATIONS).await), ["everything"]);
+    }
+}
+
+/// Relations of which the login may do anything at all with any column.
+const RELATIONS: &str = "select case n.nspname when 'app' then c.relname::text else format('%I.%I', n.nspname, c.relname) end \
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+    where n.nspname <> 'pg_catalog' and has_schema_privilege('freehold_app', n.oid, 'usage') and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') \
+      and case c.relkind when 'S' then has_sequence_privilege('freehold_app', c.oid, 'select, usage, update') \
+        else has_table_privilege('freehold_app', c.oid, 'select, insert, update, delete, truncate, references, trigger') \
+          or has_any_column_privilege('freehold_app', c.oid, 'select, insert, update, references') end";
+
+/// Functions it may call, but pgvector's, which read no tables.
+const FUNCTIONS: &str = "select case when p.pronargs = 0 then format('%I.%I()', n.nspname, p.proname) else replace(p.oid::regprocedure::text, ' ', '') end \
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace \
+    where n.nspname <> 'pg_catalog' and has_schema_privilege('freehold_app', n.oid, 'usage') and has_function_privilege('freehold_app', p.oid, 'execute') \
+      and not exists (select from pg_depend d join pg_extension e on e.oid = d.refobjid where d.objid = p.oid and d.deptype = 'e' and e.extname = 'vector')";
 
 /// A house with one row of each entity for each tenant, its number the tenant's.
 struct Street {
@@ -76,10 +139,19 @@ impl Street {
         let admin = db.client().await;
         for (number, tenant) in tenants.iter().enumerate() {
             for entity in model.entities() {
-                let id = id(number, entity);
+                let id = id(number, &entity.name);
                 let row = attempts::insert(entity, tenant, Some(&id), number, "");
                 admin.batch_execute(&row).await.unwrap_or_else(|error| panic!("{row}: {error:?}"));
             }
+        }
+        for table in [
+            "embedding_due (entity, field, tenant_id)",
+            "import_mark (entity, source, rows, digest, tenant_id)",
+        ] {
+            let values = if table.starts_with("embedding") { "'x', 'f'" } else { "'x', 's', 1, 1" };
+            let rows =
+                format!("insert into freehold.{table} select {values}, id from freehold.tenant");
+            admin.batch_execute(&rows).await.unwrap();
         }
         let state =
             "update freehold.tenant set state = name where name in ('suspended', 'deleting')";
@@ -88,34 +160,52 @@ impl Street {
         Self { house: House { db, store, a, b }, tenants }
     }
 
-    async fn of(&self, model: &Model, entity: &Entity, matrix: &mut String) {
-        let _ = write!(matrix, "\n{:<44}", &*entity.name);
+    async fn of(&self, name: &str, attempts: Vec<Attempt>, matrix: &mut String) {
+        let _ = write!(matrix, "\n{name:<44}");
+        if name.len() >= 44 {
+            let _ = write!(matrix, "\n{:<44}", "");
+        }
         for (situation, ..) in SITUATIONS {
             let _ = write!(matrix, "{situation:<11}");
         }
         *matrix = matrix.trim_end().to_owned() + "\n";
         let attacker = self.house.attacker().await;
-        let pid = backend(&attacker).await;
-        let mut tokens = Vec::new();
-        for tenant in &self.tenants {
-            tokens.push(self.house.token(tenant, Forge::none(pid)).await);
-        }
-        for Attempt { what, of_the_opened, sql } in attempts(model, entity) {
+        let tokens = self.tokens(backend(&attacker).await).await;
+        for Attempt { what, reach, sql } in attempts {
             let _ = write!(matrix, "  {what:<42}");
-            for (situation, opened, on) in SITUATIONS {
-                let token = opened.map(|name| tokens[self.number(name)].as_str());
+            for ((situation, _, on), token) in SITUATIONS.iter().zip(&tokens) {
                 let sql = sql(self.number(on), &self.tenants);
-                let outcome = self.outcome(&attacker, token, &sql).await;
+                let outcome = self.outcome(&attacker, token.as_deref(), &sql).await;
                 let got_through = outcome.contains("row") && outcome != "0 rows";
-                assert!(
-                    !got_through || situation == "own" || situation == "other" && of_the_opened,
-                    "{}: {what}, {situation}: {outcome}",
-                    entity.name
+                let may = matches!(
+                    (*situation, reach),
+                    ("own", _)
+                        | ("other", Reach::Opened | Reach::Nothing)
+                        | ("none", Reach::Nothing)
                 );
+                assert!(!got_through || may, "{name}: {what}, {situation}: {outcome}");
                 let _ = write!(matrix, "{outcome:<11}");
             }
             *matrix = matrix.trim_end().to_owned() + "\n";
         }
+    }
+
+    /// One for each situation.
+    async fn tokens(&self, pid: i32) -> Vec<Option<String>> {
+        let mut tokens = Vec::new();
+        for (_, opened, _) in SITUATIONS {
+            let Some((name, wrong)) = opened else {
+                tokens.push(None);
+                continue;
+            };
+            let forge = match wrong {
+                Wrong::Nothing => Forge::none(pid),
+                Wrong::Time => Forge { life: -1, ..Forge::none(pid) },
+                Wrong::Backend => Forge::none(pid + 1),
+            };
+            tokens.push(Some(self.house.token(&self.tenants[self.number(name)], forge).await));
+        }
+        tokens
     }
 
     fn number(&self, name: &str) -> usize {
@@ -160,7 +250,7 @@ fn state(error: &tokio_postgres::Error) -> String {
     crate::fixture::state(error).to_owned()
 }
 
-async fn database(mode: Mode, model: &Model) -> TestDb {
+pub(crate) async fn database(mode: Mode, model: &Model) -> TestDb {
     let build = async |url: &str| {
         let mut operator = Operator::open(url, "test").await.unwrap();
         assert_eq!(operator.set_up_in(&RootKey::new(ROOT), Some(mode)).await.unwrap(), mode);
@@ -176,34 +266,9 @@ async fn database(mode: Mode, model: &Model) -> TestDb {
 }
 
 /// The id of the row of a tenant.
-fn id(tenant: usize, entity: &Entity) -> String {
-    let of: u32 = entity.name.bytes().map(u32::from).sum();
+fn id(tenant: usize, entity: &str) -> String {
+    let of: u32 = entity.bytes().map(u32::from).sum();
     format!("00000000-0000-0000-{of:04}-00000000000{tenant}")
-}
-
-fn value(kind: &Kind, tenant: usize, model_id: impl Fn(&str) -> String) -> String {
-    let scalar = |scalar: &Scalar| match scalar {
-        Scalar::Text | Scalar::Uuid => "gen_random_uuid()".to_owned(),
-        Scalar::Boolean => "true".into(),
-        Scalar::TimestampTz | Scalar::Date => "'2024-01-01'".into(),
-        Scalar::Jsonb => "'{}'".into(),
-        Scalar::Bytea => r"'\x00'".into(),
-        _ => tenant.to_string(),
-    };
-    match kind {
-        Kind::Scalar(kind) => scalar(kind),
-        Kind::Array(_) => "'{}'".into(),
-        Kind::Enum(values) => format!("'{}'", values[0]),
-        Kind::Ref(to) => format!("'{}'", model_id(&to.entity)),
-        Kind::Vector(vector) => {
-            let ones = vec!["1"; vector.dimensions as usize];
-            match vector.form {
-                VectorForm::Vector | VectorForm::Halfvec => format!("'[{}]'", ones.join(",")),
-                VectorForm::Sparsevec => format!("'{{1:1}}/{}'", vector.dimensions),
-                VectorForm::Bit => format!("b'{}'", ones.concat()),
-            }
-        }
-    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "a switch of the person who runs the tests")]

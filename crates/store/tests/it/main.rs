@@ -3,11 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics points at its line")]
 
 mod apply;
+mod attacks;
+mod audit;
+mod drivers;
 mod fixture;
 mod hygiene;
 mod isolation;
 mod operator;
 mod requests;
 mod server;
+mod soak;
 mod wall;
 mod watch;

@@ -1,14 +1,17 @@
 -- 1. add field person.nick (rewriting: writes every row of person anew while all who use it wait)
 begin;
 alter table app."person" add column "nick" text;
+alter table app."person" alter column "nick" set statistics 0;
 grant select ("nick"), insert ("nick"), update ("nick") on app."person" to freehold_app;
 alter table app."person" add column "nick~search" tsvector generated always as (pg_catalog.to_tsvector('pg_catalog.german'::regconfig, coalesce("nick", ''))) stored;
+alter table app."person" alter column "nick~search" set statistics 0;
 grant select ("nick~search") on app."person" to freehold_app;
 commit;
 
 -- 2. add field person.age (additive)
 begin;
 alter table app."person" add column "age" smallint not null default '0'::smallint;
+alter table app."person" alter column "age" set statistics 0;
 grant select ("age"), insert ("age"), update ("age") on app."person" to freehold_app;
 alter table app."person" add constraint "person~age~min" check ("age" >= '0'::smallint) not valid;
 alter table app."person" add constraint "person~age~max" check ("age" <= '150'::smallint) not valid;
@@ -17,12 +20,14 @@ commit;
 -- 3. add field person.token (rewriting: writes every row of person anew while all who use it wait)
 begin;
 alter table app."person" add column "token" uuid not null default freehold.uuidv7();
+alter table app."person" alter column "token" set statistics 0;
 grant select ("token"), insert ("token"), update ("token") on app."person" to freehold_app;
 commit;
 
 -- 4. add field person.since (additive)
 begin;
 alter table app."person" add column "since" timestamptz not null default pg_catalog.now();
+alter table app."person" alter column "since" set statistics 0;
 grant select ("since"), insert ("since"), update ("since") on app."person" to freehold_app;
 commit;
 
@@ -36,6 +41,7 @@ commit;
 -- 6. add field person.scores (additive)
 begin;
 alter table app."person" add column "scores" numeric(6,2)[];
+alter table app."person" alter column "scores" set statistics 0;
 grant select ("scores"), insert ("scores"), update ("scores") on app."person" to freehold_app;
 alter table app."person" add constraint "person~scores~max_length" check (pg_catalog.cardinality("scores") <= 3) not valid;
 commit;
@@ -44,12 +50,14 @@ commit;
 begin;
 alter table app."person" add column "face" freehold_ext.halfvec(40);
 alter table app."person" alter column "face" set storage main;
+alter table app."person" alter column "face" set statistics 0;
 grant select ("face"), insert ("face"), update ("face") on app."person" to freehold_app;
 commit;
 
 -- 8. add field note.author (additive)
 begin;
 alter table app."note" add column "author" uuid;
+alter table app."note" alter column "author" set statistics 0;
 grant select ("author"), insert ("author"), update ("author") on app."note" to freehold_app;
 commit;
 
@@ -172,6 +180,7 @@ commit;
 begin;
 alter table app."note" add column "meaning" freehold_ext.vector(80);
 alter table app."note" alter column "meaning" set storage main;
+alter table app."note" alter column "meaning" set statistics 0;
 grant select ("meaning"), insert ("meaning"), update ("meaning") on app."note" to freehold_app;
 create function freehold_shelf."note~meaning~outdated"() returns trigger language plpgsql as 'begin new."meaning" := null; return new; end';
 create trigger "note~meaning~outdated" before update of "title" on app."note" for each row

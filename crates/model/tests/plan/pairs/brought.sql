@@ -17,6 +17,7 @@ begin;
 alter table app."t" drop column "a";
 alter table app."t" add column "a" freehold_ext.vector(60);
 alter table app."t" alter column "a" set storage main;
+alter table app."t" alter column "a" set statistics 0;
 grant select ("a"), insert ("a"), update ("a") on app."t" to freehold_app;
 commit;
 
@@ -26,6 +27,7 @@ begin;
 alter table app."t" drop column "e";
 alter table app."t" add column "e" freehold_ext.vector(80);
 alter table app."t" alter column "e" set storage main;
+alter table app."t" alter column "e" set statistics 0;
 grant select ("e"), insert ("e"), update ("e") on app."t" to freehold_app;
 commit;
 

@@ -27,6 +27,11 @@ create table freehold_shelf."person~7" partition of freehold_shelf."person~d" (c
   for values with (modulus 8, remainder 7);
 alter table freehold_shelf."person~d" add constraint "person~pkey~d" primary key (tenant_id, id);
 alter table app."person" add constraint "person~pkey" primary key (tenant_id, id);
+alter table app."person"
+  alter column "tenant_id" set statistics 0,
+  alter column "id" set statistics 0,
+  alter column "handle" set statistics 0,
+  alter column "joined" set statistics 0;
 alter table app."person" enable row level security, force row level security;
 alter table freehold_shelf."person~d" enable row level security, force row level security;
 alter table freehold_shelf."person~0" enable row level security, force row level security;
@@ -90,6 +95,17 @@ create table freehold_shelf."note~7" partition of freehold_shelf."note~d" (const
   for values with (modulus 8, remainder 7);
 alter table freehold_shelf."note~d" add constraint "note~pkey~d" primary key (tenant_id, id);
 alter table app."note" add constraint "note~pkey" primary key (tenant_id, id);
+alter table app."note"
+  alter column "tenant_id" set statistics 0,
+  alter column "id" set statistics 0,
+  alter column "author" set statistics 0,
+  alter column "reply_to" set statistics 0,
+  alter column "written_at" set statistics 0,
+  alter column "title" set statistics 0,
+  alter column "title~search" set statistics 0,
+  alter column "body" set statistics 0,
+  alter column "tags" set statistics 0,
+  alter column "embedding" set statistics 0;
 alter table app."note" enable row level security, force row level security;
 alter table freehold_shelf."note~d" enable row level security, force row level security;
 alter table freehold_shelf."note~0" enable row level security, force row level security;

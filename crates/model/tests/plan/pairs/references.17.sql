@@ -25,6 +25,11 @@ create table freehold_shelf."c~7" partition of freehold_shelf."c~d" (constraint 
   for values with (modulus 8, remainder 7);
 alter table freehold_shelf."c~d" add constraint "c~pkey~d" primary key (tenant_id, id);
 alter table app."c" add constraint "c~pkey" primary key (tenant_id, id);
+alter table app."c"
+  alter column "tenant_id" set statistics 0,
+  alter column "id" set statistics 0,
+  alter column "there" set statistics 0,
+  alter column "here" set statistics 0;
 alter table app."c" enable row level security, force row level security;
 alter table freehold_shelf."c~d" enable row level security, force row level security;
 alter table freehold_shelf."c~0" enable row level security, force row level security;

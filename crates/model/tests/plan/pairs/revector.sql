@@ -22,6 +22,7 @@ commit;
 begin;
 alter table app."t" add column "bigger~next" freehold_ext.vector(80);
 alter table app."t" alter column "bigger~next" set storage main;
+alter table app."t" alter column "bigger~next" set statistics 0;
 grant select ("bigger~next"), insert ("bigger~next"), update ("bigger~next") on app."t" to freehold_app;
 create function freehold_shelf."t~bigger~next~outdated"() returns trigger language plpgsql as 'begin new."bigger~next" := null; return new; end';
 create trigger "t~bigger~next~outdated" before update of "title" on app."t" for each row
@@ -33,6 +34,7 @@ commit;
 begin;
 alter table app."t" add column "more~next" freehold_ext.vector(40);
 alter table app."t" alter column "more~next" set storage main;
+alter table app."t" alter column "more~next" set statistics 0;
 grant select ("more~next"), insert ("more~next"), update ("more~next") on app."t" to freehold_app;
 create function freehold_shelf."t~more~next~outdated"() returns trigger language plpgsql as 'begin new."more~next" := null; return new; end';
 create trigger "t~more~next~outdated" before update of "title", "body" on app."t" for each row
@@ -44,6 +46,7 @@ commit;
 begin;
 alter table app."t" add column "house~next" freehold_ext.vector(40);
 alter table app."t" alter column "house~next" set storage main;
+alter table app."t" alter column "house~next" set statistics 0;
 grant select ("house~next"), insert ("house~next"), update ("house~next") on app."t" to freehold_app;
 create function freehold_shelf."t~house~next~outdated"() returns trigger language plpgsql as 'begin new."house~next" := null; return new; end';
 create trigger "t~house~next~outdated" before update of "title" on app."t" for each row
@@ -55,6 +58,7 @@ commit;
 begin;
 alter table app."t" add column "half~next" freehold_ext.halfvec(40);
 alter table app."t" alter column "half~next" set storage main;
+alter table app."t" alter column "half~next" set statistics 0;
 grant select ("half~next"), insert ("half~next"), update ("half~next") on app."t" to freehold_app;
 create function freehold_shelf."t~half~next~outdated"() returns trigger language plpgsql as 'begin new."half~next" := null; return new; end';
 create trigger "t~half~next~outdated" before update of "title", "body" on app."t" for each row
@@ -66,6 +70,7 @@ commit;
 begin;
 alter table app."t" add column "brought~next" freehold_ext.vector(40);
 alter table app."t" alter column "brought~next" set storage main;
+alter table app."t" alter column "brought~next" set statistics 0;
 grant select ("brought~next"), insert ("brought~next"), update ("brought~next") on app."t" to freehold_app;
 create function freehold_shelf."t~brought~next~outdated"() returns trigger language plpgsql as 'begin new."brought~next" := null; return new; end';
 create trigger "t~brought~next~outdated" before update of "body" on app."t" for each row

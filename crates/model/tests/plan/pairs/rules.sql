@@ -35,6 +35,7 @@ commit;
 -- 6. change field t.f (additive)
 begin;
 alter table app."t" drop constraint "t~f~min_length";
+alter table app."t" alter column "f" set statistics -1;
 alter table app."t" add constraint "t~f~enum" check ("f" = any (array['ff', 'gg']::text[])) not valid;
 commit;
 

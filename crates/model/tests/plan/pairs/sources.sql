@@ -24,6 +24,10 @@ create table freehold_shelf."b~7" partition of freehold_shelf."b~d" (constraint 
   for values with (modulus 8, remainder 7);
 alter table freehold_shelf."b~d" add constraint "b~pkey~d" primary key (tenant_id, id);
 alter table app."b" add constraint "b~pkey" primary key (tenant_id, id);
+alter table app."b"
+  alter column "tenant_id" set statistics 0,
+  alter column "id" set statistics 0,
+  alter column "t" set statistics 0;
 alter table app."b" enable row level security, force row level security;
 alter table freehold_shelf."b~d" enable row level security, force row level security;
 alter table freehold_shelf."b~0" enable row level security, force row level security;
@@ -51,6 +55,7 @@ commit;
 begin;
 alter table app."a" add column "stays~next" freehold_ext.vector(30);
 alter table app."a" alter column "stays~next" set storage main;
+alter table app."a" alter column "stays~next" set statistics 0;
 grant select ("stays~next"), insert ("stays~next"), update ("stays~next") on app."a" to freehold_app;
 create function freehold_shelf."a~stays~next~outdated"() returns trigger language plpgsql as 'begin new."stays~next" := null; return new; end';
 create trigger "a~stays~next~outdated" before update of "keep" on app."a" for each row

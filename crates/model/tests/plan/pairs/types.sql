@@ -57,12 +57,14 @@ commit;
 begin;
 alter table app."t" alter column "flag" drop default;
 alter table app."t" alter column "flag" type integer using "flag"::integer;
+alter table app."t" alter column "flag" set statistics 0;
 alter table app."t" alter column "flag" set default '1'::integer;
 commit;
 
 -- 8. change field t.flag2 (rewriting: writes every row of t anew while all who use it wait)
 begin;
 alter table app."t" alter column "flag2" type text using "flag2"::text;
+alter table app."t" alter column "flag2" set statistics 0;
 commit;
 
 -- 9. change field t.day (rewriting: writes every row of t anew while all who use it wait)
@@ -79,6 +81,7 @@ set local timezone to 'UTC';
 set local datestyle to 'ISO';
 alter table app."t" alter column "at" type text using "at"::text;
 alter table app."t" add column "at~search" tsvector generated always as (pg_catalog.to_tsvector('pg_catalog.english'::regconfig, coalesce("at", ''))) stored;
+alter table app."t" alter column "at~search" set statistics 0;
 grant select ("at~search") on app."t" to freehold_app;
 commit;
 
@@ -112,6 +115,7 @@ commit;
 -- 13. change field t.choice (additive)
 begin;
 alter table app."t" drop constraint "t~choice~enum";
+alter table app."t" alter column "choice" set statistics 0;
 commit;
 
 -- 14. change field t.code (rewriting: writes every row of t anew while all who use it wait)

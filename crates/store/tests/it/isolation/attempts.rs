@@ -4,9 +4,12 @@ use freehold_model::{
     Model,
     entity::{Entity, Kind},
 };
-use freehold_store::Tenant;
+use freehold_store::{
+    Tenant,
+    prove::rows::{self, Seed, ident, table},
+};
 
-use super::{id, value};
+use super::id;
 
 /// The statement for the number of the tenant it is tried on.
 type Statement = Box<dyn Fn(usize, &[Tenant]) -> String>;
@@ -14,9 +17,19 @@ type Statement = Box<dyn Fn(usize, &[Tenant]) -> String>;
 /// Something to try on the row of a tenant, given by its number.
 pub(super) struct Attempt {
     pub(super) what: String,
-    /// Whether it only ever touches rows of the opened tenant, whatever rows it is tried on.
-    pub(super) of_the_opened: bool,
+    pub(super) reach: Reach,
     pub(super) sql: Statement,
+}
+
+/// Whose rows an answer is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Those that it is tried on.
+    Named,
+    /// Those of the opened tenant alone, whatever rows it is tried on.
+    Opened,
+    /// Nobody's.
+    Nothing,
 }
 
 pub(super) fn attempts(model: &Model, entity: &Entity) -> Vec<Attempt> {
@@ -31,7 +44,8 @@ pub(super) fn attempts(model: &Model, entity: &Entity) -> Vec<Attempt> {
             Kind::Vector(vector) => {
                 let (table, column) = (table(entity), ident(&field.name));
                 let operator = vector.metric.operator();
-                let point = value(&field.kind, 0, |_| String::new());
+                let seed = Seed { number: 0, mark: None, target: &|_| String::new() };
+                let point = rows::value(field, &seed);
                 all.push(attempt(format!("nearest by {}", field.name), move |_, tenants| {
                     format!(
                         "select from {table} where tenant_id <> '{}' order by {column} {operator} {point}",
@@ -45,6 +59,73 @@ pub(super) fn attempts(model: &Model, entity: &Entity) -> Vec<Attempt> {
     all
 }
 
+/// What of the platform's the login can reach: its name, and what is tried on it.
+pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
+    let forged = "0".repeat(32);
+    let text = format!(
+        "call freehold.open('v2.0001.{forged}.{forged}.{:016x}.{:016x}.{forged}{forged}')",
+        0, 0
+    );
+    let typed = format!("call freehold.open(1::smallint, '{forged}', '{forged}', 1, 1, '\\x00')");
+    let none = |sql: &'static str| move |_: usize, _: &[Tenant]| sql.to_owned();
+    let tenant = |on: usize, tenants: &[Tenant]| {
+        format!("select from (select freehold.tenant() as id) t where id = '{}'", tenants[on].id())
+    };
+    vec![
+        ("freehold.embedding_due", of_the_platform("embedding_due", "entity, field", "'x', 'y'")),
+        (
+            "freehold.import_mark",
+            of_the_platform("import_mark", "entity, source, rows, digest", "'x', 'y', 1, 1"),
+        ),
+        ("freehold.tenant()", vec![attempt("is it this tenant", tenant)]),
+        (
+            "freehold.uuidv7()",
+            vec![Attempt {
+                reach: Reach::Nothing,
+                ..attempt("a new id", none("select freehold.uuidv7()"))
+            }],
+        ),
+        (
+            "freehold.open(text)",
+            vec![attempt("a token of one's own making", move |_, _| text.clone())],
+        ),
+        (
+            "freehold.open(smallint,uuid,uuid,bigint,bigint,bytea)",
+            vec![attempt("a token of one's own making", move |_, _| typed.clone())],
+        ),
+    ]
+}
+
+fn of_the_platform(
+    table: &'static str,
+    columns: &'static str,
+    values: &'static str,
+) -> Vec<Attempt> {
+    let on = move |what: &'static str| {
+        move |on: usize, tenants: &[Tenant]| {
+            what.replace("{t}", table).replace("{b}", &tenants[on].id().to_string())
+        }
+    };
+    let insert = format!("insert into freehold.{table} ({columns}) values ({values})");
+    let foreign =
+        format!("insert into freehold.{table} (tenant_id, {columns}) values ('{{b}}', {values})");
+    vec![
+        attempt("select by tenant", on("select from freehold.{t} where tenant_id = '{b}'")),
+        Attempt { reach: Reach::Opened, ..attempt("select all", on("select from freehold.{t}")) },
+        Attempt { reach: Reach::Opened, ..attempt("insert", move |_, _| insert.clone()) },
+        attempt("insert for a tenant", move |on, tenants| {
+            foreign.replace("{b}", &tenants[on].id().to_string())
+        }),
+        attempt(
+            "update by tenant",
+            on("update freehold.{t} set entity = 'z' where tenant_id = '{b}'"),
+        ),
+        attempt("update of the tenant", on("update freehold.{t} set tenant_id = '{b}'")),
+        attempt("delete by tenant", on("delete from freehold.{t} where tenant_id = '{b}'")),
+        attempt("truncate", on("truncate freehold.{t}")),
+    ]
+}
+
 /// A row of that tenant with values of all fields; references are to rows of the tenant `number`.
 pub(super) fn insert(
     entity: &Entity,
@@ -53,13 +134,9 @@ pub(super) fn insert(
     number: usize,
     end: &str,
 ) -> String {
-    let (names, values) = columns(entity, number);
-    let id = row.map_or_else(|| "gen_random_uuid()".to_owned(), |id| format!("'{id}'"));
-    format!(
-        "insert into {} (tenant_id, id, {names}) values ('{}', {id}, {values}){end}",
-        table(entity),
-        tenant.id()
-    )
+    let target = |name: &str| id(number, name);
+    let seed = Seed { number, mark: None, target: &target };
+    rows::insert(entity, &tenant.id().to_string(), row, &seed, end)
 }
 
 fn reads(entity: &Entity) -> Vec<Attempt> {
@@ -74,16 +151,18 @@ fn reads(entity: &Entity) -> Vec<Attempt> {
     let locked = format!("select from {name} where id = ");
     let of = entity.clone();
     let mut reads = vec![
-        attempt("select by id", move |on, _| format!("{by_id}'{}'", id(on, &this))),
+        attempt("select by id", move |on, _| format!("{by_id}'{}'", id(on, &this.name))),
         attempt("select by tenant", move |on, tenants| {
             format!("{by_tenant}'{}'", tenants[on].id())
         }),
         attempt("select of all but a", move |_, tenants| format!("{others}'{}'", tenants[0].id())),
-        attempt("select for update", move |on, _| format!("{locked}'{}' for update", id(on, &of))),
+        attempt("select for update", move |on, _| {
+            format!("{locked}'{}' for update", id(on, &of.name))
+        }),
         attempt("select from a partition", move |_, _| leaf.clone()),
         attempt("select from the default partition", move |_, _| middle.clone()),
     ];
-    reads.push(Attempt { of_the_opened: true, ..attempt("select all", move |_, _| all.clone()) });
+    reads.push(Attempt { reach: Reach::Opened, ..attempt("select all", move |_, _| all.clone()) });
     reads
 }
 
@@ -106,16 +185,16 @@ fn writes(entity: &Entity) -> Vec<Attempt> {
         attempt("copy in", move |_, _| format!("copy {t2} from stdin")),
         attempt("upsert by id", move |on, tenants| {
             let end = format!(" on conflict (tenant_id, id) do update set {c1} = excluded.{c1}");
-            insert(&e3, &tenants[on], Some(&id(on, &e3)), on, &end)
+            insert(&e3, &tenants[on], Some(&id(on, &e3.name)), on, &end)
         }),
         attempt("update by id", move |on, _| {
-            format!("update {t3} set {c2} = {c2} where id = '{}'", id(on, &e4))
+            format!("update {t3} set {c2} = {c2} where id = '{}'", id(on, &e4.name))
         }),
         attempt("update of the tenant", move |on, tenants| {
             format!("update {t4} set tenant_id = '{}'", tenants[on].id())
         }),
         attempt("delete by id", move |on, _| {
-            format!("delete from {t5} where id = '{}'", id(on, &e5))
+            format!("delete from {t5} where id = '{}'", id(on, &e5.name))
         }),
         attempt("delete by tenant", {
             let name = name.clone();
@@ -143,10 +222,10 @@ fn related(entity: &Entity, field: &str, target: &Entity) -> Vec<Attempt> {
     let field = field.to_owned();
     vec![
         attempt(format!("embed of {field}"), move |on, _| {
-            format!("{up} where t.id = '{}'", id(on, &this))
+            format!("{up} where t.id = '{}'", id(on, &this.name))
         }),
         attempt(format!("embed by {field}"), move |on, _| {
-            format!("{down} where r.id = '{}'", id(on, &that))
+            format!("{down} where r.id = '{}'", id(on, &that.name))
         }),
         attempt(format!("reference by {field}"), move |on, _| {
             let (names, values) = columns(&referring, on);
@@ -156,25 +235,10 @@ fn related(entity: &Entity, field: &str, target: &Entity) -> Vec<Attempt> {
 }
 
 fn columns(entity: &Entity, number: usize) -> (String, String) {
-    let target = |name: &str| {
-        let mut target = entity.clone();
-        target.name = freehold_model::Name::new(name).unwrap();
-        id(number, &target)
-    };
-    let names: Vec<String> = entity.fields.iter().map(|field| ident(&field.name)).collect();
-    let values: Vec<String> =
-        entity.fields.iter().map(|field| value(&field.kind, number, target)).collect();
-    (names.join(", "), values.join(", "))
+    let target = |name: &str| id(number, name);
+    rows::columns(entity, &Seed { number, mark: None, target: &target })
 }
 
 fn attempt(what: impl Into<String>, sql: impl Fn(usize, &[Tenant]) -> String + 'static) -> Attempt {
-    Attempt { what: what.into(), of_the_opened: false, sql: Box::new(sql) }
-}
-
-fn table(entity: &Entity) -> String {
-    format!("app.{}", ident(&entity.name))
-}
-
-fn ident(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    Attempt { what: what.into(), reach: Reach::Named, sql: Box::new(sql) }
 }

@@ -1,0 +1,59 @@
+-- What several checks speak of. Each is put before those that name it.
+-- The schemas of tenants' rows.
+home (oid, name) as (select oid, nspname from pg_namespace where nspname in ('app', 'freehold_shelf')),
+platform (oid) as (select oid from pg_namespace where nspname = 'freehold'),
+house (oid, name) as (
+  select oid, rolname from pg_roles
+  where rolname in ('freehold_owner', 'freehold_gate', 'freehold_app', 'freehold_control', 'freehold_watch', 'freehold_catalog')),
+login (oid, name) as (select oid, rolname from pg_roles where rolname in ('freehold_app', 'freehold_control')),
+-- Whom a right must not reach: the logins, and everybody.
+reach (oid, name) as (select oid, name from login union all select 0, 'public'),
+-- Tables that hold tenants' rows, also where a part of one stands in another schema.
+piece as not materialized (
+  select c.oid, c.oid::regclass::text as name, c.relname, c.relnamespace, c.relkind, c.relispartition, c.relowner, c.relacl,
+      c.relrowsecurity, c.relforcerowsecurity, c.relpartbound, t.attnum as tenant, t.attnotnull and t.atttypid = 'uuid'::regtype as has_tenant
+    from pg_class c left join pg_attribute t on t.attrelid = c.oid and t.attname = 'tenant_id' and t.attnum > 0 and not t.attisdropped
+    where c.relkind in ('r', 'p') and (c.relnamespace in (select oid from home)
+      or c.oid >= 16384 and (select count(*) from pg_inherits i join pg_class p on p.oid = i.inhparent
+        where i.inhrelid = c.oid and p.relnamespace in (select oid from home)) > 0)),
+-- The platform's own tables behind the wall.
+walled as (
+  select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname = 'embedding_due' as relforcerowsecurity
+    from pg_class c where c.relnamespace in (select oid from platform) and c.relname in ('embedding_due', 'import_mark')),
+policy as (
+  select p.polrelid, p.polname,
+      not p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
+        and pg_get_expr(p.polqual, p.polrelid) = '(tenant_id = freehold.tenant())'
+        and pg_get_expr(p.polwithcheck, p.polrelid) = '(tenant_id = freehold.tenant())' as is_wall,
+      p.polpermissive and p.polcmd = '*' and p.polroles = array[(select oid from login where name = 'freehold_app')]
+        and pg_get_expr(p.polqual, p.polrelid) = 'true'
+        and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true' as is_use
+    from pg_policy p),
+-- Functions that are neither PostgreSQL's nor pgvector's.
+fn as (
+  select p.oid, p.oid::regprocedure::text as name, p.pronamespace, p.proname, p.proowner, p.prosecdef, p.proleakproof, p.provolatile,
+      p.prosqlbody, p.prosrc, p.proconfig, p.proacl, p.prorettype
+    from pg_proc p
+    where p.oid >= 16384 and not exists (
+      select from pg_depend d join pg_extension e on e.oid = d.refobjid
+      where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e' and e.extname = 'vector')),
+-- What each login may call outside of PostgreSQL's own functions and pgvector's.
+allowed (role, name) as (values
+  ('freehold_app', 'freehold.tenant()'), ('freehold_app', 'freehold.uuidv7()'), ('freehold_app', 'freehold.open(text)'),
+  ('freehold_app', 'freehold.open(smallint,uuid,uuid,bigint,bigint,bytea)'),
+  ('freehold_control', 'freehold.platform()'), ('freehold_control', 'freehold.tenant_named(text)'),
+  ('freehold_control', 'freehold.key_holder(text)'), ('freehold_control', 'freehold.current_model()'),
+  ('freehold_control', 'freehold.due()'), ('freehold_control', 'freehold.pulse()'), ('freehold_control', 'freehold.wall_faults()'),
+  ('freehold_control', 'freehold.watch(interval,interval,integer[])'), ('freehold_control', 'freehold.repair_login()')),
+-- Settings that were given to roles and databases, as far as they are for this database.
+given (role, parameter, value) as (
+  select s.setrole, split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)
+    from pg_db_role_setting s, unnest(s.setconfig) c
+    where s.setdatabase in (0, (select oid from pg_database where datname = current_database()))),
+-- The settings of the servers' sessions.
+setting (name, value) as not materialized (
+  select s.name, coalesce((select g.value from given g join login l on l.oid = g.role and l.name = 'freehold_app' where g.parameter = s.name limit 1), s.setting)
+    from pg_settings s),
+version (number, full_name) as (
+  select max(case s.name when 'server_version_num' then s.setting::integer end), max(case s.name when 'server_version' then s.setting end)
+    from pg_settings s where s.name in ('server_version_num', 'server_version'))

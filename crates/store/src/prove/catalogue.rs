@@ -1,0 +1,31 @@
+//! The attacks, by what they go for.
+
+mod context;
+mod effects;
+mod grants;
+mod oracle;
+mod platform;
+mod schema;
+mod session;
+mod statistics;
+mod tokens;
+mod vectors;
+
+use super::Attack;
+
+/// Every attack, in the order of reports.
+pub fn catalogue() -> impl Iterator<Item = &'static Attack> {
+    let all: [&'static [Attack]; 10] = [
+        tokens::ATTACKS,
+        context::ATTACKS,
+        session::ATTACKS,
+        schema::ATTACKS,
+        grants::ATTACKS,
+        oracle::ATTACKS,
+        statistics::ATTACKS,
+        effects::ATTACKS,
+        vectors::ATTACKS,
+        platform::ATTACKS,
+    ];
+    all.into_iter().flatten()
+}

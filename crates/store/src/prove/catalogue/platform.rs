@@ -1,0 +1,198 @@
+//! Freehold's own tables and functions, from a tenant's session; and what an ordinary request needs.
+
+use super::schema::shape;
+use crate::{
+    error::Error,
+    prove::{Attack, Class, Found, arena::Arena},
+};
+
+pub(super) const ATTACKS: &[Attack] = &[
+    CLASS.refused(
+        ["P01", "questions of servers", "Asks what only servers may: which tenants and keys there are, what is due, the model."],
+        "kernel",
+        &[
+            "select freehold.platform()",
+            "select freehold.tenant_named('x')",
+            "select freehold.key_holder('00')",
+            "select freehold.current_model()",
+            "select freehold.due()",
+            "select freehold.pulse()",
+            "select freehold.wall_faults()",
+        ],
+    ),
+    CLASS.refused(
+        ["P02", "the watchdog", "Ends backends and resets the login by the functions of the watchdog."],
+        "kernel",
+        &["select freehold.watch('1 h', '1 h', '{}')", "select freehold.repair_login()"],
+    ),
+    CLASS.refused(
+        ["P03", "tables of the platform", "Reads and changes tenants, API keys, models, logs."],
+        "kernel",
+        &[
+            "select * from freehold.tenant",
+            "select name from freehold.tenant where id = '{a}'",
+            "insert into freehold.tenant (id, name) values ('{x}', 'mine')",
+            "update freehold.tenant set state = 'suspended' where id = '{b}'",
+            "delete from freehold.tenant where id = '{b}'",
+            "select * from freehold.api_key",
+            "select prefix from freehold.api_key",
+            "insert into freehold.api_key (hash, tenant_id, name, prefix) values (repeat('a', 32)::bytea, '{b}', 'mine', 'mine')",
+            "update freehold.api_key set revoked_at = now()",
+            "select text from freehold.model_version",
+            "insert into freehold.model_version (text, checksum) values ('', '')",
+            "select * from freehold.apply_run",
+            "select * from freehold.platform_version",
+            "update freehold.platform_version set mode = 'ticket'",
+        ],
+    ),
+    CLASS.refused(
+        ["P04", "tracks", "Reads, writes and wipes the logs of operators and of changes of the schema."],
+        "kernel",
+        &[
+            "select * from freehold.operator_log",
+            "insert into freehold.operator_log (reason) values ('x')",
+            "delete from freehold.operator_log",
+            "select * from freehold.ddl_log",
+            "insert into freehold.ddl_log (tag) values ('x')",
+            "update freehold.ddl_log set who = 'x'",
+            "delete from freehold.ddl_log",
+            "truncate freehold.ddl_log",
+        ],
+    ),
+    CLASS.run(
+        ["P05", "notes of vectors to be made", "Reads, makes and clears the notes of B, which would stop its vectors or make the worker act for it."],
+        "kernel",
+        |arena| Box::pin(notes(arena)),
+    ),
+    CLASS.run(
+        ["P06", "marks of imports", "Reads, moves and removes how far B's imports are."],
+        "kernel",
+        |arena| Box::pin(marks(arena)),
+    ),
+    CLASS.refused(
+        ["P07", "functions of the shelves", "Calls the trigger functions of tenants' tables and lists their schema."],
+        "kernel",
+        &[
+            "select * from {leaf}",
+            "select freehold_shelf.due()",
+            "create table freehold_shelf.mine (id int)",
+            "select freehold.embedding_due()",
+            "select freehold.no_ddl()",
+            "select freehold.guard()",
+            "select freehold.note_ddl()",
+        ],
+    ),
+    CLASS.run(
+        ["P08", "functions it may call", "Looks for functions outside PostgreSQL and pgvector beyond the three that a request needs."],
+        "schema",
+        |arena| Box::pin(shape(arena, FUNCTIONS)),
+    ),
+    CLASS.run(
+        ["P09", "an ordinary request", "The control: its own rows can be read, changed and deleted, also by prepared statements, cursors and savepoints."],
+        "gate",
+        |arena| Box::pin(ordinary(arena)),
+    ),
+];
+
+const CLASS: Class = Class::Platform;
+
+const FUNCTIONS: &str = "select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p join pg_namespace n on n.oid = p.pronamespace \
+    where n.nspname not in ('pg_catalog', 'information_schema', 'freehold_ext') and has_schema_privilege('freehold_app', n.oid, 'usage') \
+      and has_function_privilege('freehold_app', p.oid, 'execute') and not (n.nspname = 'freehold' and p.proname in ('open', 'tenant', 'uuidv7'))";
+
+async fn notes(arena: &Arena) -> Result<Found, Error> {
+    own_tables(
+        arena,
+        &[
+            "select tenant_id, entity, field from freehold.embedding_due",
+            "select from freehold.embedding_due where tenant_id = '{b}'",
+            "delete from freehold.embedding_due where tenant_id = '{b}'",
+            "insert into freehold.embedding_due (tenant_id, entity, field) values ('{b}', 'x', 'y')",
+            "update freehold.embedding_due set tenant_id = '{b}'",
+        ],
+    )
+    .await
+}
+
+async fn marks(arena: &Arena) -> Result<Found, Error> {
+    let bob = arena.eve().await?;
+    let mark = &arena.b().mark;
+    bob.open(arena.b()).await;
+    let made = format!(
+        "insert into freehold.import_mark (entity, source, rows, digest) values ('x', '{mark}', 1, 1)"
+    );
+    let made = bob.say(&made).await;
+    bob.say("commit").await;
+    let found = own_tables(
+        arena,
+        &[
+            "select tenant_id, source from freehold.import_mark",
+            "select from freehold.import_mark where tenant_id = '{b}'",
+            "update freehold.import_mark set rows = 7 where tenant_id = '{b}'",
+            "delete from freehold.import_mark where tenant_id = '{b}'",
+            "insert into freehold.import_mark (tenant_id, entity, source, rows, digest) values ('{b}', 'x', 'y', 1, 1)",
+            "update freehold.import_mark set tenant_id = '{b}'",
+        ],
+    )
+    .await?;
+    bob.within_committed(arena.b(), "delete from freehold.import_mark", "commit").await;
+    Ok(if made.count() == 1 {
+        found
+    } else {
+        Found::NothingThere(format!("B has no mark: {}", made.text()))
+    })
+}
+
+/// None may touch a row, or show one of B.
+async fn own_tables(arena: &Arena, statements: &[&str]) -> Result<Found, Error> {
+    let eve = arena.eve().await?;
+    let mut leaks = Vec::new();
+    for template in statements {
+        let sql = arena.fill(template).unwrap_or_default();
+        let said = eve.within(arena.a(), &sql).await;
+        let names_b = sql.contains(&arena.b().tenant.id().to_string());
+        if arena.spills(&sql, said.text()) || names_b && said.count() > 0 {
+            leaks.push((*template).to_owned());
+        }
+    }
+    Ok(Found::of(&leaks))
+}
+
+async fn ordinary(arena: &Arena) -> Result<Found, Error> {
+    let eve = arena.eve().await?;
+    let Some(entity) = arena.stage() else {
+        return Ok(Found::NothingThere(
+            "the model has no entity of which a row could be made".into(),
+        ));
+    };
+    let (columns, values) = arena.columns(entity, arena.a());
+    let insert = format!("insert into {{t}} ({columns}) values ({values}) returning id");
+    let mut broken = Vec::new();
+    for template in [
+        "select * from {t} where id = '{id_a}'",
+        &insert,
+        "update {t} set {c} = {c} where id = '{id_a}'",
+        "savepoint s; select from {t} where id = '{id_a}'",
+        "declare c cursor for select * from {t} where id = '{id_a}'; fetch 1 from c",
+        "select freehold.tenant()",
+        "select freehold.uuidv7()",
+        "select t.typname from pg_type t join pg_namespace n on n.oid = t.typnamespace limit 1",
+    ] {
+        let said = eve.within(arena.a(), &arena.fill(template).unwrap_or_default()).await;
+        if said.count() != 1 {
+            broken.push(format!("{template}: {} {}", said.state(), said.text()));
+        }
+    }
+    let select = arena.fill("select id from {t} where id = '{id_a}'").unwrap_or_default();
+    eve.open(arena.a()).await;
+    let prepared = match eve.prepare(&select).await {
+        Ok(statement) => eve.execute(&statement).await,
+        Err(_) => None,
+    };
+    eve.say("commit").await;
+    // What a driver prepares is no reason to refuse the next transaction.
+    if prepared != Some(1) || !eve.open(arena.a()).await.is_yes() {
+        broken.push("a prepared statement".to_owned());
+    }
+    Ok(Found::of(&broken))
+}

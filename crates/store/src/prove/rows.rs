@@ -1,0 +1,109 @@
+//! Rows that fit any model: one statement for one row of an entity.
+
+use freehold_model::entity::{Entity, Field, Kind, Scalar, VectorForm};
+
+/// What a row is made from.
+pub struct Seed<'a> {
+    /// The value of numbers, as far as the model's bounds let it.
+    pub number: usize,
+    /// The value of texts; random without.
+    pub mark: Option<&'a str>,
+    /// The id of the row of an entity that references go to.
+    pub target: &'a (dyn Fn(&str) -> String + Sync),
+}
+
+/// `insert` of a row with values of all fields, and `end` after it.
+#[must_use]
+pub fn insert(
+    entity: &Entity,
+    tenant: &str,
+    id: Option<&str>,
+    seed: &Seed<'_>,
+    end: &str,
+) -> String {
+    let (names, values) = columns(entity, seed);
+    let id = id.map_or_else(|| "gen_random_uuid()".to_owned(), |id| format!("'{id}'"));
+    format!(
+        "insert into {} (tenant_id, id, {names}) values ('{tenant}', {id}, {values}){end}",
+        table(entity)
+    )
+}
+
+/// The names of all fields, and a value for each; both separated by commas.
+#[must_use]
+pub fn columns(entity: &Entity, seed: &Seed<'_>) -> (String, String) {
+    let names: Vec<String> = entity.fields.iter().map(|field| ident(&field.name)).collect();
+    let values: Vec<String> = entity.fields.iter().map(|field| value(field, seed)).collect();
+    (names.join(", "), values.join(", "))
+}
+
+/// A value that the field takes.
+#[must_use]
+pub fn value(field: &Field, seed: &Seed<'_>) -> String {
+    match &field.kind {
+        Kind::Scalar(scalar) => self::scalar(*scalar, field, seed),
+        Kind::Array(scalar) => {
+            let least = field.bounds.min_length.unwrap_or(0) as usize;
+            let values = vec![self::scalar(*scalar, field, seed); least];
+            format!("array[{}]::{}[]", values.join(","), scalar.sql_type())
+        }
+        Kind::Enum(values) => quoted(&values[0]),
+        Kind::Ref(to) => quoted(&(seed.target)(&to.entity)),
+        Kind::Vector(vector) => {
+            let ones = vec!["1"; vector.dimensions as usize];
+            match vector.form {
+                VectorForm::Vector | VectorForm::Halfvec => format!("'[{}]'", ones.join(",")),
+                VectorForm::Sparsevec => format!("'{{1:1}}/{}'", vector.dimensions),
+                VectorForm::Bit => format!("b'{}'", ones.concat()),
+            }
+        }
+    }
+}
+
+/// The table of an entity.
+#[must_use]
+pub fn table(entity: &Entity) -> String {
+    format!("app.{}", ident(&entity.name))
+}
+
+/// A quoted name.
+#[must_use]
+pub fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn scalar(scalar: Scalar, field: &Field, seed: &Seed<'_>) -> String {
+    let bounds = &field.bounds;
+    let least = bounds.min_length.unwrap_or(0) as usize;
+    let bound = || bounds.min.as_ref().or(bounds.max.as_ref()).map(|bound| quoted(bound));
+    match scalar {
+        Scalar::Text => text(seed.mark, least, bounds.max_length.map(|most| most as usize)),
+        Scalar::Uuid => "gen_random_uuid()".to_owned(),
+        Scalar::Boolean => "true".into(),
+        Scalar::TimestampTz | Scalar::Date => bound().unwrap_or_else(|| "'2024-01-01'".into()),
+        Scalar::Jsonb => "'{}'".into(),
+        Scalar::Bytea => format!("'\\x{}'", "00".repeat(least.max(1))),
+        _ => bound().unwrap_or_else(|| seed.number.to_string()),
+    }
+}
+
+fn text(mark: Option<&str>, least: usize, most: Option<usize>) -> String {
+    let Some(mark) = mark else {
+        let random = "gen_random_uuid()::text";
+        let padded =
+            if least > 36 { format!("rpad({random}, {least}, 'x')") } else { random.into() };
+        return most
+            .filter(|most| *most < 36)
+            .map_or(padded.clone(), |most| format!("left({padded}, {most})"));
+    };
+    let mut text = format!("{mark:x<least$}");
+    if let Some(most) = most.filter(|most| *most < text.chars().count()) {
+        // What differs between tenants stands at the end.
+        text = text.chars().rev().take(most).collect::<Vec<_>>().into_iter().rev().collect();
+    }
+    quoted(&text)
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
