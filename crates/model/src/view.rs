@@ -184,15 +184,9 @@ impl ReadModel {
     /// Whether rows made by `other`'s definition are as good as rows of this one's, so that nothing need be rebuilt.
     #[must_use]
     pub fn same_rows(&self, other: &Self) -> bool {
-        let columns = |model: &Self| {
-            let column = |field: &crate::entity::Field| {
-                (field.name.clone(), field.kind.sql_type(), field.optional, field.search.clone())
-            };
-            model.shape.fields.iter().map(column).collect::<Vec<_>>()
-        };
         self.definition == other.definition
             && self.key == other.key
-            && columns(self) == columns(other)
+            && crate::ddl::read::same_columns(self, other)
     }
 }
 
