@@ -9,9 +9,9 @@
 //! # What a read model is
 //!
 //! - **Table** [`ReadModel::shape`]: `app."NAME"`, walled and partitioned like an entity's, with the primary key
-//!   `(tenant_id, key…)` and no `id`. Servers may only read it; the role [`WRITER`] writes. [`ReadModel::table`] makes
-//!   it under any physical name, so that a new one can be built as [`beside`]`(name, 2)` and swapped by renames
-//!   ([`ReadModel::swap`]).
+//!   `(tenant_id, key…)` and no `id`. Servers may only read it; the role [`WRITER`] writes.
+//!   [`ReadModel::create_table`] makes it under any physical name, so that a new one can be built as
+//!   [`beside`]`(name, 2)` and swapped by two [`ReadModel::rename_table`] in one transaction.
 //! - **Unit** [`ReadModel::unit`]: the columns of the key that recomputation goes by; nearly always all of them. Where
 //!   a row depends on its neighbours (window functions, the first n of a group) only those that name the neighbourhood
 //!   (`partition by`, or what a lateral join is equal to), and where the key has columns of two entities neither of which
@@ -32,7 +32,8 @@
 //! # The contract of a worker
 //!
 //! All statements run in a transaction of one tenant, under its wall; none names a tenant. Sessions have `timezone` UTC
-//! (a month begins when it begins in UTC), an empty `search_path` and the role [`WRITER`].
+//! (a month begins when it begins in UTC), an empty `search_path` and the role [`WRITER`], which may read of the
+//! entities what [`Capture::allow`] says (a plan has that as a step).
 //!
 //! - [`ReadModel::touch`] takes the images of *one* entity and yields the units they touch, each as text. Images may be
 //!   cut into batches anywhere, in any order, and read at any later time.
@@ -183,15 +184,9 @@ impl ReadModel {
     /// Whether rows made by `other`'s definition are as good as rows of this one's, so that nothing need be rebuilt.
     #[must_use]
     pub fn same_rows(&self, other: &Self) -> bool {
-        let columns = |model: &Self| {
-            let column = |field: &crate::entity::Field| {
-                (field.name.clone(), field.kind.sql_type(), field.optional, field.search.clone())
-            };
-            model.shape.fields.iter().map(column).collect::<Vec<_>>()
-        };
         self.definition == other.definition
             && self.key == other.key
-            && columns(self) == columns(other)
+            && crate::ddl::read::same_columns(self, other)
     }
 }
 

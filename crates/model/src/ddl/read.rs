@@ -11,7 +11,7 @@ use crate::{
     },
     entity::Field,
     sql::ident,
-    view::ReadModel,
+    view::{Capture, ReadModel},
 };
 
 /// The role that writes read models, and nothing else.
@@ -32,6 +32,7 @@ impl ReadModel {
         let mut statements = vec![create_root(table, &columns)];
         statements.extend(columns.iter().filter_map(|column| column.store(table)));
         statements.extend(create_parts(table, &self.key));
+        statements.push(sample_nothing(table, &columns));
         statements.extend(wall::raise(table));
         statements.extend(grants(table, &columns));
         statements.extend(indexes(self, table).iter().flat_map(|index| index.create(table)));
@@ -62,6 +63,39 @@ impl ReadModel {
     }
 }
 
+impl Capture {
+    /// The statements that let [`WRITER`] read what definitions name of the entity's table, and nothing else of it.
+    #[must_use]
+    pub fn allow(&self) -> Vec<String> {
+        let root = root(&self.entity);
+        let mut statements = forbid(&self.entity);
+        statements
+            .push(format!("create policy project on {root} for select to {WRITER} using (true)"));
+        statements.push(self.grant());
+        statements
+    }
+
+    /// Lets it read them besides what it may read already.
+    pub(crate) fn grant(&self) -> String {
+        let columns = list(self.used.iter().map(|name| &**name));
+        format!("grant select ({columns}) on {} to {WRITER}", root(&self.entity))
+    }
+}
+
+/// Lets the writer read nothing of an entity's table.
+pub(crate) fn forbid(entity: &str) -> Vec<String> {
+    vec![format!("drop policy if exists project on {}", root(entity)), revoke(entity)]
+}
+
+fn revoke(entity: &str) -> String {
+    format!("revoke select on {} from {WRITER}", root(entity))
+}
+
+/// Whether the tables of two models have the same columns.
+pub(crate) fn same_columns(one: &ReadModel, other: &ReadModel) -> bool {
+    columns(one) == columns(other)
+}
+
 /// Only the key is required: what else may be null is inferred, and a wrong guess must not stop a worker.
 fn columns(model: &ReadModel) -> Vec<Column> {
     let columns = |field: &Field| {
@@ -69,6 +103,16 @@ fn columns(model: &ReadModel) -> Vec<Column> {
         [Some(column), Column::search_of(field)]
     };
     model.shape.fields.iter().flat_map(columns).flatten().collect()
+}
+
+/// Keeps values out of the planner's statistics: see [`Column::sampled`].
+fn sample_nothing(table: &str, columns: &[Column]) -> String {
+    let columns = columns.iter().filter(|column| !column.sampled).map(|column| &*column.name);
+    let each: Vec<String> = std::iter::once("tenant_id")
+        .chain(columns)
+        .map(|name| format!("alter column {} set statistics 0", ident(name)))
+        .collect();
+    format!("alter table {}\n  {}", root(table), each.join(",\n  "))
 }
 
 fn primary_key(table: &str) -> String {

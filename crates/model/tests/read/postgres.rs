@@ -4,7 +4,6 @@ use bytes::BytesMut;
 use freehold_model::{
     Model, Sql,
     plan::{Action, Target, plan},
-    view::WRITER,
 };
 use freehold_testkit::TestDb;
 use tokio_postgres::{
@@ -45,9 +44,6 @@ pub(crate) async fn lay(client: &Client, model: &Model) {
     for step in &plan.steps {
         let Action::Transaction(statements) = &step.action else { continue };
         run(client, &statements.join(";\n")).await;
-    }
-    for entity in model.entities() {
-        run(client, &format!("grant select on app.\"{0}\" to {WRITER}; create policy project on app.\"{0}\" for select to {WRITER} using (true)", entity.name)).await;
     }
     run(client, "reset role").await;
 }
