@@ -145,13 +145,13 @@ impl Session {
         Ok(rows)
     }
 
-    /// [`Self::transact`] that also asks for the number of the transaction; none if it has changed nothing.
+    /// [`Self::transact`] that also asks for the masked number of the transaction; none if it has changed nothing.
     pub(crate) async fn transact_placed(
         &mut self,
         opening: &str,
         statement: &Statement,
         params: &[Option<String>],
-    ) -> Result<(Vec<Row>, Option<u64>), Stumble> {
+    ) -> Result<(Vec<Row>, Option<String>), Stumble> {
         let Self { client, wire, in_doubt, .. } = self;
         let params: Vec<Text<'_>> = params.iter().map(|param| Text(param.as_deref())).collect();
         let work = join4(
@@ -170,8 +170,8 @@ impl Session {
         Ok((rows, number_in(&position)))
     }
 
-    /// Commits, and says the number of the transaction; none if it has changed nothing.
-    pub(crate) async fn commit_placed(&mut self) -> Answer<Option<u64>> {
+    /// Commits, and says the masked number of the transaction; none if it has changed nothing.
+    pub(crate) async fn commit_placed(&mut self) -> Answer<Option<String>> {
         let Self { client, wire, in_doubt, .. } = self;
         let work = join(client.simple_query(POSITION), client.batch_execute(COMMIT));
         let (position, committed) = drive(wire, in_doubt, work).await;
@@ -252,9 +252,9 @@ pub(crate) enum Stumble {
     Commit(tokio_postgres::Error),
 }
 
-fn number_in(answer: &[SimpleQueryMessage]) -> Option<u64> {
+fn number_in(answer: &[SimpleQueryMessage]) -> Option<String> {
     answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
         _ => None,
     })
 }

@@ -84,7 +84,7 @@ pub struct Store(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pool: Arc<Pool>,
     control: Arc<Pool>,
-    minter: Minter,
+    pub(crate) minter: Minter,
     pub(crate) patience: Duration,
     state: watch::State,
     pub(crate) feed: Feed,

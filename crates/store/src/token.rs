@@ -58,6 +58,19 @@ impl Minter {
         )
     }
 
+    /// The number that `freehold.position()` has masked.
+    pub(crate) fn unmask(&self, position: &str) -> Option<u64> {
+        let bytes: Vec<u8> = (0..position.len() / 2)
+            .map(|at| u8::from_str_radix(position.get(2 * at..2 * at + 2)?, 16).ok())
+            .collect::<Option<_>>()?;
+        let (once, masked) = bytes.split_at_checked(16)?;
+        let mut mac = hmac::Context::with_key(&self.key);
+        mac.update(b"position");
+        mac.update(once);
+        let mask: [u8; 8] = mac.sign().as_ref().get(..8)?.try_into().ok()?;
+        Some(u64::from_be_bytes(masked.try_into().ok()?) ^ u64::from_be_bytes(mask))
+    }
+
     fn sign(&self, tenant: Uuid, principal: Uuid, backend: i32, life: Duration) -> Token {
         let mut nonce = [0; 8];
         aws_lc_rs::rand::fill(&mut nonce).expect("the system has randomness");

@@ -195,8 +195,9 @@ impl Store {
         Ok(*known.get_or_init(|| cluster))
     }
 
-    pub(crate) fn placed(&self, cluster: i64, transaction: Option<u64>) -> Option<Position> {
-        let position = Position { cluster, transaction: transaction? };
+    pub(crate) fn placed(&self, cluster: i64, transaction: Option<String>) -> Option<Position> {
+        let transaction = self.0.minter.unmask(&transaction?)?;
+        let position = Position { cluster, transaction };
         self.wake();
         Some(position)
     }

@@ -288,11 +288,15 @@ begin
   return needed;
 end $$;
 
--- The number of this transaction, if it has changed anything.
+-- The number of this transaction, if it has changed anything, masked: it would tell a tenant's SQL how much all others
+-- write. Sixteen random bytes, then the number xor the beginning of their HMAC by the servers' key.
 create or replace function freehold.position() returns text
   language sql volatile security definer
 begin atomic
-  select pg_current_xact_id_if_assigned()::text;
+  select encode(n.once || int8send(pg_current_xact_id_if_assigned()::text::bigint
+      # ('x' || encode(substr(sha256(k.opad || sha256(k.ipad || convert_to('position', 'UTF8') || n.once)), 1, 8), 'hex'))::bit(64)::bigint), 'hex')
+    from (select uuid_send(gen_random_uuid()) as once) n, freehold.mac_key k
+    where k.kid = 1::smallint and pg_current_xact_id_if_assigned() is not null;
 end;
 
 -- Whether these read models of the tenant show what transaction `place` did: their snapshots see it, or there is nothing
