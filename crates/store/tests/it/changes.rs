@@ -40,7 +40,8 @@ create policy wall on app.seen as restrictive for all to public using (tenant_id
 create policy use on app.seen for select to freehold_app using (true);
 create policy project on app.seen for all to freehold_project using (true);
 grant select on app.seen to freehold_app; grant select, insert, update, delete on app.seen to freehold_project;
-select freehold.projector_add('people', 1, '{person}'); select freehold.projector_add('both', 1, '{person,post}');
+reset role; insert into freehold.projector (model, version, sources, identity, served)
+  values ('people', 1, '{person}', '', true), ('both', 1, '{person,post}', '', true);
 reset role; reset freehold.applying";
 
 pub(crate) async fn log_house() -> House {

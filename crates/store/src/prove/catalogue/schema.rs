@@ -128,12 +128,13 @@ const POLICIES: &str = "select string_agg(c.oid::regclass::text, ', ') from pg_c
 const FUNCTIONS: &str = "select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p join pg_namespace n on n.oid = p.pronamespace \
     where n.nspname not in ('pg_catalog', 'information_schema') and has_function_privilege('freehold_app', p.oid, 'execute') \
       and has_schema_privilege('freehold_app', n.oid, 'usage') \
-      and (p.prosecdef and not (n.nspname = 'freehold' and p.proname in ('open', 'tenant') and p.proowner = 'freehold_gate'::regrole) or p.proleakproof)";
+      and (p.prosecdef and not (n.nspname = 'freehold' and p.proname in ('open', 'tenant', 'position') and p.proowner = 'freehold_gate'::regrole) or p.proleakproof)";
 const IMMUTABLE: &str = "select string_agg(oid::regprocedure::text, ', ') from pg_proc \
     where pronamespace = 'freehold'::regnamespace and proname = 'tenant' and provolatile <> 's'";
 const ROLES: &str = "select string_agg(r.rolname::text, ', ') from pg_roles r \
-    where r.rolname not in ('freehold_app', 'freehold_control') and (pg_has_role('freehold_app', r.oid, 'member') or pg_has_role('freehold_control', r.oid, 'member')) \
-      or r.rolname in ('freehold_app', 'freehold_control', 'freehold_owner', 'freehold_gate', 'freehold_watch') and (r.rolsuper or r.rolbypassrls or r.rolreplication or r.rolcreatedb)";
+    where r.rolname not in ('freehold_app', 'freehold_control', 'freehold_project') and (pg_has_role('freehold_app', r.oid, 'member') \
+        or pg_has_role('freehold_control', r.oid, 'member') or pg_has_role('freehold_project', r.oid, 'member')) \
+      or r.rolname in ('freehold_app', 'freehold_control', 'freehold_project', 'freehold_owner', 'freehold_gate', 'freehold_watch') and (r.rolsuper or r.rolbypassrls or r.rolreplication or r.rolcreatedb)";
 
 /// What the operator's query lists is what is wrong.
 pub(super) async fn shape(arena: &Arena, sql: &str) -> Result<Found, Error> {

@@ -86,6 +86,13 @@ pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
             }],
         ),
         (
+            "freehold.\"position\"()",
+            vec![Attempt {
+                reach: Reach::Nothing,
+                ..attempt("where a write stands, masked", none("select freehold.position()"))
+            }],
+        ),
+        (
             "freehold.open(text)",
             vec![attempt("a token of one's own making", move |_, _| text.clone())],
         ),
