@@ -36,7 +36,7 @@ commit;
 begin;
 lock table app."person" in share row exclusive mode;
 create or replace function freehold_shelf."person~capture~insert"() returns trigger
-  language plpgsql security definer as 'begin
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin
   insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
   select tenant_id, ''person'', ''i'', array[''handle'']::pg_catalog.text[], pg_catalog.count(*), pg_catalog.array_agg(l1)
   from (
@@ -49,7 +49,7 @@ end';
 create or replace trigger "person~capture~insert" after insert on app."person"
   referencing new table as new_rows for each statement execute function freehold_shelf."person~capture~insert"();
 create or replace function freehold_shelf."person~capture~update"() returns trigger
-  language plpgsql security definer as 'begin
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin
   insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
   select tenant_id, ''person'', ''u'', array[''handle'']::pg_catalog.text[], pg_catalog.count(*), pg_catalog.array_agg(l1)
   from (
@@ -64,7 +64,7 @@ end';
 create or replace trigger "person~capture~update" after update on app."person"
   referencing old table as old_rows new table as new_rows for each statement execute function freehold_shelf."person~capture~update"();
 create or replace function freehold_shelf."person~capture~delete"() returns trigger
-  language plpgsql security definer as 'begin
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin
   insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
   select tenant_id, ''person'', ''d'', array[''handle'']::pg_catalog.text[], pg_catalog.count(*), pg_catalog.array_agg(l1)
   from (
@@ -89,7 +89,7 @@ commit;
 begin;
 lock table app."commit" in share row exclusive mode;
 create or replace function freehold_shelf."commit~capture~insert"() returns trigger
-  language plpgsql security definer
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
   set datestyle = 'ISO, MDY' set timezone = 'UTC' set extra_float_digits = 1 set bytea_output = 'hex' as 'begin
   insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
   select tenant_id, ''commit'', ''i'', array[''author'', ''at'']::pg_catalog.text[], pg_catalog.count(*), pg_catalog.array_agg(l1) operator(pg_catalog.||) pg_catalog.array_agg(l2)
@@ -103,7 +103,7 @@ end';
 create or replace trigger "commit~capture~insert" after insert on app."commit"
   referencing new table as new_rows for each statement execute function freehold_shelf."commit~capture~insert"();
 create or replace function freehold_shelf."commit~capture~update"() returns trigger
-  language plpgsql security definer
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
   set datestyle = 'ISO, MDY' set timezone = 'UTC' set extra_float_digits = 1 set bytea_output = 'hex' as 'begin
   insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
   select tenant_id, ''commit'', ''u'', array[''author'', ''at'']::pg_catalog.text[], pg_catalog.count(*), pg_catalog.array_agg(l1) operator(pg_catalog.||) pg_catalog.array_agg(l2)
@@ -119,7 +119,7 @@ end';
 create or replace trigger "commit~capture~update" after update on app."commit"
   referencing old table as old_rows new table as new_rows for each statement execute function freehold_shelf."commit~capture~update"();
 create or replace function freehold_shelf."commit~capture~delete"() returns trigger
-  language plpgsql security definer
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
   set datestyle = 'ISO, MDY' set timezone = 'UTC' set extra_float_digits = 1 set bytea_output = 'hex' as 'begin
   insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
   select tenant_id, ''commit'', ''d'', array[''author'', ''at'']::pg_catalog.text[], pg_catalog.count(*), pg_catalog.array_agg(l1) operator(pg_catalog.||) pg_catalog.array_agg(l2)
@@ -171,6 +171,14 @@ create table freehold_shelf."author_month~v0~7" partition of freehold_shelf."aut
   for values with (modulus 8, remainder 7);
 alter table freehold_shelf."author_month~v0~d" add constraint "author_month~v0~pkey~d" primary key (tenant_id, "author", "month");
 alter table app."author_month~v0" add constraint "author_month~v0~pkey" primary key (tenant_id, "author", "month");
+alter table app."author_month~v0"
+  alter column "tenant_id" set statistics 0,
+  alter column "author" set statistics 0,
+  alter column "month" set statistics 0,
+  alter column "commits" set statistics 0,
+  alter column "subjects" set statistics 0,
+  alter column "subjects~search" set statistics 0,
+  alter column "centre" set statistics 0;
 alter table app."author_month~v0" enable row level security, force row level security;
 alter table freehold_shelf."author_month~v0~d" enable row level security, force row level security;
 alter table freehold_shelf."author_month~v0~0" enable row level security, force row level security;
@@ -226,6 +234,11 @@ create table freehold_shelf."came~v0~7" partition of freehold_shelf."came~v0~d" 
   for values with (modulus 8, remainder 7);
 alter table freehold_shelf."came~v0~d" add constraint "came~v0~pkey~d" primary key (tenant_id, "handle", "day");
 alter table app."came~v0" add constraint "came~v0~pkey" primary key (tenant_id, "handle", "day");
+alter table app."came~v0"
+  alter column "tenant_id" set statistics 0,
+  alter column "handle" set statistics 0,
+  alter column "day" set statistics 0,
+  alter column "subjects" set statistics 0;
 alter table app."came~v0" enable row level security, force row level security;
 alter table freehold_shelf."came~v0~d" enable row level security, force row level security;
 alter table freehold_shelf."came~v0~0" enable row level security, force row level security;
