@@ -198,7 +198,7 @@ impl Engine {
         match done {
             Ok(()) => step.finish().await.map(|()| any),
             Err(error) if error.is_of_rows() => {
-                drop(step);
+                step.give_up().await?;
                 self.isolate(projection, target, &units).await
             }
             Err(error) => Err(error),
@@ -226,7 +226,7 @@ impl Engine {
         match target.recompute(&mut step, &page).await {
             Ok(()) => step.filled(Some(&last)).await.map(|()| true),
             Err(error) if error.is_of_rows() => {
-                drop(step);
+                step.give_up().await?;
                 self.isolate_page(projection, target, &page).await
             }
             Err(error) => Err(error),

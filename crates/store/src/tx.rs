@@ -150,6 +150,16 @@ impl TenantTx {
         Ok(store.placed(cluster, transaction))
     }
 
+    /// Rolls it back, and waits until that is done: dropping it does not wait.
+    pub(crate) async fn roll_back(mut self) -> Result<(), Error> {
+        let mut lease = self.lease.take().expect("there until the transaction ends");
+        in_time(self.patience, lease.batch(ROLLBACK))
+            .await?
+            .map_err(|error| explain("rolling back", error))?;
+        lease.give_back();
+        Ok(())
+    }
+
     /// One of this crate's own statements.
     pub(crate) async fn ask(
         &mut self,

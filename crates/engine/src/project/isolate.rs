@@ -68,7 +68,9 @@ impl Engine {
         let mut failing = Vec::new();
         while let Some(part) = suspects.pop() {
             let Some(mut step) = self.store.step(projection).await? else { return Ok(failing) };
-            match target.recompute(&mut step, part).await {
+            let tried = target.recompute(&mut step, part).await;
+            step.give_up().await?;
+            match tried {
                 Ok(()) => {}
                 Err(error) if !error.is_of_rows() => return Err(error),
                 Err(error) if part.len() == 1 => failing.push((part[0].clone(), error)),

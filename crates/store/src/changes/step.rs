@@ -253,6 +253,14 @@ impl Step {
         Ok(rows.iter().filter_map(|row| row.texts(0)).map(present).collect())
     }
 
+    /// Gives it up, and waits until the projection is free again.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn give_up(self) -> Result<(), Error> {
+        self.tx.roll_back().await
+    }
+
     /// Ends the window: all its images count as seen. Without a call of [`Step::images`] that said `None` for each entity,
     /// changes are lost.
     ///
