@@ -135,7 +135,7 @@ fn options() -> Options {
         cache_dir,
         major,
         durable: false,
-        settings: vec![("max_connections".into(), "200".into())],
+        settings: vec![("max_connections".into(), "300".into())],
     }
 }
 
