@@ -133,7 +133,8 @@ impl Engine {
             heard(findings.len(), total, "HTTP");
             findings.extend(http::attack(&duel, url).await?);
         }
-        let [server, at, catalogue, model_checksum] = arena.facts().await?;
+        let [server, at, model_checksum] = arena.facts().await?;
+        let catalogue = operator.fingerprint().await?;
         Ok(Proof {
             findings,
             unfilled: arena.unfilled().into_iter().map(str::to_owned).collect(),

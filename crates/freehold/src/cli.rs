@@ -380,7 +380,7 @@ pub(crate) enum Threshold {
 pub(crate) enum BenchName {
     /// Rows per second against a raw COPY into an unprotected table
     Import,
-    /// With the wall against a WHERE by hand on one plain table
+    /// With the wall against a WHERE by hand on tables without one
     Wall,
     /// Uncached reads against the same SQL through pgbench
     Api,

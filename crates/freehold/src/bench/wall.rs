@@ -61,7 +61,7 @@ pub(super) async fn run(
     }
     Ok(Report {
         bench: "wall",
-        about: "the wall against one plain table of the same rows, with its primary key and statistics, and WHERE by \
+        about: "the wall against a table of the same rows that is partitioned alike, with statistics, and WHERE by \
                 hand; one client, one connection for each way, all statements prepared, the plans PostgreSQL \
                 chooses. A request: ours opens the tenant, runs one statement and commits; by hand BEGIN, the \
                 statement and COMMIT; both in one round trip. A statement: one more in an open transaction. Server \
