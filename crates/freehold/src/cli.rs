@@ -58,7 +58,10 @@ pub(crate) enum Command {
         force: bool,
     },
     /// Read the model; show every problem at its line, with the mend
-    Check,
+    Check {
+        #[command(subcommand)]
+        what: Option<Check>,
+    },
     /// Print the JSON schema of the model file, for editors
     Schema,
     /// Show what applying the model would do, as SQL
@@ -135,7 +138,22 @@ pub(crate) enum Command {
     /// Serve the HTTP API (and the workers)
     Serve(Serve),
     /// Run the workers alone
-    Work,
+    Work {
+        /// Do what there is to do now, and exit
+        #[arg(long)]
+        once: bool,
+    },
+    /// The model, the wall, and how far read models are behind
+    Status {
+        /// Tenants that are furthest behind, and parked units, to show
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        limit: usize,
+    },
+    /// Try parked units again at once: of a read model, or of all
+    Replay {
+        /// The read model
+        name: Option<String>,
+    },
     /// Everything on this machine with nothing installed: apply the model, make a tenant and a key, serve
     Dev {
         #[command(flatten)]
@@ -150,6 +168,17 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Look for everything that can be wrong with the wall
     Audit(Audit),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Check {
+    /// Compare a read model with its definition, tenant by tenant; exit with 1 if it differs
+    Read {
+        name: String,
+        /// [default: all that are active]
+        #[arg(long)]
+        tenant: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

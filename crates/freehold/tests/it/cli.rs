@@ -39,6 +39,7 @@ fn the_help_of_every_command_is_as_recorded() {
     for command in [
         &["init"][..],
         &["check"],
+        &["check", "read"],
         &["schema"],
         &["plan"],
         &["apply"],
@@ -59,6 +60,8 @@ fn the_help_of_every_command_is_as_recorded() {
         &["login"],
         &["serve"],
         &["work"],
+        &["status"],
+        &["replay"],
         &["dev"],
         &["audit"],
         &["demo"],
