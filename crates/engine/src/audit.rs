@@ -4,11 +4,7 @@ pub use freehold_store::audit::{
     Check, Finding, OnManaged, Profile, Report, Residual, Severity, Unchecked, checks,
 };
 
-use std::sync::Arc;
-
-pub use freehold_store::Broken;
-
-use crate::{Engine, Operator, error::Error};
+use crate::{Operator, error::Error};
 
 /// Makes all checks in one look at the database.
 ///
@@ -22,14 +18,4 @@ pub async fn audit(operator: &mut Operator, profile: Option<Profile>) -> Result<
 #[must_use]
 pub fn count_from(report: &Report, threshold: Severity) -> usize {
     report.findings.iter().filter(|finding| finding.check.severity >= threshold).count()
-}
-
-impl Engine {
-    /// What breaks the wall now; nothing if it stands. While it is broken this process opens no tenant.
-    ///
-    /// # Errors
-    /// Faults only.
-    pub async fn examine(&self) -> Result<Arc<[Broken]>, Error> {
-        self.store.examine().await
-    }
 }

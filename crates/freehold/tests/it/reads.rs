@@ -44,7 +44,7 @@ async fn status_says_how_far_read_models_are() {
     let house = house().await;
     let now = status(&house);
     let read = &now["read_models"][0];
-    assert_eq!((&now["model_version"], &now["wall"]), (&1.into(), &Value::Array(vec![])), "{now}");
+    assert_eq!((&now["model_version"], &now["wall"]), (&1.into(), &"whole".into()), "{now}");
     assert_eq!((&read["filled"], &read["tenants"]), (&2.into(), &2.into()), "{now}");
     assert_eq!((&read["changes_behind"], &read["lag_ms"]), (&0.into(), &0.into()), "{now}");
     assert_eq!(now["behind"].as_array().unwrap().len(), 0, "{now}");
@@ -58,7 +58,7 @@ async fn status_says_how_far_read_models_are() {
     assert_eq!(behind.len(), 1, "{now}");
     assert_eq!((&behind[0]["tenant"], &behind[0]["changes_behind"]), (&"a".into(), &2.into()));
     let shown = house.fine(&["status", "--limit", "1"]);
-    for part in ["model version 1", "the wall stands", "2 of 2", "furthest behind"] {
+    for part in ["model version 1, the wall is whole", "2 of 2", "furthest behind"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
 
@@ -104,7 +104,7 @@ async fn what_is_parked_is_shown_and_tried_again() {
     insert(&house, "a", "ann", 2);
     house.fine(&["work", "--once"]);
     let shown = house.fine(&["status"]);
-    for part in ["parked", "by_author of a: eve [22012]", "tried 1 time,"] {
+    for part in ["parked", "by_author of a: eve [", "tried 1 time,"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let now = status(&house);
@@ -137,5 +137,8 @@ async fn status_says_what_breaks_the_wall() {
     admin.batch_execute("alter table app.note no force row level security").await.unwrap();
     let told = house.run(&["status"]);
     assert_eq!(told.code, Some(1), "{told:?}");
-    assert!(told.out.contains("THE WALL IS BROKEN") && told.out.contains("app.note"), "{told:?}");
+    assert!(
+        told.err.contains("wall between tenants is broken") && told.err.contains("app.note"),
+        "{told:?}"
+    );
 }
