@@ -1,5 +1,7 @@
 //! `status`, `check read`, `replay`, `work --once`: read models, how far they are and whether they are right.
 
+use std::time::Duration;
+
 use freehold_engine::{
     Code, Engine, Refusal,
     fill::Outcome,
@@ -10,11 +12,15 @@ use serde_json::{Value, json};
 use super::{Site, model::counted};
 use crate::{
     config::Config,
-    output::{self, Failure, REFUSED},
+    output::{self, FAILED, Failure, REFUSED},
 };
 
 /// Keys of one tenant that are shown to a person; a program gets all that were taken.
 const SHOWN: usize = 5;
+
+/// How often it is looked whether something moves again, and how long apart.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) async fn status(config: &Config, limit: usize) -> Result<(), Failure> {
     let site = Site::open(config).await?;
@@ -98,22 +104,37 @@ pub(super) async fn once(config: &Config) -> Result<(), Failure> {
     let engine = site.engine(config).await?;
     // Vectors first: read models may carry them.
     while let Outcome::Filled(1..) = engine.fill_step().await? {}
-    let mut seen = Seen::default();
-    while engine.project_round(&mut seen).await? > 0 {}
-    let reads: Vec<Lag> =
-        engine.lag(0).await?.into_iter().filter(|lag| lag.tenant.is_none()).collect();
+    let reads = caught_up(&engine).await?;
+    let left = reads.iter().any(|lag| lag.behind > 0);
     if config.json {
         output::say(Value::Array(reads.iter().map(lag_json).collect()));
-        return Ok(());
     }
-    for lag in reads {
+    for lag in reads.iter().filter(|_| !config.json) {
         let left = match lag.behind {
             0 => "up to date".to_owned(),
             behind => format!("{behind} changes behind"),
         };
         output::say(format!("{} is {left}, {} of {} tenants", lag.model, lag.filled, lag.tenants));
     }
-    Ok(())
+    if left { Err(Failure::Told(FAILED)) } else { Ok(()) }
+}
+
+/// Follows until nothing is left, or nothing moves for several looks. One look that moves nothing is not enough: a backend
+/// that is still being rolled back keeps its projection.
+async fn caught_up(engine: &Engine) -> Result<Vec<Lag>, Failure> {
+    let mut still = 0;
+    loop {
+        let moved = engine.project_round(&mut Seen::default()).await?;
+        let mut reads = engine.lag(0).await?;
+        reads.retain(|lag| lag.tenant.is_none());
+        still = if moved > 0 { 0 } else { still + 1 };
+        if moved == 0 && (still == LOOKS || reads.iter().all(|lag| lag.behind == 0)) {
+            return Ok(reads);
+        }
+        if moved == 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
 }
 
 fn demand(engine: &Engine, name: &str) -> Result<(), Refusal> {
