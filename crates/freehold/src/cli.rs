@@ -321,6 +321,9 @@ pub(crate) struct Serve {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:7780", env = "FREEHOLD_LISTEN")]
     pub(crate) listen: String,
+    /// Address for /metrics in Prometheus' text format; it tells of all tenants together, so keep it off the API's network
+    #[arg(long, value_name = "ADDRESS", env = "FREEHOLD_METRICS")]
+    pub(crate) metrics: Option<String>,
     /// Leave the workers to other processes
     #[arg(long)]
     pub(crate) no_workers: bool,

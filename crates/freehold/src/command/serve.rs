@@ -66,12 +66,20 @@ pub(crate) async fn key_of(site: &Site, tenant: &str) -> Result<String, Failure>
 }
 
 pub(crate) async fn bind(engine: &Engine, serve: &Serve) -> Result<Server, Failure> {
-    Server::bind(&serve.listen, engine.clone()).await.map_err(|error| {
+    let taken = |address: &str, option: &str, error: &std::io::Error| {
         Failure::Machine(format!(
-            "cannot listen on {}: {error}; --listen names another address",
-            serve.listen
+            "cannot listen on {address}: {error}; {option} names another address"
         ))
-    })
+    };
+    let server = Server::bind(&serve.listen, engine.clone())
+        .await
+        .map_err(|error| taken(&serve.listen, "--listen", &error))?;
+    match &serve.metrics {
+        None => Ok(server),
+        Some(listen) => {
+            server.with_metrics(listen).await.map_err(|error| taken(listen, "--metrics", &error))
+        }
+    }
 }
 
 pub(crate) async fn until_stopped(

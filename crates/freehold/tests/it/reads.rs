@@ -1,5 +1,7 @@
 //! Read models from the command line: how far they are, whether they are right, what could not be done.
 
+use std::io::Write as _;
+
 use serde_json::Value;
 
 use crate::harness::House;
@@ -141,4 +143,33 @@ async fn status_says_what_breaks_the_wall() {
         told.err.contains("wall between tenants is broken") && told.err.contains("app.note"),
         "{told:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_tell_of_all_tenants_together_on_a_port_of_their_own() {
+    let house = house().await;
+    insert(&house, "a", "ann", 2);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--no-workers", "--metrics"];
+    let mut child =
+        house.command(&[&arguments[..], &[&port.to_string()]].concat()).spawn().unwrap();
+    crate::harness::until("the metrics are served", async || {
+        std::net::TcpStream::connect(port).is_ok()
+    })
+    .await;
+    let mut stream = std::net::TcpStream::connect(port).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let answer = crate::harness::answer(&mut stream);
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    for line in [
+        "# TYPE freehold_read_model_lag_seconds gauge",
+        r#"freehold_read_model_lag_changes{read="by_author",definition="1"} 1"#,
+        r#"freehold_read_model_filled_tenants{read="by_author",definition="1"} 2"#,
+        r#"freehold_read_model_parked_units{read="by_author",definition="1"} 0"#,
+    ] {
+        assert!(answer.body.lines().any(|found| found == line), "{line}: {}", answer.body);
+    }
+    assert_eq!(house.serve().ask("GET /metrics", &[], b"").status, 404);
 }
