@@ -1,8 +1,12 @@
 //! The command line, as `--help` shows it.
 
+mod audit;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use audit::{Audit, ProfileName, Threshold};
 
 /// One PostgreSQL as a multi-tenant data platform: business data and embeddings in the same rows, every tenant
 /// walled off by the database kernel.
@@ -375,37 +379,6 @@ pub(crate) struct Bench {
     /// Their vectors: FILE.f16 or FILE.f32
     #[arg(long, value_name = "FILE", requires = "rows")]
     pub(crate) vectors: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Audit {
-    /// Judge for this kind of server [default: self-hosted for a superuser, else managed]
-    #[arg(long, value_enum)]
-    pub(crate) profile: Option<ProfileName>,
-    /// Write the findings here too, as SARIF 2.1.0 for CI
-    #[arg(long, value_name = "FILE")]
-    pub(crate) sarif: Option<PathBuf>,
-    /// Exit with 1 when something is found that is as bad or worse
-    #[arg(long, value_enum, default_value = "error")]
-    pub(crate) fail_on: Threshold,
-    /// Print all checks instead of making them
-    #[arg(long)]
-    pub(crate) list: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProfileName {
-    /// The operator is the server's superuser
-    SelfHosted,
-    /// A provider is
-    Managed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Threshold {
-    Severe,
-    Error,
-    Warning,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

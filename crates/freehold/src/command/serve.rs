@@ -26,7 +26,7 @@ pub(super) async fn work(config: &Config) -> Result<(), Failure> {
     let stop = Stop::listen()?;
     output::note("working; Ctrl-C stops");
     tokio::select! {
-        () = engine.work_forever() => {}
+        () = Box::pin(engine.work_forever()) => {}
         () = engine.keep_watch() => {}
         () = stop.asked() => {}
     }
@@ -89,7 +89,11 @@ pub(crate) async fn until_stopped(
     stop: Stop,
 ) -> Result<(), Failure> {
     let workers = async {
-        if serve.no_workers { std::future::pending().await } else { engine.work_forever().await }
+        if serve.no_workers {
+            std::future::pending().await
+        } else {
+            Box::pin(engine.work_forever()).await
+        }
     };
     tokio::select! {
         served = server.run(stop.asked()) => Ok(served?),
