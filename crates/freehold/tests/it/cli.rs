@@ -28,6 +28,7 @@ fn the_help_of_every_command_is_as_recorded() {
             "FREEHOLD_STATE",
             "FREEHOLD_KEY_FILE",
             "FREEHOLD_LISTEN",
+            "FREEHOLD_METRICS",
         ] {
             command.env_remove(name);
         }
