@@ -1,8 +1,12 @@
 //! The command line, as `--help` shows it.
 
+mod audit;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use audit::{Audit, ProfileName, Threshold};
 
 /// One PostgreSQL as a multi-tenant data platform: business data and embeddings in the same rows, every tenant
 /// walled off by the database kernel.
@@ -58,7 +62,10 @@ pub(crate) enum Command {
         force: bool,
     },
     /// Read the model; show every problem at its line, with the mend
-    Check,
+    Check {
+        #[command(subcommand)]
+        what: Option<Check>,
+    },
     /// Print the JSON schema of the model file, for editors
     Schema,
     /// Show what applying the model would do, as SQL
@@ -135,7 +142,22 @@ pub(crate) enum Command {
     /// Serve the HTTP API (and the workers)
     Serve(Serve),
     /// Run the workers alone
-    Work,
+    Work {
+        /// Do what there is to do now, and exit
+        #[arg(long)]
+        once: bool,
+    },
+    /// The model, the wall, and how far read models are behind
+    Status {
+        /// Tenants that are furthest behind, and parked units, to show
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        limit: usize,
+    },
+    /// Try parked units again at once: of a read model, or of all
+    Replay {
+        /// The read model
+        name: Option<String>,
+    },
     /// Everything on this machine with nothing installed: apply the model, make a tenant and a key, serve
     Dev {
         #[command(flatten)]
@@ -150,6 +172,17 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Look for everything that can be wrong with the wall
     Audit(Audit),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Check {
+    /// Compare a read model with its definition, tenant by tenant; exit with 1 if it differs
+    Read {
+        name: String,
+        /// [default: all that are active]
+        #[arg(long)]
+        tenant: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -292,6 +325,9 @@ pub(crate) struct Serve {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:7780", env = "FREEHOLD_LISTEN")]
     pub(crate) listen: String,
+    /// Address for /metrics in Prometheus' text format; it tells of all tenants together, so keep it off the API's network
+    #[arg(long, value_name = "ADDRESS", env = "FREEHOLD_METRICS")]
+    pub(crate) metrics: Option<String>,
     /// Leave the workers to other processes
     #[arg(long)]
     pub(crate) no_workers: bool,
@@ -343,37 +379,6 @@ pub(crate) struct Bench {
     /// Their vectors: FILE.f16 or FILE.f32
     #[arg(long, value_name = "FILE", requires = "rows")]
     pub(crate) vectors: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Audit {
-    /// Judge for this kind of server [default: self-hosted for a superuser, else managed]
-    #[arg(long, value_enum)]
-    pub(crate) profile: Option<ProfileName>,
-    /// Write the findings here too, as SARIF 2.1.0 for CI
-    #[arg(long, value_name = "FILE")]
-    pub(crate) sarif: Option<PathBuf>,
-    /// Exit with 1 when something is found that is as bad or worse
-    #[arg(long, value_enum, default_value = "error")]
-    pub(crate) fail_on: Threshold,
-    /// Print all checks instead of making them
-    #[arg(long)]
-    pub(crate) list: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProfileName {
-    /// The operator is the server's superuser
-    SelfHosted,
-    /// A provider is
-    Managed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Threshold {
-    Severe,
-    Error,
-    Warning,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

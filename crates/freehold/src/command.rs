@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod bulk;
 mod model;
+mod project;
 mod prove;
 mod rows;
 mod serve;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use freehold_engine::{Engine, Operator, RootKey, Store, StoreConfig};
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Check, Cli, Command},
     config::Config,
     output::{self, Failure},
     services::{self, Database},
@@ -44,7 +45,10 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
 async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
     match command {
         Command::Init { force } => model::init(config, force),
-        Command::Check => model::check(config),
+        Command::Check { what: None } => model::check(config),
+        Command::Check { what: Some(Check::Read { name, tenant }) } => {
+            project::check(config, &name, tenant).await
+        }
         Command::Schema => model::schema(),
         Command::Plan => apply::plan(config).await,
         Command::Apply { allow, resume } => apply::apply(config, &allow, resume).await,
@@ -67,7 +71,10 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Login { passfile } => token::login(config, passfile.as_deref()).await,
         Command::Prove(wanted) => prove::prove(config, &wanted).await,
         Command::Serve(serve) => serve::serve(config, &serve).await,
-        Command::Work => serve::work(config).await,
+        Command::Work { once: false } => serve::work(config).await,
+        Command::Work { once: true } => project::once(config).await,
+        Command::Status { limit } => project::status(config, limit).await,
+        Command::Replay { name } => project::replay(config, name.as_deref()).await,
         Command::Audit(audit) => audit::audit(config, &audit).await,
         Command::Dev { serve, tenant } => serve::dev(config, &serve, &tenant).await,
         Command::Demo(_) | Command::Bench(_) => {

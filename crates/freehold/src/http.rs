@@ -2,6 +2,7 @@
 
 mod auth;
 mod error;
+mod metrics;
 mod request;
 mod rows;
 mod transaction;
@@ -44,13 +45,20 @@ fn routes(engine: Engine) -> Router {
 /// A server that has its port and is not yet serving.
 pub(crate) struct Server {
     listener: TcpListener,
+    metrics: Option<TcpListener>,
     engine: Engine,
 }
 
 impl Server {
     /// Takes the port.
     pub(crate) async fn bind(listen: &str, engine: Engine) -> std::io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(listen).await?, engine })
+        Ok(Self { listener: TcpListener::bind(listen).await?, metrics: None, engine })
+    }
+
+    /// Takes a port for the metrics, too. Tenants' callers have no business there, so it is another one.
+    pub(crate) async fn with_metrics(mut self, listen: &str) -> std::io::Result<Self> {
+        self.metrics = Some(TcpListener::bind(listen).await?);
+        Ok(self)
     }
 
     /// The address it really has, also if port 0 was asked for.
@@ -64,13 +72,21 @@ impl Server {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let serve =
-            axum::serve(self.listener, routes(self.engine)).with_graceful_shutdown(async move {
+        let measured = async {
+            match self.metrics {
+                Some(listener) => axum::serve(listener, metrics::routes(self.engine.clone())).await,
+                None => std::future::pending().await,
+            }
+        };
+        let serve = axum::serve(self.listener, routes(self.engine.clone())).with_graceful_shutdown(
+            async move {
                 stop.await;
                 let _ = stopping.send(());
-            });
+            },
+        );
         tokio::select! {
             served = serve.into_future() => served,
+            measured = measured => measured,
             () = async { if stopped.await.is_ok() { tokio::time::sleep(DRAIN).await } else { std::future::pending().await } } => {
                 tracing::warn!("requests still running after {DRAIN:?} were cut off");
                 Ok(())

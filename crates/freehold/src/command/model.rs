@@ -30,11 +30,19 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
     output::diagnostics(&file, &text, &checked.warnings, Severity::Warning, config.json);
     let fields: usize = checked.model.entities().iter().map(|entity| entity.fields.len()).sum();
     let entities = checked.model.entities().len();
+    let reads = checked.model.reads().len();
     output::say(if config.json {
-        json!({ "model": checked.model.name(), "entities": entities, "fields": fields, "warnings": checked.warnings.len() })
+        json!({
+            "model": checked.model.name(), "entities": entities, "fields": fields, "read_models": reads,
+            "warnings": checked.warnings.len(),
+        })
             .to_string()
     } else {
-        format!("{file} is right: {entities} entities, {fields} fields")
+        let more = match reads {
+            0 => String::new(),
+            reads => format!(", {}", counted(reads, "read model")),
+        };
+        format!("{file} is right: {entities} entities, {fields} fields{more}")
     });
     Ok(())
 }

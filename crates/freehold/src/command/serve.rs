@@ -26,7 +26,7 @@ pub(super) async fn work(config: &Config) -> Result<(), Failure> {
     let stop = Stop::listen()?;
     output::note("working; Ctrl-C stops");
     tokio::select! {
-        () = engine.work_forever() => {}
+        () = Box::pin(engine.work_forever()) => {}
         () = engine.keep_watch() => {}
         () = stop.asked() => {}
     }
@@ -66,12 +66,20 @@ pub(crate) async fn key_of(site: &Site, tenant: &str) -> Result<String, Failure>
 }
 
 pub(crate) async fn bind(engine: &Engine, serve: &Serve) -> Result<Server, Failure> {
-    Server::bind(&serve.listen, engine.clone()).await.map_err(|error| {
+    let taken = |address: &str, option: &str, error: &std::io::Error| {
         Failure::Machine(format!(
-            "cannot listen on {}: {error}; --listen names another address",
-            serve.listen
+            "cannot listen on {address}: {error}; {option} names another address"
         ))
-    })
+    };
+    let server = Server::bind(&serve.listen, engine.clone())
+        .await
+        .map_err(|error| taken(&serve.listen, "--listen", &error))?;
+    match &serve.metrics {
+        None => Ok(server),
+        Some(listen) => {
+            server.with_metrics(listen).await.map_err(|error| taken(listen, "--metrics", &error))
+        }
+    }
 }
 
 pub(crate) async fn until_stopped(
@@ -81,7 +89,11 @@ pub(crate) async fn until_stopped(
     stop: Stop,
 ) -> Result<(), Failure> {
     let workers = async {
-        if serve.no_workers { std::future::pending().await } else { engine.work_forever().await }
+        if serve.no_workers {
+            std::future::pending().await
+        } else {
+            Box::pin(engine.work_forever()).await
+        }
     };
     tokio::select! {
         served = server.run(stop.asked()) => Ok(served?),

@@ -28,6 +28,7 @@ fn the_help_of_every_command_is_as_recorded() {
             "FREEHOLD_STATE",
             "FREEHOLD_KEY_FILE",
             "FREEHOLD_LISTEN",
+            "FREEHOLD_METRICS",
         ] {
             command.env_remove(name);
         }
@@ -39,6 +40,7 @@ fn the_help_of_every_command_is_as_recorded() {
     for command in [
         &["init"][..],
         &["check"],
+        &["check", "read"],
         &["schema"],
         &["plan"],
         &["apply"],
@@ -59,6 +61,8 @@ fn the_help_of_every_command_is_as_recorded() {
         &["login"],
         &["serve"],
         &["work"],
+        &["status"],
+        &["replay"],
         &["dev"],
         &["audit"],
         &["demo"],

@@ -19,6 +19,11 @@ async fn the_catalogue_shows_what_happens() {
     run(Path::new("examples/catalogue/README.md")).await;
 }
 
+#[tokio::test]
+async fn the_page_on_read_models_shows_what_happens() {
+    run(Path::new("docs/read-models.md")).await;
+}
+
 /// A command of a console and the lines it is shown to answer.
 pub(crate) struct Shown {
     pub(crate) command: String,

@@ -10,6 +10,7 @@ mod documents;
 mod harness;
 mod http;
 mod prove;
+mod reads;
 mod rows;
 mod sql;
 mod sql_drivers;

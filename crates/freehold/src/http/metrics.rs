@@ -1,0 +1,64 @@
+//! How read models keep up, in Prometheus' text format: sums over all tenants, none by name.
+
+use std::fmt::Write as _;
+
+use axum::{
+    Router,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use freehold_engine::{Engine, project::Lag};
+
+use super::error::{self, Answer};
+
+/// A metric, its kind, what it says, and its value.
+type Metric = (&'static str, &'static str, &'static str, fn(&Lag) -> String);
+
+const METRICS: [Metric; 7] = [
+    ("lag_seconds", "gauge", "For how long the oldest change waits.", |lag| seconds(lag.lag_ms)),
+    ("lag_changes", "gauge", "Images of changes that wait.", |lag| lag.behind.to_string()),
+    ("parked_units", "gauge", "Units that could not be brought up to date.", |lag| {
+        lag.parked.to_string()
+    }),
+    ("oldest_parked_seconds", "gauge", "For how long the oldest of them is parked.", |lag| {
+        seconds(lag.oldest_parked_ms)
+    }),
+    ("filled_tenants", "gauge", "Tenants that it is filled for.", |lag| lag.filled.to_string()),
+    ("tenants", "gauge", "Tenants that there are.", |lag| lag.tenants.to_string()),
+    ("changes_total", "counter", "Images of changes that were followed.", |lag| {
+        lag.changes.to_string()
+    }),
+];
+
+pub(super) fn routes(engine: Engine) -> Router {
+    Router::new().route("/metrics", get(show)).fallback(error::no_such_path).with_state(engine)
+}
+
+async fn show(State(engine): State<Engine>) -> Result<Response, Answer> {
+    let lags = engine.lag(0).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text(&lags)).into_response())
+}
+
+fn text(lags: &[Lag]) -> String {
+    let mut text = String::new();
+    for (name, kind, help, value) in METRICS {
+        let name = format!("freehold_read_model_{name}");
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for lag in lags.iter().filter(|lag| lag.tenant.is_none()) {
+            let read = lag.model.replace('\\', r"\\").replace('"', "\\\"");
+            let _ = writeln!(
+                text,
+                "{name}{{read=\"{read}\",definition=\"{}\"}} {}",
+                lag.version,
+                value(lag)
+            );
+        }
+    }
+    text
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
