@@ -1,6 +1,6 @@
 //! An audit: all checks in one look at the catalogue.
 
-use freehold_model::{Code, Refusal, declare};
+use freehold_model::{Code, ReadModel, Refusal, declare};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{Check, Facts, Finding, OnManaged, Profile, Report, Residual, Unchecked, checks};
@@ -78,8 +78,11 @@ impl Operator {
         let facts = Facts {
             entities: model
                 .iter()
-                .flat_map(|model| model.entities())
-                .map(|entity| entity.name.to_string())
+                .flat_map(|model| {
+                    let reads = model.reads().iter().map(ReadModel::name);
+                    model.entities().iter().map(|entity| &entity.name).chain(reads)
+                })
+                .map(ToString::to_string)
                 .collect(),
         };
         let mut report = Report {

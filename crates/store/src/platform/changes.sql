@@ -78,7 +78,7 @@ create table if not exists freehold.projector (
 -- How far a read model of a tenant is: it has seen what `snap` sees. A worker holds the row's lock while it works, which is
 -- its lease, its fence and its checkpoint in one.
 create table if not exists freehold.projection (
-  tenant_id uuid not null references freehold.tenant (id) on delete cascade,
+  tenant_id uuid not null references freehold.tenant (id) on delete cascade on update cascade,
   model text not null,
   version integer not null,
   snap pg_snapshot not null,
@@ -110,7 +110,7 @@ create table if not exists freehold.parked (
   first_at timestamptz not null default now(),
   next_at timestamptz not null,
   primary key (tenant_id, model, version, digest),
-  foreign key (tenant_id, model, version) references freehold.projection (tenant_id, model, version) on delete cascade
+  foreign key (tenant_id, model, version) references freehold.projection (tenant_id, model, version) on delete cascade on update cascade
 );
 
 do $$

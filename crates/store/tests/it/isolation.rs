@@ -16,7 +16,7 @@ use freehold_testkit::TestDb;
 use tokio_postgres::Client;
 
 use crate::fixture::{Forge, House, ROOT, backend};
-use attempts::{Attempt, Reach, attempts, platform};
+use attempts::{Attempt, Reach, attempts, of_read_model, platform};
 
 pub(crate) const MODEL: &str = include_str!("isolation/model.toml");
 const TENANTS: [&str; 4] = ["a", "b", "suspended", "deleting"];
@@ -68,6 +68,9 @@ async fn the_wall_stands_wherever_it_is_tried() {
         let mut matrix = HEAD.to_owned();
         for entity in model.entities() {
             street.of(&entity.name, attempts(&model, entity), &mut matrix).await;
+        }
+        for read in model.reads() {
+            street.of(read.name(), of_read_model(read), &mut matrix).await;
         }
         for (name, attempts) in platform() {
             street.of(name, attempts, &mut matrix).await;
@@ -151,6 +154,13 @@ impl Street {
             let values = if table.starts_with("embedding") { "'x', 'f'" } else { "'x', 's', 1, 1" };
             let rows =
                 format!("insert into freehold.{table} select {values}, id from freehold.tenant");
+            admin.batch_execute(&rows).await.unwrap();
+        }
+        for read in model.reads() {
+            let rows = format!(
+                "insert into app.{} (tenant_id, author) select id, id from freehold.tenant",
+                read.name()
+            );
             admin.batch_execute(&rows).await.unwrap();
         }
         let state =

@@ -11,13 +11,15 @@ select a.object, a.privilege || ' for ' || r.name
   where a.privilege in ('TRUNCATE', 'REFERENCES', 'TRIGGER')
 
 -- FH-G02 table-wide error managed: same
--- what: a right on a whole table of tenants' rows, other than freehold_app's DELETE on a root
+-- what: a right on a whole table of tenants' rows, other than DELETE of freehold_app on an entity and of freehold_project on a read model
 -- why: table-wide SELECT shows ctid and xmin, by which neighbours are counted; table-wide UPDATE moves rows and locks the table; nobody but freehold_app has business there
 -- mend: revoke <right> on <table> from <role>; freehold apply grants by column
 select t.name, x.privilege_type || ' for ' || r.name
   from piece t, aclexplode(t.relacl) x join reach r on r.oid = x.grantee
   where not t.relispartition and x.privilege_type not in ('TRUNCATE', 'REFERENCES', 'TRIGGER')
     and not (x.privilege_type = 'DELETE' and r.name = 'freehold_app')
+    and not (x.privilege_type = 'DELETE' and r.name = 'freehold_project'
+      and exists (select from pg_policy p where p.polrelid = t.oid and p.polname = 'project' and p.polcmd = '*'))
 
 -- FH-G03 partition-reachable severe managed: same
 -- what: a right on a partition for anybody but its owner

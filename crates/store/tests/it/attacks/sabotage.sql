@@ -61,6 +61,7 @@ declare
 begin
   for part in select c.oid::regclass as name, split_part(c.relname, '~', 1) as entity from pg_class c
       where c.relnamespace = 'freehold_shelf'::regnamespace and c.relkind = 'r'
+        and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'id')
   loop
     execute format('create unique index on %s (id)', part.name);
     if part.entity = 'person' then

@@ -1,7 +1,7 @@
 //! What is tried on a table.
 
 use freehold_model::{
-    Model,
+    Model, ReadModel,
     entity::{Entity, Kind},
 };
 use freehold_store::{
@@ -131,6 +131,34 @@ fn of_the_platform(
         attempt("delete by tenant", on("delete from freehold.{t} where tenant_id = '{b}'")),
         attempt("truncate", on("truncate freehold.{t}")),
     ]
+}
+
+/// On a read model, which its workers alone may write.
+pub(super) fn of_read_model(read: &ReadModel) -> Vec<Attempt> {
+    let table = format!("app.{}", ident(read.name()));
+    let (first, key) = (ident(&read.shape().fields[1].name), ident(&read.key()[0]));
+    let statements = [
+        ("select by tenant", format!("select from {table} where tenant_id = '{{tenant}}'")),
+        (
+            "insert",
+            format!(
+                "insert into {table} (tenant_id, {key}) values ('{{tenant}}', gen_random_uuid())"
+            ),
+        ),
+        ("update", format!("update {table} set {first} = null where tenant_id = '{{tenant}}'")),
+        ("delete", format!("delete from {table} where tenant_id = '{{tenant}}'")),
+        ("truncate", format!("truncate {table}")),
+        ("select from a partition", format!("select from freehold_shelf.\"{}~0\"", read.name())),
+    ];
+    let mut all: Vec<Attempt> = statements
+        .into_iter()
+        .map(|(what, sql)| {
+            attempt(what, move |on, tenants| sql.replace("{tenant}", &tenants[on].id().to_string()))
+        })
+        .collect();
+    let every = format!("select from {table}");
+    all.push(Attempt { reach: Reach::Opened, ..attempt("select all", move |_, _| every.clone()) });
+    all
 }
 
 /// A row of that tenant with values of all fields; references are to rows of the tenant `number`.
