@@ -66,7 +66,14 @@ impl<'a> Eve<'a> {
         address: &Address,
         arena: Option<&'a Arena>,
     ) -> Result<Self, Error> {
-        let (client, wire) = address.connect(Config::CONNECT).await?;
+        // Attacks end backends; one that is just being made may be among them.
+        let mut tries = 0;
+        let (client, wire) = loop {
+            match address.connect(Config::CONNECT).await {
+                Err(Error::Failed(fault)) if fault.is_unavailable() && tries < 3 => tries += 1,
+                connected => break connected?,
+            }
+        };
         let wire = tokio::spawn(wire);
         let mut eve = Self { client, wire, pid: 0, arena };
         eve.pid = eve.say("select pg_backend_pid()").await.text().trim().parse().unwrap_or(0);
