@@ -107,5 +107,5 @@ async fn the_database_of_a_failed_test_is_kept() {
 async fn durability_is_off_and_there_is_room_for_many() {
     let admin = admin_url().await;
     assert_eq!(one::<String>(&admin, "show fsync").await, "off");
-    assert_eq!(one::<String>(&admin, "show max_connections").await, "200");
+    assert_eq!(one::<String>(&admin, "show max_connections").await, "300");
 }
