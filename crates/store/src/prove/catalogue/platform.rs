@@ -83,7 +83,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         ],
     ),
     CLASS.run(
-        ["P08", "functions it may call", "Looks for functions outside PostgreSQL and pgvector beyond the three that a request needs."],
+        ["P08", "functions it may call", "Looks for functions outside PostgreSQL and pgvector beyond those that a request needs."],
         "schema",
         |arena| Box::pin(shape(arena, FUNCTIONS)),
     ),
