@@ -44,7 +44,7 @@ pub(crate) async fn database(config: &Config) -> Result<Database, Failure> {
         return Ok(Database::Named(url.clone()));
     }
     let options = Options {
-        data_dir: config.data_dir.clone(),
+        data_dir: config.claim_data_dir()?,
         cache_dir: config.cache_dir.clone(),
         major: Major::V18,
         durable: true,
