@@ -22,6 +22,7 @@ pub mod import;
 pub mod project;
 pub mod prove;
 pub mod read;
+pub mod search;
 mod text;
 pub mod write;
 
@@ -47,6 +48,8 @@ pub struct Engine {
     /// Paths in the model file are relative to this folder.
     base_dir: PathBuf,
     snapshot: Arc<RwLock<Arc<Snapshot>>>,
+    /// What is known of tenants' own approximate indexes.
+    indexes: search::Shared,
 }
 
 /// The model of one moment. A request takes it once and never looks again.
@@ -71,6 +74,7 @@ impl Engine {
             limits: Limits::default(),
             base_dir,
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
+            indexes: search::Shared::default(),
         })
     }
 
@@ -81,6 +85,7 @@ impl Engine {
             limits: Limits::default(),
             base_dir,
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
+            indexes: search::Shared::default(),
         }
     }
 

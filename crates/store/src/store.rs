@@ -229,7 +229,10 @@ impl Store {
         loop {
             let statement =
                 lease.statement(sql.text()).await.map_err(|error| explain(doing, error))?;
-            let opening = self.opening(lease, tenant);
+            let mut opening = self.opening(lease, tenant);
+            if !sql.settings().is_empty() {
+                opening = format!("{opening}; {}", sql.settings());
+            }
             match lease.transact(&opening, &statement, sql.params()).await {
                 Ok(rows) => return Ok(rows),
                 Err(Stumble::Statement(error)) if is_stale(&error) => {
