@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use freehold_model::{Model, declare, query::Limits};
+use freehold_model::{Model, Name, declare, query::Limits};
 
 pub mod apply;
 pub mod audit;
@@ -28,8 +28,8 @@ pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Complaint, Config as StoreConfig, Done, Login, Operator, RootKey, Store, Table, Tenant,
-    Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
+    Complaint, Config as StoreConfig, Done, Graph, Login, Operator, Placement, RootKey, Store,
+    Table, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
 };
 
 use embed::Embedders;
@@ -186,7 +186,13 @@ impl Engine {
         if pulse.model != self.snapshot().version {
             self.refresh().await?;
         }
-        Ok(())
+        self.store.refresh_placements().await
+    }
+
+    /// Where a tenant's rows of an entity are, as this process has known for a second at most.
+    #[must_use]
+    pub fn placement(&self, tenant: &Tenant, entity: &Name) -> Placement {
+        self.store.placement(tenant, entity)
     }
 
     /// Takes over the model that is applied now, if it is another than before.

@@ -2,12 +2,14 @@
 
 mod due;
 mod issue;
+mod placement;
 mod tenant;
 mod typed;
 mod watch;
 mod yardstick;
 
 pub use due::{Due, DueNotes};
+pub use placement::{Graph, Placement};
 use tenant::Recognised;
 pub use tenant::Tenant;
 pub(crate) use tenant::hash_of;
@@ -89,6 +91,7 @@ pub(crate) struct Inner {
     state: watch::State,
     pub(crate) feed: Feed,
     recognised: Recognised,
+    placements: placement::State,
 }
 
 /// What one statement of [`Store::raw`] answered.
@@ -148,11 +151,13 @@ impl Store {
             state: watch::State::default(),
             feed: Feed::new(workers, minter(platform::PROJECT), &config.root_key),
             recognised: Recognised::default(),
+            placements: placement::State::default(),
         }));
         let mut lease = store.0.control.lease().await?;
         platform::check(&mut lease).await?;
         lease.give_back();
         store.demand_wall().await?;
+        store.refresh_placements().await?;
         store.lease().await?.give_back();
         Ok(store)
     }
