@@ -114,17 +114,11 @@ pub(crate) struct Indexes {
     known: HashMap<Key, Arc<Measured>>,
     /// Those that are being measured.
     busy: HashSet<Key>,
-    own: HashSet<Key>,
 }
 
 pub(crate) type Shared = Arc<Mutex<Indexes>>;
 
 impl Engine {
-    /// Says that the tenant's rows of `entity` are in a partition of its own, with an approximate index on `field`.
-    pub fn has_own_index(&self, tenant: &Tenant, entity: &str, field: &str) {
-        self.indexes().own.insert(key(tenant, entity, field));
-    }
-
     /// Decides the way of a search that may go over an index, and lets the query go it.
     pub(crate) async fn choose(
         &self,
@@ -135,11 +129,12 @@ impl Engine {
         let Some(wanted) = query.indexable().filter(|_| recall != Recall::Exact) else {
             return Ok(None);
         };
-        let key = key(tenant, query.entity(), wanted.field);
-        let (k, filtered) = (wanted.k, wanted.filtered);
-        if !self.indexes().own.contains(&key) {
+        let placement = self.store.placement(tenant, query.entity());
+        if !placement.own || !placement.indexes.iter().any(|graph| graph.field == wanted.field) {
             return Ok(None);
         }
+        let key = key(tenant, query.entity(), wanted.field);
+        let (k, filtered) = (wanted.k, wanted.filtered);
         let Some(point) = self.measured(tenant, &key).and_then(|it| it.choose(recall, k)) else {
             return Ok(None);
         };

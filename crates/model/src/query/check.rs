@@ -348,6 +348,7 @@ fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
     let wanted = limit.saturating_add(level.offset).max(1);
     rank::candidates(level, wanted, limits)?;
     for nearest in &mut level.nearest {
+        nearest.capped = nearest.part.k.is_some();
         let k = *nearest.part.k.get_or_insert(wanted);
         if k > limits.rows_max {
             return Err(Refusal::new(

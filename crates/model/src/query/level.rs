@@ -132,6 +132,8 @@ pub(crate) struct Nearest {
     pub(crate) declared: bool,
     /// What `rank` is told of it, and how many candidates.
     pub(crate) part: Part,
+    /// Whether that number was said.
+    pub(crate) capped: bool,
     /// Bounds on the distance, as PostgreSQL reads them.
     pub(crate) max: Option<String>,
     pub(crate) min: Option<String>,

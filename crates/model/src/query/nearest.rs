@@ -49,6 +49,7 @@ pub(crate) fn check(
         metric: vector.metric,
         declared: true,
         part: Part::default(),
+        capped: false,
         max: None,
         min: None,
         anchor: anchor(entity, field, vector, operand, numbers)?,

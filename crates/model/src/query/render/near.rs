@@ -223,9 +223,14 @@ impl Renderer {
             }
             self.sql.raw(") as found");
         } else if let Some(nearest) = level.only_nearest() {
-            self.sql.raw(", (select count(*) from \"~near0\") as scanned, (select least(count(*), ");
-            self.sql.param(Some(nearest.part.k.unwrap_or_default().to_string()));
-            self.sql.raw("::bigint) from \"~near0\" n");
+            self.sql.raw(", (select count(*) from \"~near0\") as scanned, (select ");
+            match nearest.part.k.filter(|_| nearest.capped) {
+                Some(k) => {
+                    self.sql.raw("least(count(*), ").param(Some(k.to_string())).raw("::bigint)")
+                }
+                None => self.sql.raw("count(*)"),
+            };
+            self.sql.raw(" from \"~near0\" n");
             self.bounds(nearest);
             self.sql.raw(") as found");
         }
