@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use freehold_model::{Model, declare, query::Limits};
+use freehold_model::{Model, Name, declare, query::Limits};
 
 pub mod apply;
 pub mod audit;
@@ -22,13 +22,14 @@ pub mod import;
 pub mod project;
 pub mod prove;
 pub mod read;
+pub mod search;
 mod text;
 pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Complaint, Config as StoreConfig, Done, Login, Operator, RootKey, Store, Table, Tenant,
-    Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
+    Complaint, Config as StoreConfig, Done, Graph, Login, Operator, Placement, RootKey, Store,
+    Table, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
 };
 
 use embed::Embedders;
@@ -47,6 +48,8 @@ pub struct Engine {
     /// Paths in the model file are relative to this folder.
     base_dir: PathBuf,
     snapshot: Arc<RwLock<Arc<Snapshot>>>,
+    /// What is known of tenants' own approximate indexes.
+    indexes: search::Shared,
 }
 
 /// The model of one moment. A request takes it once and never looks again.
@@ -71,6 +74,7 @@ impl Engine {
             limits: Limits::default(),
             base_dir,
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
+            indexes: search::Shared::default(),
         })
     }
 
@@ -81,6 +85,7 @@ impl Engine {
             limits: Limits::default(),
             base_dir,
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
+            indexes: search::Shared::default(),
         }
     }
 
@@ -181,7 +186,13 @@ impl Engine {
         if pulse.model != self.snapshot().version {
             self.refresh().await?;
         }
-        Ok(())
+        self.store.refresh_placements().await
+    }
+
+    /// Where a tenant's rows of an entity are, as this process has known for a second at most.
+    #[must_use]
+    pub fn placement(&self, tenant: &Tenant, entity: &Name) -> Placement {
+        self.store.placement(tenant, entity)
     }
 
     /// Takes over the model that is applied now, if it is another than before.

@@ -3,15 +3,16 @@
 //! parse → embed the question, if it is text → render → one transaction, one round trip → answer.
 
 use freehold_model::query::{self, Limits, Query};
-use freehold_store::Tenant;
+use freehold_store::{Row, Tenant};
 
 use crate::{
     Engine, Snapshot,
     error::{Code, Error, Refusal},
+    search::{Path, Recall, Search},
 };
 
 /// What a read answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// A JSON array of objects, as PostgreSQL built it.
     pub body: String,
@@ -21,6 +22,8 @@ pub struct Answer {
     pub total: Option<u64>,
     /// The first row's position in the whole result.
     pub offset: u64,
+    /// How the rows were found; only if they were searched for by `nearest` or `rank`.
+    pub search: Option<Search>,
 }
 
 /// What to read, as the caller wrote it.
@@ -40,17 +43,37 @@ impl Engine {
     /// # Errors
     /// Refusals for what the query gets wrong, with the place; faults of the database.
     pub async fn read(&self, tenant: &Tenant, read: Read<'_>) -> Result<Answer, Error> {
+        self.search(tenant, read, Recall::Usual).await
+    }
+
+    /// The same, where a search has to be this sure.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn search(
+        &self,
+        tenant: &Tenant,
+        read: Read<'_>,
+        recall: Recall,
+    ) -> Result<Answer, Error> {
         let snapshot = self.snapshot();
         let mut query = query::parse(&snapshot.model, read.entity, read.query, &self.limits)?;
         if read.count {
             query.count_exact();
         }
         embed_questions(&snapshot, &mut query).await?;
-        let row = self
-            .store
-            .run(tenant, &query.render())
-            .await
-            .map_err(|error| snapshot.refine(error))?;
+        let chosen = self.choose(tenant, &mut query, recall).await;
+        let index = chosen.map_err(|error| snapshot.refine(error))?;
+        let run = async |query: &Query| {
+            self.store.run(tenant, &query.render()).await.map_err(|error| snapshot.refine(error))
+        };
+        let mut row = run(&query).await?;
+        // What an index gives too few of is looked for again in all rows, so that few rows are all there are.
+        let corrected = index.is_some() && count(row.int(1)) < query.limit();
+        if corrected {
+            query.exactly();
+            row = run(&query).await?;
+        }
         if row.bool(3) == Some(false) {
             return Err(missing_anchor().into());
         }
@@ -59,6 +82,7 @@ impl Engine {
             rows: count(row.int(1)),
             total: row.int(2).map(|total| count(Some(total))),
             offset: query.offset(),
+            search: describe(&query, &row, index, corrected),
         })
     }
 
@@ -82,6 +106,30 @@ async fn embed_questions(snapshot: &Snapshot, query: &mut Query) -> Result<(), E
         query.bind(slot, &vectors[0]);
     }
     Ok(())
+}
+
+fn describe(
+    query: &Query,
+    row: &Row,
+    index: Option<(u32, f64)>,
+    corrected: bool,
+) -> Option<Search> {
+    let itself = query.searches();
+    if !itself && !query.searches_below() {
+        return None;
+    }
+    let scanned = itself.then(|| count(row.int(4)));
+    Some(match index.filter(|_| !corrected) {
+        Some((ef_search, recall)) => {
+            let path = Path::Index { ef_search };
+            Search { path, scanned, complete: false, recall, more: Some(true) }
+        }
+        None => {
+            let path = if corrected { Path::Corrected } else { Path::Exact };
+            let more = itself.then(|| count(row.int(5)) > query.offset() + count(row.int(1)));
+            Search { path, scanned, complete: true, recall: 1.0, more }
+        }
+    })
 }
 
 fn missing_anchor() -> Refusal {

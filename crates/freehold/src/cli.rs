@@ -1,12 +1,14 @@
 //! The command line, as `--help` shows it.
 
 mod audit;
+mod search;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{Audit, ProfileName, Threshold};
+pub(crate) use search::{SearchBench, Sure};
 
 /// One PostgreSQL as a multi-tenant data platform: business data and embeddings in the same rows, every tenant
 /// walled off by the database kernel.
@@ -94,6 +96,8 @@ pub(crate) enum Command {
         /// Also give the number of all rows that match
         #[arg(long)]
         count: bool,
+        #[command(flatten)]
+        sure: Sure,
     },
     /// Insert rows: a JSON object, an array, or @FILE, or - for standard input
     Insert {

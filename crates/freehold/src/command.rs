@@ -54,8 +54,8 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Apply { allow, resume } => apply::apply(config, &allow, resume).await,
         Command::Tenant(what) => tenant::tenant(config, what).await,
         Command::Key(what) => tenant::key(config, what).await,
-        Command::Query { query, tenant, count } => {
-            rows::query(config, &query, &tenant, count).await
+        Command::Query { query, tenant, count, sure } => {
+            rows::query(config, &query, &tenant, count, sure.recall).await
         }
         Command::Insert { entity, rows, tenant, upsert, on_conflict } => {
             rows::insert(config, entity, &rows, &tenant, upsert, on_conflict).await

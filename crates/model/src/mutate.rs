@@ -60,7 +60,7 @@ fn directions(
             .hint("read the rows first and write those with id=in.(…)"));
     }
     let query = Query::checked(model, entity, written, limits)?;
-    if query.level.walk().iter().any(|level| level.nearest.is_some()) {
+    if query.level.walk().iter().any(|level| level.searches()) {
         return Err(Refusal::new(Code::Syntax, "nearest belongs to reads")
             .hint("read the rows first and write those with id=in.(…)"));
     }

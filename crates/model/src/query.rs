@@ -6,6 +6,7 @@
 //! `*` means `id` and all fields but vectors, which are given when they are named: a page of rows should not carry
 //! megabytes of numbers that nobody asked for.
 
+mod approach;
 mod ast;
 pub(crate) mod check;
 mod conds;
@@ -15,6 +16,7 @@ pub(crate) mod lexer;
 mod nearest;
 mod outputs;
 mod parse;
+mod rank;
 mod relation;
 pub(crate) mod render;
 mod select;
@@ -28,6 +30,8 @@ pub(crate) mod tests;
 
 use self::{ast::Written, level::Anchor, render::Renderer};
 use crate::{Model, Name, Refusal, Sql};
+
+pub use approach::{EF_SEARCH, Indexable};
 
 pub(crate) use nearest::vector_text;
 pub(crate) use parse::not_built;
@@ -70,8 +74,9 @@ impl Default for Limits {
 /// A checked query.
 ///
 /// [`Query::render`] yields one row of `body text` (a JSON array), `rows bigint`, `total bigint` (null unless
-/// [`Query::count_exact`] was called) and `anchor boolean` (null without a `row:` operand; false if such a row, or
-/// its vector, is missing).
+/// [`Query::count_exact`] was called), `anchor boolean` (null without a `row:` operand; false if such a row, or
+/// its vector, is missing); if [`Query::searches`], also of `scanned bigint` (rows that were measured) and
+/// `found bigint` (rows that all pages have together).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
     pub(crate) level: level::Level,
@@ -148,7 +153,7 @@ impl Query {
     /// The texts of `nearest.text:` operands; each is to be embedded and given to [`Query::bind`].
     #[must_use]
     pub fn texts(&self) -> Vec<TextOperand<'_>> {
-        let nearest = self.level.walk().into_iter().filter_map(|level| level.nearest.as_ref());
+        let nearest = self.level.walk().into_iter().flat_map(|level| &level.nearest);
         nearest
             .filter_map(|nearest| match &nearest.anchor {
                 Anchor::Text { slot, text, embedder, .. } => Some(TextOperand {
@@ -187,6 +192,9 @@ impl Query {
     pub fn render(&self) -> Sql {
         let mut renderer = Renderer::default();
         renderer.read(&self.level, self.count);
-        renderer.sql
+        match self.level.index {
+            Some(index) => renderer.sql.within(index.settings()),
+            None => renderer.sql,
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 pub struct Sql {
     text: String,
     params: Vec<Option<String>>,
+    settings: String,
 }
 
 impl Sql {
@@ -17,7 +18,19 @@ impl Sql {
 
     /// A statement of this crate's own, with `$1`, `$2` … in it.
     pub(crate) fn with(text: &str, params: Vec<Option<String>>) -> Self {
-        Self { text: text.to_owned(), params }
+        Self { text: text.to_owned(), params, settings: String::new() }
+    }
+
+    /// What has to be set in its transaction before it: statements of their own, separated by `;`, or nothing.
+    #[must_use]
+    pub fn settings(&self) -> &str {
+        &self.settings
+    }
+
+    /// The same statement in a transaction with these settings.
+    pub(crate) fn within(mut self, settings: String) -> Self {
+        self.settings = settings;
+        self
     }
 
     /// The statement with `$1`, `$2` … where parameters go.
@@ -36,13 +49,13 @@ impl Sql {
     #[cfg(feature = "any-sql")]
     #[must_use]
     pub fn any(text: &str, params: Vec<Option<String>>) -> Self {
-        Self { text: text.to_owned(), params }
+        Self { text: text.to_owned(), params, settings: String::new() }
     }
 
     /// The same statement with these parameters.
     #[cfg(test)]
     pub(crate) fn with_params(&self, params: Vec<Option<String>>) -> Self {
-        Self { text: self.text.clone(), params }
+        Self { text: self.text.clone(), params, settings: self.settings.clone() }
     }
 
     /// Appends text of this crate's own.

@@ -2,12 +2,14 @@
 
 mod due;
 mod issue;
+mod placement;
 mod tenant;
 mod typed;
 mod watch;
 mod yardstick;
 
 pub use due::{Due, DueNotes};
+pub use placement::{Graph, Placement};
 use tenant::Recognised;
 pub use tenant::Tenant;
 pub(crate) use tenant::hash_of;
@@ -89,6 +91,7 @@ pub(crate) struct Inner {
     state: watch::State,
     pub(crate) feed: Feed,
     recognised: Recognised,
+    placements: placement::State,
 }
 
 /// What one statement of [`Store::raw`] answered.
@@ -148,11 +151,13 @@ impl Store {
             state: watch::State::default(),
             feed: Feed::new(workers, minter(platform::PROJECT), &config.root_key),
             recognised: Recognised::default(),
+            placements: placement::State::default(),
         }));
         let mut lease = store.0.control.lease().await?;
         platform::check(&mut lease).await?;
         lease.give_back();
         store.demand_wall().await?;
+        store.refresh_placements().await?;
         store.lease().await?.give_back();
         Ok(store)
     }
@@ -229,7 +234,10 @@ impl Store {
         loop {
             let statement =
                 lease.statement(sql.text()).await.map_err(|error| explain(doing, error))?;
-            let opening = self.opening(lease, tenant);
+            let mut opening = self.opening(lease, tenant);
+            if !sql.settings().is_empty() {
+                opening = format!("{opening}; {}", sql.settings());
+            }
             match lease.transact(&opening, &statement, sql.params()).await {
                 Ok(rows) => return Ok(rows),
                 Err(Stumble::Statement(error)) if is_stale(&error) => {

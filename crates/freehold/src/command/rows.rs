@@ -5,6 +5,7 @@ use std::io::Read as _;
 use freehold_engine::{
     Code, Refusal,
     read::Read,
+    search::Recall,
     write::{Operation, Resolution, Verb, Written},
 };
 use serde_json::{Value, json};
@@ -20,12 +21,13 @@ pub(super) async fn query(
     query: &str,
     tenant: &str,
     count: bool,
+    recall: Recall,
 ) -> Result<(), Failure> {
     let (entity, query) = split(query);
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
     let tenant = engine.tenant(tenant).await?;
-    let answer = engine.read(&tenant, Read { entity, query, count }).await?;
+    let answer = engine.search(&tenant, Read { entity, query, count }, recall).await?;
     if config.json {
         output::say(answer.body.trim());
     } else {
@@ -37,6 +39,9 @@ pub(super) async fn query(
             Some(total) => format!("{} of {total} rows", answer.rows),
             None => counted(answer.rows as usize, "row"),
         });
+    }
+    if let Some(search) = answer.search {
+        output::note(format!("search: {}", search.field()));
     }
     Ok(())
 }

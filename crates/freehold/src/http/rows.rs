@@ -8,6 +8,7 @@ use axum::{
 use freehold_engine::{
     Code, Engine, Refusal,
     read::{Answer as Rows, Read},
+    search::Recall,
     write::{Operation, Resolution, Verb, Written},
 };
 use serde_json::Value;
@@ -98,6 +99,7 @@ struct Prefer {
     count: bool,
     merge: bool,
     ignore: bool,
+    recall: Option<(String, Recall)>,
 }
 
 impl Prefer {
@@ -110,11 +112,19 @@ impl Prefer {
                     "count=exact" => prefer.count = true,
                     "resolution=merge-duplicates" => prefer.merge = true,
                     "resolution=ignore-duplicates" => prefer.ignore = true,
-                    _ => {}
+                    _ => prefer.search(preference),
                 }
             }
         }
         prefer
+    }
+
+    /// `recall=exact`, `recall=0.95`, `recall=fast`.
+    fn search(&mut self, preference: &str) {
+        let asked = preference.strip_prefix("recall=");
+        if let Some((text, recall)) = asked.and_then(|text| Some((text, Recall::read(text)?))) {
+            self.recall = Some((text.to_owned(), recall));
+        }
     }
 
     fn resolution(&self) -> Option<Resolution> {
@@ -146,6 +156,8 @@ impl Prefer {
         if self.count {
             applied.push("count=exact");
         }
+        let recall = self.recall.as_ref().map(|(text, _)| format!("recall={text}"));
+        applied.extend(recall.as_deref());
         (!applied.is_empty()).then(|| HeaderValue::from_str(&applied.join(", ")).ok()).flatten()
     }
 }
@@ -157,8 +169,12 @@ async fn answer(
     query: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Answer> {
-    let prefer = Prefer::of(headers);
-    let rows = engine.read(tenant, Read { entity, query, count: prefer.count }).await?;
+    let mut prefer = Prefer::of(headers);
+    let recall = prefer.recall.as_ref().map(|(_, recall)| *recall).unwrap_or_default();
+    let rows = engine.search(tenant, Read { entity, query, count: prefer.count }, recall).await?;
+    if rows.search.is_none() {
+        prefer.recall = None;
+    }
     if let Some(total) = rows.total.filter(|total| rows.offset > *total) {
         return Err(Refusal::new(Code::Range, "the rows asked for begin after the last one")
             .detail(format!("offset {}, {total} rows", rows.offset))
@@ -167,11 +183,15 @@ async fn answer(
     if wants_single(headers) {
         return single(rows);
     }
+    let search = rows.search.as_ref().map(freehold_engine::search::Search::field);
     let partial = rows.total.is_some_and(|total| rows.rows < total);
     let range = content_range(&rows);
     let mut response =
         json_body(if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK }, rows.body);
     insert_header(&mut response, "content-range", &range);
+    if let Some(search) = search {
+        insert_header(&mut response, "search-info", &search);
+    }
     if let Some(applied) = prefer.applied() {
         response.headers_mut().insert("preference-applied", applied);
     }

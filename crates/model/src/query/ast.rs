@@ -12,6 +12,7 @@ pub(crate) struct Written {
     pub(crate) offsets: Vec<At<u64>>,
     pub(crate) columns: Option<Vec<String>>,
     pub(crate) on_conflict: Option<Vec<String>>,
+    pub(crate) rank: Option<Rank>,
 }
 
 /// Something that belongs to the embed at `path`; an empty path is the entity itself.
@@ -60,11 +61,30 @@ pub(crate) enum StepKey {
     Name(String),
 }
 
-/// `.distance()` and `.similarity()`
+/// `.distance()`, `.similarity()`, and `score()`, which is of no column
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Measure {
     Distance,
     Similarity,
+    Score,
+}
+
+/// `rank=rrf(t,v,c:60)`
+#[derive(Debug)]
+pub(crate) struct Rank {
+    pub(crate) fusion: Fusion,
+    pub(crate) names: Vec<String>,
+    /// The constant of reciprocal rank fusion.
+    pub(crate) c: Option<u64>,
+}
+
+/// How rankings become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fusion {
+    /// Sum of weight / (c + rank).
+    Reciprocal,
+    /// Sum of weight × closeness, which is 0 … 1 among the candidates of a ranker.
+    Weighted,
 }
 
 /// Conditions and the trees they form.
@@ -81,7 +101,7 @@ pub(crate) enum Test {
     In(Vec<String>),
     Is(Is),
     Distinct(String),
-    Search { function: &'static str, language: Option<String>, value: String },
+    Search { function: &'static str, mods: Vec<String>, value: String },
     Nearest { mods: Vec<String>, operand: String },
 }
 

@@ -7,7 +7,7 @@ use super::{
     level::{Embed, Level, Operand, Order, Output},
     lexer::shorten,
     nearest::{self, Numbers},
-    outputs, relation,
+    outputs, rank, relation,
     suggest::suggest,
 };
 use crate::{
@@ -84,9 +84,16 @@ pub(crate) fn check(
         .filters
         .into_iter()
         .partition(|at| matches!(at.it, ast::Tree::Test { test: ast::Test::Nearest { .. }, .. }));
+    let (words, filters): (Vec<_>, Vec<_>) =
+        filters.into_iter().partition(|at| at.path.is_empty() && rank::is_ranker(&at.it));
     for at in nearest {
-        checker.nearest(at_path(&mut level, &at)?, at.it)?;
+        let below = !at.path.is_empty();
+        checker.nearest(at_path(&mut level, &at)?, at.it, written.rank.is_some() && !below)?;
     }
+    rank::prepare(entity(model, name)?, &mut level, written.rank, words, limits)?;
+    let (of_score, filters): (Vec<_>, Vec<_>) =
+        filters.into_iter().partition(|at| at.path.is_empty() && rank::is_of_score(&at.it));
+    rank::bounds(entity(model, name)?, &mut level, of_score)?;
     for at in filters {
         let level = at_path(&mut level, &at)?;
         let cond = conds::check(entity(model, &level.entity)?, level, at.it)?;
@@ -188,7 +195,12 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn nearest(&mut self, level: &mut Level, tree: ast::Tree) -> Result<(), Refusal> {
+    fn nearest(
+        &mut self,
+        level: &mut Level,
+        tree: ast::Tree,
+        ranked: bool,
+    ) -> Result<(), Refusal> {
         let ast::Tree::Test { operand, not, test: ast::Test::Nearest { mods, operand: near } } =
             tree
         else {
@@ -201,14 +213,17 @@ impl Checker<'_> {
                 "nearest is about a whole vector field and cannot be negated",
             ));
         }
-        if level.nearest.is_some() {
-            return Err(Refusal::new(
-                Code::Syntax,
-                format!("nearest is given twice for {}", entity.name),
-            )
-            .hint("only one nearest may be given for an entity or embed"));
-        }
         let name = &operand.column.text;
+        let again = level.nearest_on(name).is_some();
+        if again || (!ranked && !level.nearest.is_empty()) {
+            let refusal =
+                Refusal::new(Code::Syntax, format!("nearest is given twice for {}", entity.name));
+            return Err(refusal.hint(if again {
+                "only one nearest may be given for a field"
+            } else {
+                "to rank by several, name each with as: and add rank=rrf(…)"
+            }));
+        }
         kind(entity, name)?;
         let Some(field) = entity.field(name) else {
             return Err(Refusal::new(
@@ -218,7 +233,7 @@ impl Checker<'_> {
         };
         let nearest =
             nearest::check(entity, field, &mods, &near, self.limits.rows_max, &mut self.numbers)?;
-        level.nearest = Some(nearest);
+        level.nearest.push(nearest);
         Ok(())
     }
 
@@ -245,7 +260,7 @@ impl Checker<'_> {
             }
             if let Some(index) = embed
                 && level.embeds[index].relation.many
-                && operand != Operand::Distance
+                && !matches!(operand, Operand::Distance(_))
             {
                 let name = &level.embeds[index].name;
                 return Err(Refusal::new(
@@ -268,6 +283,10 @@ pub(crate) fn resolve(
     written: &ast::Operand,
 ) -> Result<(Operand, Kind), Refusal> {
     let column = written.column.text.clone();
+    if written.measure == Some(Measure::Score) {
+        level.scored = true;
+        return Ok((Operand::Score, Kind::Scalar(Scalar::Double)));
+    }
     let kind = kind(entity, &column)?;
     let is_vector = matches!(kind, Kind::Vector(_));
     if let Some(measure) = written.measure {
@@ -277,10 +296,10 @@ pub(crate) fn resolve(
                 format!("{column} is not a vector and has no distance"),
             ));
         }
-        level.measured.push(column);
+        level.measured.push(column.clone());
         let operand = match measure {
-            Measure::Distance => Operand::Distance,
-            Measure::Similarity => Operand::Similarity,
+            Measure::Similarity => Operand::Similarity(column),
+            _ => Operand::Distance(column),
         };
         return Ok((operand, Kind::Scalar(Scalar::Double)));
     }
@@ -300,10 +319,7 @@ pub(crate) fn resolve(
 
 /// Fills in limits, and checks what depends on the whole level.
 fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
-    let stray = match &level.nearest {
-        Some(nearest) => level.measured.iter().find(|field| **field != *nearest.field),
-        None => level.measured.first(),
-    };
+    let stray = level.measured.iter().find(|field| level.nearest_on(field).is_none());
     if let Some(field) = stray {
         return Err(Refusal::new(
             Code::Syntax,
@@ -311,8 +327,15 @@ fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
         )
         .hint(format!("add {field}=nearest.…")));
     }
+    if level.scored && level.rank.is_none() {
+        return Err(Refusal::new(
+            Code::Syntax,
+            format!("{} has no score without rank", level.entity),
+        )
+        .hint("name what ranks with as:, such as nearest(as:v), and add rank=rrf(v,…)"));
+    }
     let default =
-        if level.nearest.is_some() { Limits::NEAREST_DEFAULT } else { limits.rows_default };
+        if level.searches() { Limits::NEAREST_DEFAULT } else { limits.rows_default };
     let limit = *level.limit.get_or_insert(default.min(limits.rows_max));
     if limit > limits.rows_max {
         return Err(Refusal::new(
@@ -322,8 +345,11 @@ fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
         .detail(format!("limit={limit}"))
         .hint("ask for the next ones with offset, or with a filter on what they are ordered by"));
     }
-    if let Some(nearest) = &mut level.nearest {
-        let k = *nearest.k.get_or_insert(limit.saturating_add(level.offset).max(1));
+    let wanted = limit.saturating_add(level.offset).max(1);
+    rank::candidates(level, wanted, limits)?;
+    for nearest in &mut level.nearest {
+        nearest.capped = nearest.part.k.is_some();
+        let k = *nearest.part.k.get_or_insert(wanted);
         if k > limits.rows_max {
             return Err(Refusal::new(
                 Code::Limit,

@@ -148,14 +148,7 @@ impl Reader<'_> {
         }
         if let Some((_, function)) = SEARCHES.iter().find(|(text, _)| *text == name) {
             let mods = mods.unwrap_or_default();
-            if mods.iter().any(|text| text.contains(':')) || mods.len() > 1 {
-                return Err(not_built("naming or weighting a search for rank"));
-            }
-            return Ok(Test::Search {
-                function,
-                language: mods.into_iter().next(),
-                value: self.value()?,
-            });
+            return Ok(Test::Search { function, mods, value: self.value()? });
         }
         if name == "nearest" {
             if self.nested {

@@ -1,7 +1,7 @@
 //! A checked query: every name is the model's, every value can be of its field's type.
 
 use super::{
-    ast::{Each, Step},
+    ast::{Each, Fusion, Step},
     relation::Relation,
 };
 use crate::{
@@ -18,12 +18,18 @@ pub(crate) struct Level {
     pub(crate) outputs: Vec<Output>,
     pub(crate) embeds: Vec<Embed>,
     pub(crate) conds: Vec<Cond>,
-    pub(crate) nearest: Option<Nearest>,
+    /// One at most, unless `rank` makes one order of several.
+    pub(crate) nearest: Vec<Nearest>,
+    pub(crate) rank: Option<Rank>,
+    /// Which index finds the nearest; none if all rows are measured.
+    pub(crate) index: Option<Index>,
     pub(crate) order: Vec<Order>,
     pub(crate) limit: Option<u64>,
     pub(crate) offset: u64,
     /// Vector fields whose distance is asked for, and where, until it is known that `nearest` is about them.
     pub(crate) measured: Vec<String>,
+    /// Whether `score()` is asked for.
+    pub(crate) scored: bool,
 }
 
 /// One column of the answer.
@@ -72,8 +78,11 @@ pub(crate) struct Embed {
 pub(crate) enum Operand {
     Column(String),
     Json { column: String, jsonb: bool, steps: Vec<Step> },
-    Distance,
-    Similarity,
+    /// How far the vector field is from what `nearest` on it asks for.
+    Distance(String),
+    Similarity(String),
+    /// What `rank` gave.
+    Score,
 }
 
 /// A condition on rows.
@@ -119,12 +128,62 @@ pub(crate) struct Nearest {
     pub(crate) form: VectorForm,
     pub(crate) dimensions: u32,
     pub(crate) metric: Metric,
-    /// How many candidates.
-    pub(crate) k: Option<u64>,
+    /// Whether that is the field's own metric, which an index would have.
+    pub(crate) declared: bool,
+    /// What `rank` is told of it, and how many candidates.
+    pub(crate) part: Part,
+    /// Whether that number was said.
+    pub(crate) capped: bool,
     /// Bounds on the distance, as PostgreSQL reads them.
     pub(crate) max: Option<String>,
     pub(crate) min: Option<String>,
     pub(crate) anchor: Anchor,
+}
+
+/// An approximate index of a tenant's own that is to find the nearest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Index {
+    pub(crate) tenant: u128,
+    /// How many rows it is asked for.
+    pub(crate) candidates: u64,
+    /// Candidates it keeps in mind on its way, as pgvector's `hnsw.ef_search`.
+    pub(crate) ef_search: u32,
+}
+
+/// What a clause is told so that `rank` can use it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Part {
+    pub(crate) label: Option<String>,
+    /// As PostgreSQL reads it; 1 unless said.
+    pub(crate) weight: Option<String>,
+    /// How many candidates.
+    pub(crate) k: Option<u64>,
+}
+
+/// One order made of several.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rank {
+    pub(crate) fusion: Fusion,
+    /// The constant of reciprocal rank fusion.
+    pub(crate) c: u64,
+    pub(crate) rankers: Vec<Ranker>,
+    /// Conditions on the score.
+    pub(crate) conds: Vec<(bool, Test)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ranker {
+    pub(crate) by: By,
+    pub(crate) part: Part,
+}
+
+/// What a ranker orders by.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum By {
+    /// The distance of the `nearest` at this place of [`Level::nearest`].
+    Nearest(usize),
+    /// How well words fit; the test is a search.
+    Words { operand: Operand, test: Test },
 }
 
 /// What rows are compared with.
@@ -156,11 +215,14 @@ impl Level {
             outputs: Vec::new(),
             embeds: Vec::new(),
             conds: Vec::new(),
-            nearest: None,
+            nearest: Vec::new(),
+            rank: None,
+            index: None,
             order: Vec::new(),
             limit: None,
             offset: 0,
             measured: Vec::new(),
+            scored: false,
         }
     }
 
@@ -173,11 +235,24 @@ impl Level {
         levels
     }
 
+    /// The `nearest` that alone decides the order.
+    pub(crate) fn only_nearest(&self) -> Option<&Nearest> {
+        if self.rank.is_some() { None } else { self.nearest.first() }
+    }
+
+    /// The `nearest` on `field`.
+    pub(crate) fn nearest_on(&self, field: &str) -> Option<&Nearest> {
+        self.nearest.iter().find(|nearest| &*nearest.field == field)
+    }
+
+    /// Whether rows are found by likeness rather than by conditions alone.
+    pub(crate) fn searches(&self) -> bool {
+        !self.nearest.is_empty() || self.rank.is_some()
+    }
+
     /// Calls `visit` with each level's `nearest`.
     pub(crate) fn each_nearest(&mut self, visit: &mut impl FnMut(&mut Nearest)) {
-        if let Some(nearest) = &mut self.nearest {
-            visit(nearest);
-        }
+        self.nearest.iter_mut().for_each(&mut *visit);
         for embed in &mut self.embeds {
             embed.level.each_nearest(visit);
         }

@@ -87,6 +87,7 @@ pub(crate) fn output(
     let measure = written.measure.map(|measure| match measure {
         Measure::Distance => "distance".to_owned(),
         Measure::Similarity => "similarity".to_owned(),
+        Measure::Score => "score".to_owned(),
     });
     let name = alias.or(measure).or(last_key).unwrap_or_else(|| written.column.text.clone());
     check_output_name(&name)?;

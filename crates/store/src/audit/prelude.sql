@@ -51,6 +51,7 @@ allowed (role, name) as (values
   ('freehold_control', 'freehold.tend_log(interval)'), ('freehold_control', 'freehold.parked_units(bigint)'),
   ('freehold_control', 'freehold.replay(text)'), ('freehold_control', 'freehold.fresh(uuid,text[],integer[],xid8)'),
   ('freehold_control', 'freehold.projection_status(bigint)'),
+  ('freehold_control', 'freehold.placements()'), ('freehold_control', 'freehold.placement_pulse()'),
   ('freehold_project', 'freehold.open(text)'), ('freehold_project', 'freehold.open(smallint,uuid,uuid,bigint,bigint,bytea)'),
   ('freehold_project', 'freehold.tenant()'), ('freehold_project', 'freehold.uuidv7()'),
   ('freehold_project', 'freehold.step(text,integer,bigint)'), ('freehold_project', 'freehold.projection_start(text,integer)'),
