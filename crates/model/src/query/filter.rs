@@ -169,7 +169,10 @@ impl Reader<'_> {
             });
         }
         if RANGES.contains(&name) {
-            return Err(not_built(&format!("the range operator {name}")));
+            return Err(self
+                .cursor
+                .wrong(&format!("`{name}` compares ranges, and no field is a range"))
+                .hint("compare the bounds with gt, gte, lt and lte"));
         }
         if mods.is_some() && ["in", "is", "isdistinct"].contains(&name) {
             return Err(self
