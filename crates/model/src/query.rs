@@ -6,6 +6,7 @@
 //! `*` means `id` and all fields but vectors, which are given when they are named: a page of rows should not carry
 //! megabytes of numbers that nobody asked for.
 
+mod aggregate;
 mod approach;
 mod ast;
 pub(crate) mod check;
@@ -80,7 +81,51 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
     pub(crate) level: level::Level,
+    pub(crate) shape: Shape,
     count: bool,
+}
+
+/// How the rows of an answer are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shape {
+    /// A JSON array of objects.
+    #[default]
+    Json,
+    /// The same without what is null.
+    Stripped,
+    /// Comma-separated values, a line for each row, without the line of names ([`Query::names`]).
+    Csv,
+}
+
+impl Shape {
+    /// The rows `r` as one text.
+    pub(crate) fn body(self) -> &'static str {
+        match self {
+            Self::Json => "coalesce(json_agg(r.*), '[]')::text",
+            Self::Stripped => "coalesce(json_strip_nulls(json_agg(r.*)), '[]')::text",
+            // The text form of a row, without the parentheses.
+            Self::Csv => {
+                "coalesce(string_agg(substring((r.*)::text, 2, length((r.*)::text) - 2), E'\\n'), '')"
+            }
+        }
+    }
+
+    /// No rows as one text.
+    pub(crate) fn nothing(self) -> &'static str {
+        match self {
+            Self::Json | Self::Stripped => "'[]'::text",
+            Self::Csv => "''::text",
+        }
+    }
+}
+
+/// The rows a caller wants of an answer, both counted from 0 and both in it; to the end if there is no last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// The first row.
+    pub first: u64,
+    /// The last row.
+    pub last: Option<u64>,
 }
 
 /// A text to embed before the query can be rendered.
@@ -101,8 +146,25 @@ pub struct TextOperand<'q> {
 /// # Errors
 /// A refusal that names what is wrong and, where there is one, the name that was probably meant.
 pub fn parse(model: &Model, entity: &str, query: &str, limits: &Limits) -> Result<Query, Refusal> {
+    parse_within(model, entity, query, None, limits)
+}
+
+/// The same, within a range of what `limit` and `offset` leave.
+///
+/// # Errors
+/// As [`parse`]; `Range` if the range ends before it begins.
+pub fn parse_within(
+    model: &Model,
+    entity: &str,
+    query: &str,
+    range: Option<Range>,
+    limits: &Limits,
+) -> Result<Query, Refusal> {
     check::entity(model, entity)?;
-    let written = parse::parse(query, limits)?;
+    let mut written = parse::parse(query, limits)?;
+    if let Some(range) = range {
+        written.cut(range)?;
+    }
     for (name, given) in
         [("columns", written.columns.is_some()), ("on_conflict", written.on_conflict.is_some())]
     {
@@ -129,7 +191,8 @@ impl Query {
         written: Written,
         limits: &Limits,
     ) -> Result<Self, Refusal> {
-        Ok(Self { level: check::check(model, entity, written, limits)?, count: false })
+        let level = check::check(model, entity, written, limits)?;
+        Ok(Self { level, shape: Shape::default(), count: false })
     }
 
     /// The entity's name.
@@ -184,6 +247,17 @@ impl Query {
         self.count = true;
     }
 
+    /// What the columns of the answer are called, in their order.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.level.names()
+    }
+
+    /// Asks for the rows in another shape than a JSON array.
+    pub fn shaped(&mut self, shape: Shape) {
+        self.shape = shape;
+    }
+
     /// The statement.
     ///
     /// # Panics
@@ -191,7 +265,7 @@ impl Query {
     #[must_use]
     pub fn render(&self) -> Sql {
         let mut renderer = Renderer::default();
-        renderer.read(&self.level, self.count);
+        renderer.read(&self.level, self.count, self.shape);
         match self.level.index {
             Some(index) => renderer.sql.within(index.settings()),
             None => renderer.sql,

@@ -79,22 +79,34 @@ codes! {
     Syntax = "PGRST100", 400;
     /// The body cannot be read: not JSON, not UTF-8, rows with different keys, unknown media type.
     Body = "PGRST102", 400;
+    /// A PUT does not name its row by its id or a unique key.
+    PutFilters = "PGRST105", 405;
     /// The range asked for is impossible.
     Range = "PGRST103", 416;
     /// The media types the caller accepts are not served.
     NotAcceptable = "PGRST107", 406;
     /// A filter, order or limit names an embed that `select` does not have.
     EmbedNotSelected = "PGRST108", 400;
+    /// A PUT has limit or offset.
+    PutRange = "PGRST114", 400;
+    /// The row of a PUT is another than the one its URL names.
+    PutMismatch = "PGRST115", 400;
     /// Not exactly one row where one was asked for.
     NotSingular = "PGRST116", 406;
     /// The method does not fit the path.
     Method = "PGRST117", 405;
     /// Ordering by an embed that has many rows.
     OrderByMany = "PGRST118", 400;
+    /// An embed is compared with something else than null.
+    EmbedCompared = "PGRST120", 400;
     /// A header or preference cannot be read.
     Preference = "PGRST122", 400;
+    /// More rows would be written than `max-affected` allows.
+    TooManyAffected = "PGRST124", 400;
     /// The path is not served.
     Path = "PGRST125", 404;
+    /// A combination of the language's parts that has no meaning.
+    NotImplemented = "PGRST127", 400;
     /// No relationship between two entities.
     NoRelationship = "PGRST200", 400;
     /// More than one relationship between two entities.

@@ -137,7 +137,7 @@ impl Update {
     pub fn render(&self) -> Sql {
         let mut renderer = Renderer::default();
         if self.patch.is_empty() {
-            nothing(&mut renderer);
+            nothing(&mut renderer, self.returning.then_some(&self.query));
             return renderer.sql;
         }
         let returning = self.returning.then_some(&self.query);
@@ -151,7 +151,7 @@ impl Update {
     pub fn render_watched(&self) -> Sql {
         let mut renderer = Renderer::default();
         if self.patch.is_empty() {
-            nothing_watched(&mut renderer);
+            nothing_watched(&mut renderer, self.returning.then_some(&self.query));
             return renderer.sql;
         }
         self.write(&mut renderer, &|alias| format!(" returning {alias}.*"));
@@ -172,6 +172,11 @@ impl Update {
         sql.raw(" where t.id = any (").param(Some(value::array_literal(ids.iter().copied())));
         sql.raw("::uuid[])").raw(SET_AGAIN);
         Some(sql)
+    }
+
+    /// The query whose `select` says what comes back, if rows do.
+    pub fn returning_mut(&mut self) -> Option<&mut Query> {
+        self.returning.then_some(&mut self.query)
     }
 
     /// The rows asked back, as they are now; none if they were not asked for.
@@ -204,6 +209,11 @@ impl Delete {
     #[must_use]
     pub fn entity(&self) -> &str {
         &self.query.level.entity
+    }
+
+    /// The query whose `select` says what comes back, if rows do.
+    pub fn returning_mut(&mut self) -> Option<&mut Query> {
+        self.returning.then_some(&mut self.query)
     }
 
     /// The statement.

@@ -1,13 +1,15 @@
 //! [`Written`] to [`Level`]: every name is looked up in the model.
 
 use super::{
-    Limits,
+    Limits, aggregate,
     ast::{self, At, Item, Measure, Written},
     conds,
     level::{Embed, Level, Operand, Order, Output},
     lexer::shorten,
     nearest::{self, Numbers},
-    outputs, rank, relation,
+    outputs,
+    parse::not_built,
+    rank, relation,
     suggest::suggest,
 };
 use crate::{
@@ -156,12 +158,29 @@ impl Checker<'_> {
         for item in items {
             match item {
                 Item::All => outputs::star(&mut level, entity),
-                Item::Column { alias, operand, cast } => {
-                    let column =
-                        outputs::output(entity, &mut level, alias, &operand, cast.as_deref())?;
+                Item::Column { alias, operand, cast, aggregate } => {
+                    let aggregate = aggregate.as_ref().map(|(it, cast)| (*it, cast.as_deref()));
+                    let (operand, cast) = (&operand, cast.as_deref());
+                    let item = outputs::Written { alias, operand, cast, aggregate };
+                    let column = outputs::output(entity, &mut level, item)?;
                     outputs::add_column(&mut level, column)?;
                 }
-                Item::Embed(embed) => self.embed(&mut level, entity, embed)?,
+                Item::Count { alias, cast } => {
+                    outputs::add_column(&mut level, outputs::count(alias, cast.as_deref())?)?;
+                }
+                Item::Embed(embed) => {
+                    let visible = !embed.items.is_empty();
+                    let index = self.embed(&mut level, entity, embed)?;
+                    if visible {
+                        let name = level.embeds[index].name.clone();
+                        outputs::make_room(&mut level, &name)?;
+                        level.outputs.push(Output::Embed(index));
+                    }
+                }
+                Item::Spread(embed) => {
+                    let index = self.embed(&mut level, entity, embed)?;
+                    aggregate::spread(&mut level, index)?;
+                }
             }
         }
         Ok(level)
@@ -172,18 +191,13 @@ impl Checker<'_> {
         level: &mut Level,
         from: &Entity,
         embed: ast::Embed,
-    ) -> Result<(), Refusal> {
+    ) -> Result<usize, Refusal> {
         let relation = relation::find(self.model, from, &embed.target, embed.hint.as_deref())?;
-        let visible = !embed.items.is_empty();
         let below = self.level(entity(self.model, &relation.entity)?, embed.items)?;
         let name = embed.alias.unwrap_or_else(|| embed.target.clone());
         outputs::check_output_name(&name)?;
         if level.embeds.iter().any(|other| other.name == name) {
             return Err(outputs::same_name(&name));
-        }
-        if visible {
-            outputs::make_room(level, &name)?;
-            level.outputs.push(Output::Embed(level.embeds.len()));
         }
         level.embeds.push(Embed {
             name,
@@ -192,15 +206,10 @@ impl Checker<'_> {
             inner: embed.inner,
             level: below,
         });
-        Ok(())
+        Ok(level.embeds.len() - 1)
     }
 
-    fn nearest(
-        &mut self,
-        level: &mut Level,
-        tree: ast::Tree,
-        ranked: bool,
-    ) -> Result<(), Refusal> {
+    fn nearest(&mut self, level: &mut Level, tree: ast::Tree, ranked: bool) -> Result<(), Refusal> {
         let ast::Tree::Test { operand, not, test: ast::Test::Nearest { mods, operand: near } } =
             tree
         else {
@@ -238,6 +247,9 @@ impl Checker<'_> {
     }
 
     fn order(&mut self, level: &mut Level, terms: Vec<ast::Term>) -> Result<(), Refusal> {
+        if level.is_grouped() {
+            return aggregate::order(level, terms);
+        }
         for term in terms {
             let embed = match &term.embed {
                 None => None,
@@ -334,8 +346,11 @@ fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
         )
         .hint("name what ranks with as:, such as nearest(as:v), and add rank=rrf(v,…)"));
     }
-    let default =
-        if level.searches() { Limits::NEAREST_DEFAULT } else { limits.rows_default };
+    if level.searches() && level.is_grouped() {
+        return Err(not_built("an aggregate of the rows that nearest finds")
+            .detail(format!("both are asked of {}", level.entity)));
+    }
+    let default = if level.searches() { Limits::NEAREST_DEFAULT } else { limits.rows_default };
     let limit = *level.limit.get_or_insert(default.min(limits.rows_max));
     if limit > limits.rows_max {
         return Err(Refusal::new(

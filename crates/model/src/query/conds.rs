@@ -81,7 +81,7 @@ pub(crate) fn check(entity: &Entity, level: &mut Level, tree: Tree) -> Result<Co
 
 fn only_null(embed: &str) -> Refusal {
     Refusal::new(
-        Code::Syntax,
+        Code::EmbedCompared,
         format!("{embed} is an embed and can only be compared with is.null and not.is.null"),
     )
     .hint(format!("to filter by one of its fields write {embed}.<field>="))

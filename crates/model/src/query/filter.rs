@@ -4,7 +4,7 @@ use super::{
     Limits,
     ast::{Each, Is, Op, Operand, Test, Tree},
     lexer::Cursor,
-    parse::{not_built, operand, within},
+    parse::{operand, within},
     suggest::suggest,
 };
 use crate::{Code, Refusal};
@@ -162,7 +162,10 @@ impl Reader<'_> {
             });
         }
         if RANGES.contains(&name) {
-            return Err(not_built(&format!("the range operator {name}")));
+            return Err(self
+                .cursor
+                .wrong(&format!("`{name}` compares ranges, and no field is a range"))
+                .hint("compare the bounds with gt, gte, lt and lte"));
         }
         if mods.is_some() && ["in", "is", "isdistinct"].contains(&name) {
             return Err(self

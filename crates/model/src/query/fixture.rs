@@ -130,6 +130,15 @@ pub(crate) fn model() -> Model {
         ],
         &[],
     );
-    let entities = vec![person, commit, file, node];
+    let review = entity(
+        "review",
+        vec![
+            reference("commit", "commit", OnDelete::Cascade),
+            reference("person", "person", OnDelete::Cascade),
+            optional(scalar("stars", Scalar::Integer)),
+        ],
+        &[&["commit", "person"]],
+    );
+    let entities = vec![person, commit, file, node, review];
     Model { name: "history".into(), entities, ..Model::default() }
 }

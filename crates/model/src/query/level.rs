@@ -1,7 +1,7 @@
 //! A checked query: every name is the model's, every value can be of its field's type.
 
 use super::{
-    ast::{Each, Fusion, Step},
+    ast::{Aggregate, Each, Fusion, Step},
     relation::Relation,
 };
 use crate::{
@@ -38,6 +38,28 @@ pub(crate) enum Output {
     Column(OutputColumn),
     /// The embed at this place of [`Level::embeds`].
     Embed(usize),
+    /// An output of an embed, given as one of the level's own.
+    Spread(SpreadColumn),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SpreadColumn {
+    /// What it is called here and in the embed.
+    pub(crate) name: String,
+    /// The embed at this place of [`Level::embeds`].
+    pub(crate) index: usize,
+    /// Whether its value is of type json, which has no equality to group by.
+    pub(crate) json: bool,
+    /// The aggregate that the embed was asked for: it is over the rows of this level.
+    pub(crate) made: Option<Made>,
+    pub(crate) starred: bool,
+}
+
+/// An aggregate and what it is cast to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Made {
+    pub(crate) aggregate: Aggregate,
+    pub(crate) cast: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +67,8 @@ pub(crate) struct OutputColumn {
     pub(crate) name: String,
     pub(crate) operand: Operand,
     pub(crate) form: Form,
+    /// The aggregate over it; the other outputs of the level are what rows are grouped by.
+    pub(crate) made: Option<Made>,
     /// Whether `*` brought it, so that an item of its own may replace it.
     pub(crate) starred: bool,
 }
@@ -77,12 +101,20 @@ pub(crate) struct Embed {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Operand {
     Column(String),
-    Json { column: String, jsonb: bool, steps: Vec<Step> },
+    Json {
+        column: String,
+        jsonb: bool,
+        steps: Vec<Step>,
+    },
     /// How far the vector field is from what `nearest` on it asks for.
     Distance(String),
     Similarity(String),
     /// What `rank` gave.
     Score,
+    /// The row itself, to be counted.
+    Row,
+    /// The output at this place, counted from 1, of a level that groups its rows.
+    Output(usize),
 }
 
 /// A condition on rows.
@@ -226,6 +258,25 @@ impl Level {
         }
     }
 
+    /// Whether its rows are groups of the table's rows.
+    pub(crate) fn is_grouped(&self) -> bool {
+        self.outputs.iter().any(|output| output.made().is_some())
+    }
+
+    /// What its outputs are called, in their order.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.outputs.iter().map(|output| self.name_of(output)).collect()
+    }
+
+    /// What one of its outputs is called.
+    pub(crate) fn name_of<'l>(&'l self, output: &'l Output) -> &'l str {
+        match output {
+            Output::Column(column) => &column.name,
+            Output::Embed(index) => &self.embeds[*index].name,
+            Output::Spread(spread) => &spread.name,
+        }
+    }
+
     /// The level itself and all under it, parents first.
     pub(crate) fn walk(&self) -> Vec<&Level> {
         let mut levels = vec![self];
@@ -255,6 +306,35 @@ impl Level {
         self.nearest.iter_mut().for_each(&mut *visit);
         for embed in &mut self.embeds {
             embed.level.each_nearest(visit);
+        }
+    }
+}
+
+impl Output {
+    /// The aggregate it is.
+    pub(crate) fn made(&self) -> Option<Made> {
+        match self {
+            Self::Column(column) => column.made,
+            Self::Spread(spread) => spread.made,
+            Self::Embed(_) => None,
+        }
+    }
+
+    /// Whether its value is of type json.
+    pub(crate) fn is_json(&self) -> bool {
+        match self {
+            Self::Column(column) => matches!(column.form, Form::Numbers | Form::Cast("json")),
+            Self::Embed(_) => true,
+            Self::Spread(spread) => spread.json,
+        }
+    }
+
+    /// Whether `*` brought it.
+    pub(crate) fn is_starred(&self) -> bool {
+        match self {
+            Self::Column(column) => column.starred,
+            Self::Embed(_) => false,
+            Self::Spread(spread) => spread.starred,
         }
     }
 }

@@ -121,7 +121,6 @@ pub(crate) fn operand(cursor: &mut Cursor) -> Result<Operand, Refusal> {
     let column = cursor.word()?;
     if !column.quoted && cursor.ahead().starts_with("()") {
         match column.text.as_str() {
-            "count" => return Err(not_built("the aggregate count()")),
             "score" => {
                 cursor.eat("()");
                 return Ok(Operand { column, steps: Vec::new(), measure: Some(Measure::Score) });
@@ -141,11 +140,6 @@ fn measure(cursor: &mut Cursor) -> Result<Option<Measure>, Refusal> {
     {
         if cursor.eat(text) {
             return Ok(Some(measure));
-        }
-    }
-    for aggregate in ["sum", "avg", "count", "max", "min"] {
-        if cursor.ahead().starts_with(&format!(".{aggregate}()")) {
-            return Err(not_built(&format!("the aggregate {aggregate}()")));
         }
     }
     Ok(None)

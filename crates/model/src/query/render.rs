@@ -6,10 +6,12 @@
 //! joins repeat it between tables, because references are composite.
 
 mod near;
+mod rows;
 mod test;
 
 use super::{
-    level::{Anchor, Embed, Form, Level, Nearest, Operand, Order, Output, OutputColumn},
+    Shape,
+    level::{Anchor, Embed, Level, Nearest, Operand, Order},
     relation::Relation,
 };
 use crate::{
@@ -55,16 +57,22 @@ pub(crate) struct Scope<'a> {
 
 impl Renderer {
     /// The whole statement of a read.
-    pub(crate) fn read(&mut self, level: &Level, count: bool) {
+    pub(crate) fn read(&mut self, level: &Level, count: bool, shape: Shape) {
         self.anchors(level);
         self.search(level);
         self.sql.raw(if self.ctes == 0 { "" } else { " " });
-        self.sql.raw("select coalesce(json_agg(r.*), '[]')::text as body, count(*) as rows, ");
+        self.sql.raw("select ").raw(shape.body()).raw(" as body, count(*) as rows, ");
         if count {
             let alias = self.alias();
             self.sql.raw("(select count(*) from ");
-            self.table(level, &alias);
-            self.filters(Scope { level, alias: &alias, measured: false }, None, false);
+            if level.is_grouped() {
+                self.sql.raw("(");
+                self.groups(level, Source::Page(None), false);
+                self.sql.raw(") ").raw(&alias);
+            } else {
+                self.table(level, &alias);
+                self.filters(Scope { level, alias: &alias, measured: false }, None, false);
+            }
             self.sql.raw(")");
         } else {
             self.sql.raw("null::bigint");
@@ -89,86 +97,6 @@ impl Renderer {
         self.sql.raw("app.").ident(&level.entity).raw(" ").raw(alias);
     }
 
-    /// `select … from …` with the level's outputs as columns.
-    pub(crate) fn rows(&mut self, level: &Level, source: Source) {
-        let alias = self.alias();
-        let scope = Scope { level, alias: &alias, measured: true };
-        let mut joined: Vec<(String, &Embed)> = Vec::new();
-        self.sql.raw("select");
-        for (at, output) in level.outputs.iter().enumerate() {
-            self.sql.raw(if at == 0 { " " } else { ", " });
-            match output {
-                Output::Column(column) => self.column(scope, column),
-                Output::Embed(index) if level.embeds[*index].relation.many => {
-                    self.embed_many(&alias, &level.embeds[*index]);
-                }
-                Output::Embed(index) => {
-                    let embed = &level.embeds[*index];
-                    let below = self.alias();
-                    self.sql.raw(&format!("row_to_json({below}.*) as ")).ident(&embed.name);
-                    joined.push((below, embed));
-                }
-            }
-        }
-        let ordered = match source {
-            Source::Written => {
-                self.sql.raw(" from written ").raw(&alias);
-                false
-            }
-            Source::Page(parent) => {
-                let one = parent.is_some_and(|parent| !parent.relation.many);
-                // A join need not keep the order of the page, so the page's rows are numbered.
-                let numbered = !joined.is_empty()
-                    && !one
-                    && (level.searches() || !level.order.is_empty());
-                self.sql.raw(" from (");
-                if numbered {
-                    self.sql
-                        .raw(&format!("select {alias}.*, row_number() over () as \"~row\" from ("));
-                }
-                self.page(scope, parent);
-                self.sql.raw(if numbered { ") " } else { "" }).raw(if numbered {
-                    &alias
-                } else {
-                    ""
-                });
-                self.sql.raw(") ").raw(&alias);
-                numbered
-            }
-        };
-        for (below, embed) in joined {
-            self.sql.raw(" left join lateral (");
-            self.rows(
-                &embed.level,
-                Source::Page(Some(Parent { alias: &alias, relation: &embed.relation })),
-            );
-            self.sql.raw(") ").raw(&below).raw(" on true");
-        }
-        if ordered {
-            self.sql.raw(" order by ").raw(&alias).raw(".\"~row\"");
-        }
-    }
-
-    fn column(&mut self, scope: Scope, column: &OutputColumn) {
-        self.operand(scope, &column.operand);
-        match column.form {
-            Form::Plain => {}
-            Form::Numbers => {
-                self.sql.raw("::text::json");
-            }
-            Form::Cast(sql_type) => {
-                self.sql.raw("::").raw(sql_type);
-            }
-        }
-        self.sql.raw(" as ").ident(&column.name);
-    }
-
-    fn embed_many(&mut self, alias: &str, embed: &Embed) {
-        self.sql.raw("(select coalesce(json_agg(r.*), '[]') from (");
-        self.rows(&embed.level, Source::Page(Some(Parent { alias, relation: &embed.relation })));
-        self.sql.raw(") r) as ").ident(&embed.name);
-    }
-
     fn page(&mut self, scope: Scope, parent: Option<Parent>) {
         let Scope { level, alias, .. } = scope;
         match (level.only_nearest(), parent) {
@@ -178,6 +106,10 @@ impl Renderer {
                 self.sql.raw("select ").raw(alias).raw(".* from ");
                 self.table(level, alias);
                 self.filters(Scope { measured: false, ..scope }, parent, true);
+                // Of a level that groups its rows, the groups are ordered and cut.
+                if level.is_grouped() {
+                    return;
+                }
                 self.order(scope, &level.order);
                 // There is one row at most on the one side.
                 if parent.is_none_or(|parent| parent.relation.many) {
@@ -264,6 +196,12 @@ impl Renderer {
                 }
                 self.sql.raw(")");
             }
+            Operand::Row => {
+                self.sql.raw("1");
+            }
+            Operand::Output(place) => {
+                self.sql.raw(&place.to_string());
+            }
             Operand::Score => {
                 self.sql.raw(alias).raw(".\"~score\"");
             }
@@ -285,7 +223,9 @@ impl Renderer {
 
     fn measure(&mut self, scope: Scope, field: &str) {
         match scope.level.nearest_on(field) {
-            Some(nearest) if !scope.measured || scope.level.rank.is_some() => self.distance(scope.alias, nearest),
+            Some(nearest) if !scope.measured || scope.level.rank.is_some() => {
+                self.distance(scope.alias, nearest)
+            }
             _ => {
                 self.sql.raw(scope.alias).raw(".\"~distance\"");
             }

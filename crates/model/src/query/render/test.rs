@@ -39,6 +39,15 @@ impl Renderer {
 
     fn join(&mut self, alias: &str, parent: Parent) {
         let (above, relation) = (parent.alias, parent.relation);
+        if let Some(via) = &relation.via {
+            self.sql.raw(&format!(
+                "{alias}.tenant_id = {above}.tenant_id and {alias}.id in (select j."
+            ));
+            self.sql.ident(&via.far).raw(" from app.").ident(&via.entity);
+            self.sql.raw(&format!(" j where j.tenant_id = {above}.tenant_id and j."));
+            self.sql.ident(&relation.field).raw(&format!(" = {above}.id)"));
+            return;
+        }
         self.sql.raw(&format!("{alias}.tenant_id = {above}.tenant_id and "));
         if relation.many {
             self.sql.raw(alias).raw(".").ident(&relation.field).raw(&format!(" = {above}.id"));
