@@ -6,6 +6,7 @@ pub(crate) mod column;
 pub(crate) mod constraint;
 pub(crate) mod index;
 pub(crate) mod naming;
+pub mod own;
 pub mod read;
 pub(crate) mod table;
 pub(crate) mod vector;

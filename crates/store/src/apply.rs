@@ -14,10 +14,19 @@ use crate::{
     operator::Operator,
     platform::in_gates_name,
     refusal::explain,
+    session::Session,
 };
 
 // Held by the session that applies, for as long as it does.
 const LOCK: i64 = 0x6672_6565_6170_6c79;
+
+// Partitions of tenants' own follow their tables, whatever those are called now; what was placed knows the names.
+const CARRIED: &str = "with place as (select p.tenant_id, p.entity, p.suffix, r.relname from freehold.placement p \
+    left join (pg_class c join pg_inherits i on i.inhrelid = c.oid join pg_class r on r.oid = i.inhparent) \
+    on c.relnamespace = 'freehold_shelf'::regnamespace and c.relname like '%~' || p.suffix and c.relkind = 'r' where p.state = 'own'), \
+    gone as (delete from freehold.placement p using place where p.suffix = place.suffix and place.relname is null), \
+    renamed as (update freehold.placement p set entity = place.relname from place where p.suffix = place.suffix and place.relname <> place.entity returning 1) \
+    select nextval('freehold.placement_change') where exists (select from place where relname is distinct from entity)";
 
 /// How often a step is tried again when others hold what it needs: about two minutes in all.
 const TRIES: u32 = 24;
@@ -126,18 +135,11 @@ impl Operator {
                 .into());
         }
         let doing = "waiting for a turn to apply";
-        let text = format!("select pg_try_advisory_lock({LOCK})");
-        let rows = self.session.select(doing, &text, &[]).await?;
-        if rows.first().and_then(|row| row.bool(0)) != Some(true) {
-            return Err(conflict("another apply is running")
-                .hint("wait until it has ended")
-                .into());
-        }
+        take_turn(&mut self.session, doing).await?;
         let applied = self.apply_alone(wanted, &mut chore, &mut progress).await;
-        let unlocked =
-            self.session.batch(&format!("reset role; select pg_advisory_unlock({LOCK})")).await;
+        let ended = end_turn(&mut self.session, doing).await;
         let version = applied?;
-        unlocked.map_err(|error| explain(doing, error))?;
+        ended?;
         Ok(version)
     }
 
@@ -148,6 +150,7 @@ impl Operator {
         progress: &mut impl FnMut(Progress<'_>),
     ) -> Result<i64, Error> {
         let checksum = checksum(&wanted);
+        self.undo_moves(None).await?;
         let done = self.start(&wanted, &checksum).await?;
         let total = wanted.plan.steps.len();
         for (at, step) in wanted.plan.steps.iter().enumerate().skip(done) {
@@ -333,6 +336,7 @@ impl Operator {
                 self.as_gate(note, &[Some(entity), Some(field)]).await?;
             }
         }
+        self.as_gate(CARRIED, &[]).await?;
         let text = "with ended as (delete from freehold.apply_run) \
                     insert into freehold.model_version (text, checksum) values ($1, $2) returning version";
         let rows =
@@ -340,6 +344,24 @@ impl Operator {
         let version = rows.first().and_then(|row| row.int(0));
         Ok(version.ok_or_else(|| Fault::new("recording the model", "no version"))?)
     }
+}
+
+/// One apply at a time, and none while a tenant is moved.
+pub(crate) async fn take_turn(session: &mut Session, doing: &'static str) -> Result<(), Error> {
+    let text = format!("select pg_try_advisory_lock({LOCK})");
+    let rows = session.select(doing, &text, &[]).await?;
+    if rows.first().and_then(|row| row.bool(0)) == Some(true) {
+        return Ok(());
+    }
+    Err(conflict("another apply is running, or a tenant is being moved")
+        .hint("wait until it has ended")
+        .into())
+}
+
+/// Ends what [`take_turn`] began.
+pub(crate) async fn end_turn(session: &mut Session, doing: &'static str) -> Result<(), Error> {
+    let unlocked = session.batch(&format!("reset role; select pg_advisory_unlock({LOCK})")).await;
+    unlocked.map_err(|error| explain(doing, error))
 }
 
 fn checksum(wanted: &Apply<'_>) -> String {
@@ -350,11 +372,11 @@ fn checksum(wanted: &Apply<'_>) -> String {
     hex(context.finish().as_ref())
 }
 
-fn is_in_the_way(error: &tokio_postgres::Error) -> bool {
+pub(crate) fn is_in_the_way(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|state| matches!(state.code(), "55P03" | "40P01" | "40001"))
 }
 
-async fn rest(tries: u32) {
+pub(crate) async fn rest(tries: u32) {
     tokio::time::sleep(Duration::from_millis(100 << tries.min(5))).await;
 }
 

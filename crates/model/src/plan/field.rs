@@ -155,7 +155,7 @@ fn alter(
         kept.indexes_with(&new.name).filter(|_| conversion.is_some()).collect();
     statements.extend(kept_indexes.iter().map(|index| index.remove()));
     let checks = fix(entity, old, new, conversion, &mut statements);
-    statements.extend(kept_indexes.iter().flat_map(|index| index.create(entity)));
+    statements.extend(kept_indexes.iter().flat_map(|index| index.create(entity, kept.own)));
     let effect = effect(entity, old, new, conversion);
     let step = order.transaction(
         phases.change,
@@ -299,10 +299,10 @@ fn refer(
         statements.push(NAME_PARTS_OF_REFERENCES.into());
         order.transaction(phases.refer, title, Effect::Additive, statements);
         let title = format!("check reference {entity}.{}", new.field);
-        let check = Action::Transaction(new.validate(entity));
+        let check = Action::Transaction(new.validate(entity, kept.own));
         order.step(phases.validate, title, Effect::Additive, check).note = Some(NOTE.into());
     } else {
-        statements.extend(new.add_checked(entity));
+        statements.extend(new.add_checked(entity, kept.own));
         statements.push(NAME_PARTS_OF_REFERENCES.into());
         let why =
             format!("reads every row of {entity} while writes to {entity} and {} wait", new.target);

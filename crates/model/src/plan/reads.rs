@@ -152,9 +152,9 @@ fn keep(before: &ReadModel, after: &ReadModel, order: &mut Order) {
     let missing = |index: &&Index, there: &[Index]| !there.contains(index);
     for index in new.iter().filter(|index| missing(index, &old)) {
         let title = index.title(name);
-        let build = Action::Concurrently(index.build_leaves(name));
+        let build = Action::Concurrently(index.build_leaves(name, &[]));
         order.step(Phase::Index, format!("build {title}"), Effect::Additive, build);
-        let attach = index.attach(name);
+        let attach = index.attach(name, &[]);
         order.transaction(Phase::Index, format!("add {title}"), Effect::Additive, attach);
     }
     for index in old.iter().filter(|index| missing(index, &new)) {

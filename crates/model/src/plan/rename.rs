@@ -8,6 +8,7 @@ use crate::{
         constraint::{self, NAME_PARTS_OF_REFERENCES},
         index,
         naming::{self, part, root},
+        own::Places,
         table::Table,
         vector::Trigger,
     },
@@ -128,6 +129,15 @@ impl Renames {
         old.captures().into_iter().map(noted).collect()
     }
 
+    /// Tenants' own partitions under the new names.
+    pub(crate) fn places(&self, places: &Places) -> Places {
+        let new = |old: &str| {
+            let renamed = self.entities.iter().find(|(from, _)| ***from == *old);
+            renamed.map_or_else(|| old.to_owned(), |(_, to)| to.to_string())
+        };
+        places.renamed(new)
+    }
+
     fn entity_name(&self, name: &mut Name) {
         if let Some(new) = self.entities.get(name) {
             *name = new.clone();
@@ -136,7 +146,13 @@ impl Renames {
 }
 
 /// Renames everything in one step: the tables of `old` become those of `new`, which is the same model but for names.
-pub(crate) fn plan(old: &Model, new: &Model, noted: &[Capture], order: &mut Order) {
+pub(crate) fn plan(
+    old: &Model,
+    new: &Model,
+    places: &Places,
+    noted: &[Capture],
+    order: &mut Order,
+) {
     let (release, capture) = captures(old, new, noted);
     let tables = |model: &Model| model.entities.iter().map(Table::of).collect::<Vec<_>>();
     let (old, new) = (tables(old), tables(new));
@@ -146,7 +162,7 @@ pub(crate) fn plan(old: &Model, new: &Model, noted: &[Capture], order: &mut Orde
             moved_triggers(before, after).flat_map(|(trigger, _)| trigger.remove(&before.entity)),
         );
     }
-    let (titles, named_anew) = rename_tables(&old, &new);
+    let (titles, named_anew) = rename_tables(&old, &new, places);
     statements.extend(named_anew);
     for (before, after) in old.iter().zip(&new) {
         statements.extend(moved_triggers(before, after).flat_map(|(_, trigger)| trigger.add()));
@@ -171,14 +187,15 @@ fn captures(old: &Model, new: &Model, noted: &[Capture]) -> (Vec<String>, Vec<St
     reads::renamed(&old, &new)
 }
 
-fn rename_tables(old: &[Table], new: &[Table]) -> (Vec<String>, Vec<String>) {
+fn rename_tables(old: &[Table], new: &[Table], places: &Places) -> (Vec<String>, Vec<String>) {
     let mut titles = Vec::new();
     let mut statements = Vec::new();
     let pairs = || old.iter().zip(new);
     for (from, to) in changed(pairs().map(|(a, b)| (&*a.entity, &*b.entity))) {
         titles.push(format!("{from} to {to}"));
         statements.push(format!("alter table {} rename to {}", root(from), ident(to)));
-        statements.extend(naming::parts().map(|suffix| {
+        let own = places.of(from).iter().cloned();
+        statements.extend(naming::parts().chain(own).map(|suffix| {
             format!(
                 "alter table {} rename to {}",
                 part(from, &suffix),
@@ -206,11 +223,14 @@ fn rename_tables(old: &[Table], new: &[Table]) -> (Vec<String>, Vec<String>) {
                 .map(|(from, to)| constraint::rename(entity, from, to)),
         );
     }
-    let keys = pairs().map(|(a, b)| (&*a.primary_key, &*b.primary_key));
-    let indexes = pairs()
-        .flat_map(|(a, b)| a.indexes.iter().zip(&b.indexes))
-        .map(|(a, b)| (&*a.name, &*b.name));
-    statements.extend(changed(keys.chain(indexes)).flat_map(|(from, to)| index::rename(from, to)));
+    let keys = pairs().map(|(a, b)| (a, &*a.primary_key, &*b.primary_key));
+    let indexes = pairs().flat_map(|(a, b)| {
+        a.indexes.iter().zip(&b.indexes).map(move |(old, new)| (a, &*old.name, &*new.name))
+    });
+    let renamed = keys.chain(indexes).filter(|(_, from, to)| from != to);
+    statements.extend(
+        renamed.flat_map(|(table, from, to)| index::rename(from, to, places.of(&table.entity))),
+    );
     let parts_move =
         pairs().any(|(a, b)| a.references.iter().zip(&b.references).any(|(a, b)| a.name != b.name));
     statements.extend(parts_move.then(|| NAME_PARTS_OF_REFERENCES.to_owned()));

@@ -11,6 +11,7 @@ mod fixture;
 mod hygiene;
 mod isolation;
 mod operator;
+mod placement;
 mod requests;
 mod server;
 mod soak;
