@@ -22,6 +22,7 @@ use freehold_model::{Code, Refusal, Sql};
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::{
+    blobs::KeyRing,
     changes::{self, Feed},
     connect::{Address, chain},
     error::{Error, Fault},
@@ -89,6 +90,7 @@ pub(crate) struct Inner {
     state: watch::State,
     pub(crate) feed: Feed,
     recognised: Recognised,
+    pub(crate) ring: KeyRing,
 }
 
 /// What one statement of [`Store::raw`] answered.
@@ -148,6 +150,7 @@ impl Store {
             state: watch::State::default(),
             feed: Feed::new(workers, minter(platform::PROJECT), &config.root_key),
             recognised: Recognised::default(),
+            ring: KeyRing::new(&config.root_key),
         }));
         let mut lease = store.0.control.lease().await?;
         platform::check(&mut lease).await?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     Code, Model, Name, Refusal,
     ddl::{
+        blob,
         constraint::{self, NAME_PARTS_OF_REFERENCES},
         index,
         naming::{self, part, root},
@@ -101,6 +102,7 @@ impl Renames {
                 match &mut field.kind {
                     Kind::Vector(vector) => vector.of.iter_mut().for_each(field_name),
                     Kind::Ref(reference) => self.entity_name(&mut reference.entity),
+                    Kind::Blob(blob) => blob.path.iter_mut().for_each(field_name),
                     _ => {}
                 }
             }
@@ -138,6 +140,7 @@ impl Renames {
 /// Renames everything in one step: the tables of `old` become those of `new`, which is the same model but for names.
 pub(crate) fn plan(old: &Model, new: &Model, noted: &[Capture], order: &mut Order) {
     let (release, capture) = captures(old, new, noted);
+    let blobs = blob::renamed(&old.entities, &new.entities);
     let tables = |model: &Model| model.entities.iter().map(Table::of).collect::<Vec<_>>();
     let (old, new) = (tables(old), tables(new));
     let mut statements = release;
@@ -151,6 +154,7 @@ pub(crate) fn plan(old: &Model, new: &Model, noted: &[Capture], order: &mut Orde
     for (before, after) in old.iter().zip(&new) {
         statements.extend(moved_triggers(before, after).flat_map(|(_, trigger)| trigger.add()));
     }
+    statements.extend(blobs);
     statements.extend(capture);
     let title = format!("rename {}", titles.join(", "));
     if let Some(step) = order.transaction(Phase::Rename, title, Effect::Additive, statements) {

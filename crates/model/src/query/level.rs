@@ -48,6 +48,8 @@ pub(crate) struct OutputColumn {
 pub(crate) enum Form {
     /// As PostgreSQL does it.
     Plain,
+    /// What is known of a blob.
+    Blob,
     /// A vector as an array of numbers.
     Numbers,
     /// Cast to this type of PostgreSQL's.

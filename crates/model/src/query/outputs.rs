@@ -23,11 +23,16 @@ pub(crate) fn star(level: &mut Level, entity: &Entity) {
             level.outputs.push(Output::Column(OutputColumn {
                 name,
                 operand,
-                form: Form::Plain,
+                form: plain(kind),
                 starred: true,
             }));
         }
     }
+}
+
+/// How a value is given that nothing special is asked of.
+fn plain(kind: &Kind) -> Form {
+    if matches!(kind, Kind::Blob(_)) { Form::Blob } else { Form::Plain }
 }
 
 fn output_name<'l>(level: &'l Level, output: &'l Output) -> &'l str {
@@ -78,7 +83,7 @@ pub(crate) fn output(
     let form = match cast {
         Some(name) => Form::Cast(cast_type(name)?),
         None if numbers => Form::Numbers,
-        None => Form::Plain,
+        None => plain(&kind),
     };
     let last_key = written.steps.iter().rev().find_map(|step| match &step.key {
         ast::StepKey::Name(name) => Some(name.clone()),
