@@ -10,6 +10,7 @@
 
 mod down;
 mod place;
+mod plain;
 mod rows;
 mod sweep;
 mod tend;

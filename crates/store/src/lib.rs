@@ -38,7 +38,7 @@ pub use error::{Error, Fault};
 pub use imports::ImportMark;
 pub use key::RootKey;
 pub use login::Login;
-pub use operator::{ApiKey, KeyInfo, Operator, Swept, TenantInfo, TenantState};
+pub use operator::{ApiKey, BlobUsage, KeyInfo, Operator, Swept, TenantInfo, TenantState};
 pub use param::Column;
 pub use platform::{Mode, Server};
 pub use refusal::Violation;

@@ -9,7 +9,7 @@ use super::Blobs;
 use crate::{Engine, error::Error};
 
 /// How long an upload waits for a row.
-pub const GRACE: Duration = Duration::from_secs(24 * 3600);
+pub(super) const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 const PAUSE: Duration = Duration::from_secs(1);
 const EXPIRE_PAUSE: Duration = Duration::from_secs(60);
