@@ -14,6 +14,7 @@ use freehold_model::{Model, Name, declare, query::Limits};
 
 pub mod apply;
 pub mod audit;
+pub mod blob;
 pub mod embed;
 pub mod error;
 pub mod export;
@@ -44,6 +45,7 @@ const EXAMINE_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Engine {
     store: Store,
+    blobs: Option<blob::Blobs>,
     limits: Limits,
     /// Paths in the model file are relative to this folder.
     base_dir: PathBuf,
@@ -71,6 +73,7 @@ impl Engine {
         let snapshot = load(&store, &base_dir).await?;
         Ok(Self {
             store,
+            blobs: None,
             limits: Limits::default(),
             base_dir,
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
@@ -82,6 +85,7 @@ impl Engine {
     pub(crate) fn with_snapshot(store: Store, base_dir: PathBuf, snapshot: Snapshot) -> Self {
         Self {
             store,
+            blobs: None,
             limits: Limits::default(),
             base_dir,
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
@@ -137,10 +141,11 @@ impl Engine {
         self.store.raw(tenant, text).await
     }
 
-    /// Does what workers do, until the process ends: keeps read models up to date and fills vectors. What it is in the
+    /// Does what workers do, until the process ends: keeps read models up to date, fills vectors and
+    /// deletes the bytes of blobs that no row has. What it is in the
     /// middle of when it is dropped is rolled back.
     pub async fn work_forever(&self) {
-        tokio::join!(self.project_forever(), self.fill_forever());
+        tokio::join!(self.project_forever(), self.fill_forever(), self.tend_blobs_forever());
     }
 
     /// A backend for what is typed in the tenant's name, statement by statement.

@@ -1,6 +1,7 @@
 //! `bench`: our way against the plain way, side by side in one run, in a database of its own that is dropped after.
 
 mod api;
+mod blob;
 mod client;
 mod import;
 mod report;
@@ -101,6 +102,7 @@ async fn measure(
     let report = match bench.name {
         BenchName::Wall => wall::run(&mut ground, mode, &bench.partitions).await?,
         BenchName::Api => api::run(&mut ground).await?,
+        BenchName::Blob => blob::run(&mut ground, config.blobs.as_deref()).await?,
         BenchName::Import => {
             import::run(&mut ground, bench.rows.as_deref(), bench.vectors.as_deref()).await?
         }

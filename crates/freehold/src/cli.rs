@@ -1,14 +1,18 @@
 //! The command line, as `--help` shows it.
 
 mod audit;
+mod blobs;
 mod search;
+mod token;
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{Audit, ProfileName, Threshold};
+pub(crate) use blobs::{Blobs, BlobsAt};
 pub(crate) use search::{SearchBench, Sure};
+pub(crate) use token::Token;
 
 /// One PostgreSQL as a multi-tenant data platform: business data and embeddings in the same rows, every tenant
 /// walled off by the database kernel.
@@ -47,6 +51,8 @@ pub(crate) struct Global {
     /// File of the root key [default: root.key in the state folder]
     #[arg(long, global = true, value_name = "FILE", env = "FREEHOLD_KEY_FILE")]
     pub(crate) key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) blobs: BlobsAt,
     /// Answer in JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -141,6 +147,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         passfile: Option<PathBuf>,
     },
+    /// Look after blobs: sweep, verify, quotas
+    #[command(subcommand)]
+    Blobs(Blobs),
     /// Attack the wall with two tenants made for it, and report what held; safe beside real tenants
     Prove(Prove),
     /// Serve the HTTP API (and the workers)
@@ -302,28 +311,6 @@ pub(crate) struct Sql {
     pub(crate) csv: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Token {
-    #[arg(long, required_unless_present = "stdin", requires = "backend")]
-    pub(crate) tenant: Option<String>,
-    /// What `select pg_backend_pid()` says in the driver's connection
-    #[arg(long, value_name = "PID", requires = "tenant")]
-    pub(crate) backend: Option<i32>,
-    /// How long it can be used, at most 60s
-    #[arg(long, value_name = "SECONDS", default_value = "30s", value_parser = life)]
-    pub(crate) life: Duration,
-    /// Answer each line `PID TENANT` of standard input with a token, for a process that needs many
-    #[arg(long, conflicts_with_all = ["tenant", "backend"])]
-    pub(crate) stdin: bool,
-}
-
-fn life(text: &str) -> Result<Duration, String> {
-    match text.strip_suffix('s').unwrap_or(text).parse() {
-        Ok(seconds @ 1..=60) => Ok(Duration::from_secs(seconds)),
-        _ => Err("from 1s to 60s".into()),
-    }
-}
-
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Serve {
     /// Address to listen on
@@ -393,4 +380,6 @@ pub(crate) enum BenchName {
     Wall,
     /// Uncached reads against the same SQL through pgbench
     Api,
+    /// Sealed blobs against the same bytes stored by the same library alone
+    Blob,
 }

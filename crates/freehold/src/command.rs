@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod blobs;
 mod bulk;
 mod model;
 mod project;
@@ -67,6 +68,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Import(import) => bulk::import(config, &import).await,
         Command::Export(export) => bulk::export(config, &export).await,
         Command::Sql(what) => sql::sql(config, what).await,
+        Command::Blobs(what) => blobs::blobs(config, what).await,
         Command::Token(what) => token::token(config, &what).await,
         Command::Login { passfile } => token::login(config, passfile.as_deref()).await,
         Command::Prove(wanted) => prove::prove(config, &wanted).await,
@@ -124,6 +126,17 @@ impl Site {
         Ok(operator)
     }
 
+    /// Where the bytes of blobs are. Beside somebody's server it has to be said: a folder of this machine is not where other
+    /// machines look.
+    fn blobs(&self, config: &Config) -> Result<Option<freehold_engine::blob::Blobs>, Failure> {
+        use freehold_engine::blob::Blobs;
+        Ok(match (&config.blobs, &self.database) {
+            (Some(url), _) => Some(Blobs::open(url)?),
+            (None, Database::Local { .. }) => Some(Blobs::folder(config.state.join("blobs"))?),
+            (None, Database::Named(_)) => None,
+        })
+    }
+
     pub(crate) async fn store(&self) -> Result<Store, Failure> {
         let config = StoreConfig::new(self.database.url(), self.root_key()?);
         Ok(Store::connect(config).await?)
@@ -131,6 +144,10 @@ impl Site {
 
     /// The engine, as the role that owns nothing.
     pub(crate) async fn engine(&self, config: &Config) -> Result<Engine, Failure> {
-        Ok(Engine::open(self.store().await?, config.base_dir()).await?)
+        let engine = Engine::open(self.store().await?, config.base_dir()).await?;
+        Ok(match self.blobs(config)? {
+            Some(blobs) => engine.with_blobs(blobs),
+            None => engine,
+        })
     }
 }

@@ -5,6 +5,7 @@ mod error;
 mod metrics;
 mod request;
 mod rows;
+mod storage;
 mod transaction;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
@@ -36,6 +37,7 @@ fn routes(engine: Engine) -> Router {
         )
         .route("/query/{entity}", post(rows::query))
         .route("/transaction", post(transaction::run))
+        .nest("/storage/v1", storage::routes())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(axum::middleware::from_fn(error::with_request_id))

@@ -3,6 +3,7 @@
 //! Invariants: no I/O, no clock, no environment, no randomness, no async. The same text always gives
 //! the same SQL. Core types are not `Serialize`; wire formats live at the edge.
 
+pub mod blobs;
 pub mod ddl;
 pub mod declare;
 pub mod diagnostic;

@@ -147,6 +147,16 @@ codes! {
     TenantExists = "FH003", 409;
     /// More than a limit allows.
     Limit = "FH004", 413;
+    /// No blob there, or no upload of this id.
+    NoSuchBlob = "FH070", 404;
+    /// A blob of this content type is not taken.
+    BlobType = "FH071", 415;
+    /// The tenant has no room left.
+    Quota = "FH072", 413;
+    /// The object storage cannot be reached or fails.
+    Storage = "FH073", 503;
+    /// A condition of the request does not hold.
+    Precondition = "FH074", 412;
     /// The vector has the wrong number of dimensions or a value that is not finite.
     Vector = "FH010", 400;
     /// The provider that makes embeddings cannot be reached or refuses.

@@ -8,6 +8,7 @@
 
 mod apply;
 pub mod audit;
+mod blobs;
 mod changes;
 mod connect;
 mod error;
@@ -22,12 +23,14 @@ pub mod prove;
 mod refusal;
 mod row;
 pub mod script;
+pub mod seal;
 mod session;
 mod store;
 mod token;
 mod tx;
 
 pub use apply::{Apply, Building, Chore, Filling, Progress, Unfinished};
+pub use blobs::{BlobPlace, BlobTotals, Doomed, NewBlob, NotedBlob, Upload, Verb};
 pub use changes::{
     Change, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step, Undone, identity,
 };
@@ -36,7 +39,8 @@ pub use imports::ImportMark;
 pub use key::RootKey;
 pub use login::Login;
 pub use operator::{
-    ApiKey, Decision, KeyInfo, Moving, Operator, Placed, Policy, Swept, TenantInfo, TenantState,
+    ApiKey, BlobUsage, Decision, KeyInfo, Moving, Operator, Placed, Policy, Swept, TenantInfo,
+    TenantState,
 };
 pub use param::Column;
 pub use platform::{Mode, Server};

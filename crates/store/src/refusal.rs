@@ -83,6 +83,16 @@ impl Violation {
                 format!("the row of {target} cannot go: rows of {entity} refer to it"),
             )
             .detail(format!("{entity}.{field}")),
+            Rule::Blob { entity, field } if self.code == Code::Check => Refusal::new(
+                Code::Check,
+                format!("{field} does not take blobs of this size or content type"),
+            )
+            .detail(format!("{entity}.{field}")),
+            Rule::Blob { entity, field } => Refusal::new(
+                Code::Reference,
+                format!("{field} names no upload for it that is whole and that no row has taken"),
+            )
+            .detail(format!("{entity}.{field}")),
             Rule::Check { entity, field, what } => {
                 let what_is_wrong = match what {
                     "min" => "is less than the least value allowed",

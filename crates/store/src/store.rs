@@ -24,6 +24,7 @@ use freehold_model::{Code, Refusal, Sql};
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::{
+    blobs::KeyRing,
     changes::{self, Feed},
     connect::{Address, chain},
     error::{Error, Fault},
@@ -92,6 +93,7 @@ pub(crate) struct Inner {
     pub(crate) feed: Feed,
     recognised: Recognised,
     placements: placement::State,
+    pub(crate) ring: KeyRing,
 }
 
 /// What one statement of [`Store::raw`] answered.
@@ -152,6 +154,7 @@ impl Store {
             feed: Feed::new(workers, minter(platform::PROJECT), &config.root_key),
             recognised: Recognised::default(),
             placements: placement::State::default(),
+            ring: KeyRing::new(&config.root_key),
         }));
         let mut lease = store.0.control.lease().await?;
         platform::check(&mut lease).await?;

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use freehold_engine::{Engine, project::Lag};
+use freehold_engine::{Engine, blob::BlobTotals, project::Lag};
 
 use super::error::{self, Answer};
 
@@ -37,8 +37,9 @@ pub(super) fn routes(engine: Engine) -> Router {
 }
 
 async fn show(State(engine): State<Engine>) -> Result<Response, Answer> {
-    let lags = engine.lag(0).await?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text(&lags)).into_response())
+    let mut shown = text(&engine.lag(0).await?);
+    blobs(&engine.blob_totals().await?, &mut shown);
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], shown).into_response())
 }
 
 fn text(lags: &[Lag]) -> String {
@@ -57,6 +58,37 @@ fn text(lags: &[Lag]) -> String {
         }
     }
     text
+}
+
+/// Blobs of all tenants together.
+fn blobs(totals: &BlobTotals, text: &mut String) {
+    let states = [
+        ("live", totals.live),
+        ("pending", totals.pending),
+        ("uploading", totals.uploading),
+        ("doomed", totals.doomed),
+    ];
+    let _ = writeln!(text, "# HELP freehold_blobs Blobs, by state.\n# TYPE freehold_blobs gauge");
+    for (state, number) in states {
+        let _ = writeln!(text, "freehold_blobs{{state=\"{state}\"}} {number}");
+    }
+    let gauges = [
+        ("bytes", "Bytes of all blobs.", totals.bytes.to_string()),
+        (
+            "oldest_doomed_seconds",
+            "For how long the oldest blob waits for its deletion.",
+            seconds(totals.oldest_doomed_ms),
+        ),
+        (
+            "stuck",
+            "Blobs whose bytes could not be deleted several times.",
+            totals.stuck.to_string(),
+        ),
+    ];
+    for (name, help, value) in gauges {
+        let name = format!("freehold_blobs_{name}");
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+    }
 }
 
 fn seconds(ms: u64) -> String {

@@ -3,6 +3,7 @@
 use crate::{
     Model,
     ddl::{
+        blob,
         constraint::{self, NAME_PARTS_OF_REFERENCES},
         index::Index,
         own::Places,
@@ -149,6 +150,9 @@ fn remove(old: &Model, new: &Model, order: &mut Order) {
             );
         }
         statements.extend(table.remove());
+        if old.entity(&table.entity).is_some_and(Entity::has_blobs) {
+            statements.push(blob::dropped(&table.entity, None));
+        }
         let flag = format!("drop:{}", table.entity);
         let title = format!("remove entity {}", table.entity);
         order.transaction(Phase::DropEntity, title, Effect::Destructive { flag }, statements);

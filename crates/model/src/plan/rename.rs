@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     Code, Model, Name, Refusal,
     ddl::{
+        blob,
         constraint::{self, NAME_PARTS_OF_REFERENCES},
         index,
         naming::{self, part, root},
@@ -102,6 +103,7 @@ impl Renames {
                 match &mut field.kind {
                     Kind::Vector(vector) => vector.of.iter_mut().for_each(field_name),
                     Kind::Ref(reference) => self.entity_name(&mut reference.entity),
+                    Kind::Blob(blob) => blob.path.iter_mut().for_each(field_name),
                     _ => {}
                 }
             }
@@ -154,6 +156,7 @@ pub(crate) fn plan(
     order: &mut Order,
 ) {
     let (release, capture) = captures(old, new, noted);
+    let blobs = blob::renamed(&old.entities, &new.entities);
     let tables = |model: &Model| model.entities.iter().map(Table::of).collect::<Vec<_>>();
     let (old, new) = (tables(old), tables(new));
     let mut statements = release;
@@ -167,6 +170,7 @@ pub(crate) fn plan(
     for (before, after) in old.iter().zip(&new) {
         statements.extend(moved_triggers(before, after).flat_map(|(_, trigger)| trigger.add()));
     }
+    statements.extend(blobs);
     statements.extend(capture);
     let title = format!("rename {}", titles.join(", "));
     if let Some(step) = order.transaction(Phase::Rename, title, Effect::Additive, statements) {

@@ -33,6 +33,7 @@ pub(crate) fn check(
             ),
             !matches!(*sql_type, "boolean" | "json" | "jsonb" | "bytea" | "uuid"),
         ),
+        Form::Blob => (false, false),
         Form::Plain | Form::Numbers => (
             matches!(
                 kind,

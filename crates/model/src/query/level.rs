@@ -78,6 +78,8 @@ pub(crate) struct OutputColumn {
 pub(crate) enum Form {
     /// As PostgreSQL does it.
     Plain,
+    /// What is known of a blob.
+    Blob,
     /// A vector as an array of numbers.
     Numbers,
     /// Cast to this type of PostgreSQL's.
@@ -323,7 +325,7 @@ impl Output {
     /// Whether its value is of type json.
     pub(crate) fn is_json(&self) -> bool {
         match self {
-            Self::Column(column) => matches!(column.form, Form::Numbers | Form::Cast("json")),
+            Self::Column(column) => matches!(column.form, Form::Numbers | Form::Blob | Form::Cast("json")),
             Self::Embed(_) => true,
             Self::Spread(spread) => spread.json,
         }

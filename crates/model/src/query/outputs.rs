@@ -24,12 +24,17 @@ pub(crate) fn star(level: &mut Level, entity: &Entity) {
             level.outputs.push(Output::Column(OutputColumn {
                 name,
                 operand,
-                form: Form::Plain,
+                form: plain(kind),
                 made: None,
                 starred: true,
             }));
         }
     }
+}
+
+/// How a value is given that nothing special is asked of.
+fn plain(kind: &Kind) -> Form {
+    if matches!(kind, Kind::Blob(_)) { Form::Blob } else { Form::Plain }
 }
 
 pub(crate) fn add_column(level: &mut Level, column: OutputColumn) -> Result<(), Refusal> {
@@ -79,7 +84,7 @@ pub(crate) fn output(
     let form = match cast {
         Some(name) => Form::Cast(cast_type(name)?),
         None if numbers && aggregate.is_none() => Form::Numbers,
-        None => Form::Plain,
+        None => plain(&kind),
     };
     let made = match aggregate {
         Some((aggregate, cast)) => {

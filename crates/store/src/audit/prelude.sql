@@ -18,8 +18,8 @@ piece as not materialized (
         where i.inhrelid = c.oid and p.relnamespace in (select oid from home)) > 0)),
 -- The platform's own tables behind the wall.
 walled as (
-  select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname in ('embedding_due', 'change_log', 'projection', 'parked') as relforcerowsecurity
-    from pg_class c where c.relnamespace in (select oid from platform) and c.relname in ('embedding_due', 'import_mark', 'projection', 'parked')),
+  select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname in ('embedding_due', 'change_log', 'projection', 'parked', 'blob') as relforcerowsecurity
+    from pg_class c where c.relnamespace in (select oid from platform) and c.relname in ('embedding_due', 'import_mark', 'projection', 'parked', 'blob')),
 policy as (
   select p.polrelid, p.polname,
       not p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
@@ -52,6 +52,11 @@ allowed (role, name) as (values
   ('freehold_control', 'freehold.replay(text)'), ('freehold_control', 'freehold.fresh(uuid,text[],integer[],xid8)'),
   ('freehold_control', 'freehold.projection_status(bigint)'),
   ('freehold_control', 'freehold.placements()'), ('freehold_control', 'freehold.placement_pulse()'),
+  ('freehold_control', 'freehold.blob_key(uuid,text)'), ('freehold_control', 'freehold.blob_begin(uuid,uuid,uuid,text,text,text,text,bigint,text,text)'),
+  ('freehold_control', 'freehold.blob_finish(uuid,uuid,bigint,text)'), ('freehold_control', 'freehold.blob_give_up(uuid,uuid,boolean)'),
+  ('freehold_control', 'freehold.blob_place(uuid,uuid)'), ('freehold_control', 'freehold.blobs_expire(interval)'),
+  ('freehold_control', 'freehold.blobs_doomed(bigint)'), ('freehold_control', 'freehold.blob_forget(uuid,uuid)'),
+  ('freehold_control', 'freehold.blobs_of(uuid,uuid,bigint)'), ('freehold_control', 'freehold.blob_totals()'),
   ('freehold_project', 'freehold.open(text)'), ('freehold_project', 'freehold.open(smallint,uuid,uuid,bigint,bigint,bytea)'),
   ('freehold_project', 'freehold.tenant()'), ('freehold_project', 'freehold.uuidv7()'),
   ('freehold_project', 'freehold.step(text,integer,bigint)'), ('freehold_project', 'freehold.projection_start(text,integer)'),

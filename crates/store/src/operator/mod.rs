@@ -2,12 +2,14 @@
 
 mod keys;
 mod placement;
+mod quota;
 mod tenants;
 
 use std::time::Duration;
 
 pub use keys::{ApiKey, KeyInfo};
 pub use placement::{Decision, Moving, Placed, Policy};
+pub use quota::BlobUsage;
 pub use tenants::{Swept, TenantInfo, TenantState};
 
 use crate::{

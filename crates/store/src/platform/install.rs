@@ -87,6 +87,7 @@ async fn install_once(
         include_str!("changes.sql"),
         include_str!("projection.sql"),
         include_str!("placement.sql"),
+        include_str!("blobs.sql"),
     ] {
         session.batch(part).await?;
     }

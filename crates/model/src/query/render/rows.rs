@@ -3,6 +3,10 @@
 use super::{Parent, Renderer, Scope, Source};
 use crate::query::level::{Embed, Form, Level, Made, Output, OutputColumn};
 
+/// What is shown of a blob: neither its key nor where its bytes are.
+const BLOB_BEFORE: &str = "(select json_build_object('id', b.id, 'name', b.name, 'type', b.type, 'size', b.size, \
+    'etag', encode(substr(b.hash, 1, 16), 'hex'), 'created', b.created_at) from freehold.blob b where b.id = ";
+
 /// How the outputs of a level are called.
 #[derive(Clone, Copy, PartialEq)]
 enum Naming {
@@ -148,9 +152,15 @@ impl Renderer {
     }
 
     fn column(&mut self, scope: Scope, column: &OutputColumn) {
+        if column.form == Form::Blob {
+            self.sql.raw(BLOB_BEFORE);
+        }
         self.operand(scope, &column.operand);
         match column.form {
             Form::Plain => {}
+            Form::Blob => {
+                self.sql.raw(")");
+            }
             Form::Numbers => {
                 self.sql.raw("::text::json");
             }

@@ -1,0 +1,27 @@
+//! What `token` may be asked.
+
+use std::time::Duration;
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    #[arg(long, required_unless_present = "stdin", requires = "backend")]
+    pub(crate) tenant: Option<String>,
+    /// What `select pg_backend_pid()` says in the driver's connection
+    #[arg(long, value_name = "PID", requires = "tenant")]
+    pub(crate) backend: Option<i32>,
+    /// How long it can be used, at most 60s
+    #[arg(long, value_name = "SECONDS", default_value = "30s", value_parser = life)]
+    pub(crate) life: Duration,
+    /// Answer each line `PID TENANT` of standard input with a token, for a process that needs many
+    #[arg(long, conflicts_with_all = ["tenant", "backend"])]
+    pub(crate) stdin: bool,
+}
+
+fn life(text: &str) -> Result<Duration, String> {
+    match text.strip_suffix('s').unwrap_or(text).parse() {
+        Ok(seconds @ 1..=60) => Ok(Duration::from_secs(seconds)),
+        _ => Err("from 1s to 60s".into()),
+    }
+}
