@@ -14,6 +14,7 @@ use freehold_model::{Model, declare, query::Limits};
 
 pub mod apply;
 pub mod audit;
+pub mod auth;
 pub mod embed;
 pub mod error;
 pub mod export;
@@ -27,7 +28,7 @@ pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Complaint, Config as StoreConfig, Done, Login, Operator, RootKey, Store, Table, Tenant,
+    Complaint, Config as StoreConfig, Done, Login, Operator, Role, RootKey, Store, Table, Tenant,
     Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
 };
 

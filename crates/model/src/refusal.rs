@@ -135,6 +135,8 @@ codes! {
     TenantExists = "FH003", 409;
     /// More than a limit allows.
     Limit = "FH004", 413;
+    /// More requests than a tenant or key may make; later is right.
+    TooMany = "FH005", 429;
     /// The vector has the wrong number of dimensions or a value that is not finite.
     Vector = "FH010", 400;
     /// The provider that makes embeddings cannot be reached or refuses.

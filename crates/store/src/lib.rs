@@ -20,6 +20,7 @@ mod platform;
 mod pool;
 pub mod prove;
 mod refusal;
+mod role;
 mod row;
 pub mod script;
 mod session;
@@ -39,6 +40,7 @@ pub use operator::{ApiKey, KeyInfo, Operator, Swept, TenantInfo, TenantState};
 pub use param::Column;
 pub use platform::{Mode, Server};
 pub use refusal::Violation;
+pub use role::Role;
 pub use row::Row;
 pub use store::{
     Broken, Complaint, Config, Done, Due, DueNotes, Ended, Pulse, Store, Table, Tenant,
