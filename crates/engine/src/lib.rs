@@ -14,6 +14,7 @@ use freehold_model::{Model, Name, declare, query::Limits};
 
 pub mod apply;
 pub mod audit;
+pub mod auth;
 pub mod blob;
 pub mod embed;
 pub mod error;
@@ -29,8 +30,8 @@ pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Complaint, Config as StoreConfig, Done, Graph, Login, Operator, Placement, RootKey, Store,
-    Table, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
+    Complaint, Config as StoreConfig, Done, Graph, Login, Operator, Placement, Role, RootKey,
+    Store, Table, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
 };
 
 use embed::Embedders;

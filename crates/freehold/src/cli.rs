@@ -226,8 +226,11 @@ pub(crate) enum Key {
         /// What the key is for
         #[arg(long, default_value = "default")]
         name: String,
-        /// Days until it expires
-        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=24_000))]
+        /// What it lets its holder do
+        #[arg(long, value_enum, default_value_t = RoleName::Writer)]
+        role: RoleName,
+        /// Days until it expires, such as 30 or 30d
+        #[arg(long, value_name = "DAYS", value_parser = days)]
         expires: Option<u32>,
     },
     /// All keys, or a tenant's
@@ -297,6 +300,9 @@ pub(crate) struct Export {
 pub(crate) struct Sql {
     #[arg(long)]
     pub(crate) tenant: String,
+    /// What the statements may do; a reader's transactions are read only
+    #[arg(long, value_enum, default_value_t = RoleName::Writer)]
+    pub(crate) role: RoleName,
     /// Run this and exit; several statements are one transaction
     #[arg(value_name = "SQL")]
     pub(crate) text: Option<String>,
@@ -311,6 +317,34 @@ pub(crate) struct Sql {
     pub(crate) csv: bool,
 }
 
+/// A role, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleName {
+    /// Reads
+    Reader,
+    /// Reads and writes
+    Writer,
+    /// Manages the tenant's keys, too
+    Admin,
+}
+
+impl RoleName {
+    pub(crate) fn role(self) -> freehold_engine::Role {
+        match self {
+            Self::Reader => freehold_engine::Role::Reader,
+            Self::Writer => freehold_engine::Role::Writer,
+            Self::Admin => freehold_engine::Role::Admin,
+        }
+    }
+}
+
+fn days(text: &str) -> Result<u32, String> {
+    match text.strip_suffix('d').unwrap_or(text).parse() {
+        Ok(days @ 1..=24_000) => Ok(days),
+        _ => Err("from 1 to 24000 days".into()),
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Serve {
     /// Address to listen on
@@ -319,6 +353,9 @@ pub(crate) struct Serve {
     /// Address for /metrics in Prometheus' text format; it tells of all tenants together, so keep it off the API's network
     #[arg(long, value_name = "ADDRESS", env = "FREEHOLD_METRICS")]
     pub(crate) metrics: Option<String>,
+    /// How the server behaves: who may ask, limits, CORS
+    #[arg(long, value_name = "FILE", env = "FREEHOLD_SERVER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
     /// Leave the workers to other processes
     #[arg(long)]
     pub(crate) no_workers: bool,

@@ -3,6 +3,8 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+pub(crate) mod server;
+
 use crate::cli::Global;
 
 /// The file in root's state folder that says where the data of its local PostgreSQL is.

@@ -147,6 +147,8 @@ codes! {
     TenantExists = "FH003", 409;
     /// More than a limit allows.
     Limit = "FH004", 413;
+    /// More requests than a tenant or key may make; later is right.
+    TooMany = "FH005", 429;
     /// No blob there, or no upload of this id.
     NoSuchBlob = "FH070", 404;
     /// A blob of this content type is not taken.

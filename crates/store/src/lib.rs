@@ -21,6 +21,7 @@ mod platform;
 mod pool;
 pub mod prove;
 mod refusal;
+mod role;
 mod row;
 pub mod script;
 pub mod seal;
@@ -45,6 +46,7 @@ pub use operator::{
 pub use param::Column;
 pub use platform::{Mode, Server};
 pub use refusal::Violation;
+pub use role::Role;
 pub use row::Row;
 pub use store::{
     Broken, Complaint, Config, Done, Due, DueNotes, Ended, Graph, Placement, Pulse, Store, Table,

@@ -171,6 +171,7 @@ fn reported_by_server(report: &DbError) -> Option<Error> {
         _ if state.starts_with("22") => {
             refuse(Code::InvalidValue, "a value does not have its field's form")
         }
+        "25006" => refuse(Code::Forbidden, "this role reads and does not write"),
         "42501" => refuse(Code::Forbidden, "this is not allowed"),
         "54000" => refuse(Code::Limit, "a value is too big for the index on its field"),
         "57014" => Some(Error::Refused(

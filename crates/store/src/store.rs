@@ -2,6 +2,7 @@
 
 mod due;
 mod issue;
+mod keys;
 mod placement;
 mod tenant;
 mod typed;
@@ -259,7 +260,10 @@ impl Store {
 
     // A simple query: it leaves no named statement behind that somebody could put another in the place of.
     pub(crate) fn opening(&self, session: &Session, tenant: &Tenant) -> String {
-        format!("begin; {}", self.0.minter.opening(tenant.id(), tenant.key(), session.backend()))
+        format!(
+            "begin; {}",
+            self.0.minter.opening(tenant.role(), tenant.id(), tenant.key(), session.backend())
+        )
     }
 
     pub(crate) async fn ask(

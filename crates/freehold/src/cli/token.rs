@@ -4,8 +4,13 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::RoleName;
+
 #[derive(Debug, Args)]
 pub(crate) struct Token {
+    /// What the token lets its holder do
+    #[arg(long, value_enum, default_value_t = RoleName::Writer)]
+    pub(crate) role: RoleName,
     #[arg(long, required_unless_present = "stdin", requires = "backend")]
     pub(crate) tenant: Option<String>,
     /// What `select pg_backend_pid()` says in the driver's connection

@@ -1,4 +1,4 @@
-//! How read models keep up, in Prometheus' text format: sums over all tenants, none by name.
+//! How requests go and read models keep up, in Prometheus' text format: no tenant by name.
 
 use std::fmt::Write as _;
 
@@ -9,9 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use freehold_engine::{Engine, blob::BlobTotals, project::Lag};
+use freehold_engine::{blob::BlobTotals, project::Lag};
 
-use super::error::{self, Answer};
+use super::{Face, error};
 
 /// A metric, its kind, what it says, and its value.
 type Metric = (&'static str, &'static str, &'static str, fn(&Lag) -> String);
@@ -32,14 +32,31 @@ const METRICS: [Metric; 7] = [
     }),
 ];
 
-pub(super) fn routes(engine: Engine) -> Router {
-    Router::new().route("/metrics", get(show)).fallback(error::no_such_path).with_state(engine)
+pub(super) fn routes(face: &Face) -> Router {
+    Router::new()
+        .route("/metrics", get(show))
+        .fallback(error::no_such_path)
+        .with_state(face.clone())
 }
 
-async fn show(State(engine): State<Engine>) -> Result<Response, Answer> {
-    let mut shown = text(&engine.lag(0).await?);
-    blobs(&engine.blob_totals().await?, &mut shown);
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], shown).into_response())
+// A database that is away says nothing of read models, and the more of requests.
+async fn show(State(face): State<Face>) -> Response {
+    let mut all = face.counts.text(face.gate.load());
+    let ready = face.engine.ping().await.is_ok();
+    let _ = writeln!(
+        all,
+        "# HELP freehold_ready Whether the database answers and its wall stands.\n# TYPE freehold_ready gauge\nfreehold_ready {}",
+        u8::from(ready)
+    );
+    match face.engine.lag(0).await {
+        Ok(lags) => all += &text(&lags),
+        Err(error) => tracing::warn!(%error, "how read models keep up is not known"),
+    }
+    match face.engine.blob_totals().await {
+        Ok(totals) => blobs(&totals, &mut all),
+        Err(error) => tracing::warn!(%error, "how many blobs there are is not known"),
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], all).into_response()
 }
 
 fn text(lags: &[Lag]) -> String {

@@ -325,7 +325,9 @@ impl Output {
     /// Whether its value is of type json.
     pub(crate) fn is_json(&self) -> bool {
         match self {
-            Self::Column(column) => matches!(column.form, Form::Numbers | Form::Blob | Form::Cast("json")),
+            Self::Column(column) => {
+                matches!(column.form, Form::Numbers | Form::Blob | Form::Cast("json"))
+            }
             Self::Embed(_) => true,
             Self::Spread(spread) => spread.json,
         }

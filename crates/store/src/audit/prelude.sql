@@ -41,8 +41,10 @@ fn as (
 -- What each login may call outside of PostgreSQL's own functions and pgvector's.
 allowed (role, name) as (values
   ('freehold_app', 'freehold.tenant()'), ('freehold_app', 'freehold.uuidv7()'), ('freehold_app', 'freehold.open(text)'),
-  ('freehold_app', 'freehold.open(smallint,uuid,uuid,bigint,bigint,bytea)'),
+  ('freehold_app', 'freehold.open(smallint,smallint,uuid,uuid,bigint,bigint,bytea)'),
   ('freehold_control', 'freehold.platform()'), ('freehold_control', 'freehold.tenant_named(text)'),
+  ('freehold_control', 'freehold.tenant_known(text)'), ('freehold_control', 'freehold.keys_of(uuid,uuid)'),
+  ('freehold_control', 'freehold.add_key(uuid,uuid,text,text,text,integer,bigint)'), ('freehold_control', 'freehold.end_key(uuid,uuid,text)'),
   ('freehold_control', 'freehold.key_holder(text)'), ('freehold_control', 'freehold.current_model()'),
   ('freehold_control', 'freehold.due()'), ('freehold_control', 'freehold.pulse()'), ('freehold_control', 'freehold.wall_faults()'),
   ('freehold_control', 'freehold.watch(interval,interval,integer[])'), ('freehold_control', 'freehold.repair_login()'),
@@ -57,7 +59,7 @@ allowed (role, name) as (values
   ('freehold_control', 'freehold.blob_place(uuid,uuid)'), ('freehold_control', 'freehold.blobs_expire(interval)'),
   ('freehold_control', 'freehold.blobs_doomed(bigint)'), ('freehold_control', 'freehold.blob_forget(uuid,uuid)'),
   ('freehold_control', 'freehold.blobs_of(uuid,uuid,bigint)'), ('freehold_control', 'freehold.blob_totals()'),
-  ('freehold_project', 'freehold.open(text)'), ('freehold_project', 'freehold.open(smallint,uuid,uuid,bigint,bigint,bytea)'),
+  ('freehold_project', 'freehold.open(text)'), ('freehold_project', 'freehold.open(smallint,smallint,uuid,uuid,bigint,bigint,bytea)'),
   ('freehold_project', 'freehold.tenant()'), ('freehold_project', 'freehold.uuidv7()'),
   ('freehold_project', 'freehold.step(text,integer,bigint)'), ('freehold_project', 'freehold.projection_start(text,integer)'),
   ('freehold_project', 'freehold.changes(text,text[],bigint,bigint)'), ('freehold_project', 'freehold.step_done(text,integer,boolean,bigint)'),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     error::Error,
     key::{hex, unhex},
+    role::Role,
     seal::wrap,
     store::{Store, Tenant},
 };
@@ -25,6 +26,14 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// The least that allows it.
+    fn role(self) -> Role {
+        match self {
+            Self::Get => Role::Reader,
+            Self::Put | Self::Replace => Role::Writer,
+        }
+    }
+
     fn as_bytes(self) -> &'static [u8] {
         match self {
             Self::Get => b"get",
@@ -69,6 +78,6 @@ impl Store {
         }
         let id = |bytes: Option<&[u8]>| bytes.and_then(|bytes| Uuid::from_slice(bytes).ok());
         let (id, key) = id(ids.get(..16)).zip(id(ids.get(16..))).ok_or_else(refuse)?;
-        Ok(Tenant::vouched(id, String::new(), key))
+        Ok(Tenant::vouched(id, String::new(), key, verb.role()))
     }
 }

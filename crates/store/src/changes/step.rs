@@ -107,8 +107,12 @@ impl Store {
     ) -> Result<Option<Step>, Error> {
         let doing = "taking a projection";
         let mut lease = self.worker().await?;
-        let call =
-            self.0.feed.minter.opening(projection.tenant.id(), uuid::Uuid::nil(), lease.backend());
+        let call = self.0.feed.minter.opening(
+            crate::role::Role::Writer,
+            projection.tenant.id(),
+            uuid::Uuid::nil(),
+            lease.backend(),
+        );
         let opening = format!("begin isolation level repeatable read; {call}");
         let opened = self.in_time(lease.batch(&opening)).await?;
         opened.map_err(|error| self.not_opened(&projection.tenant, error))?;

@@ -351,7 +351,7 @@ end $$;
 grant execute on function freehold.capture_truncate(), freehold.projector_begin(text, text[], text), freehold.projector_serve(text), freehold.projector_retire(text),
   freehold.projector_abandon(text),
   freehold.renamed(text, text, text[], text[]) to freehold_owner;
-grant execute on procedure freehold.open(text), freehold.open(smallint, uuid, uuid, bigint, bigint, bytea) to freehold_project;
+grant execute on procedure freehold.open(text), freehold.open(smallint, smallint, uuid, uuid, bigint, bigint, bytea) to freehold_project;
 grant execute on function freehold.tenant(), freehold.uuidv7(), freehold.step(text, integer, bigint), freehold.projection_start(text, integer),
   freehold.changes(text, text[], bigint, bigint), freehold.step_done(text, integer, boolean, bigint),
   freehold.step_pause(text, integer, boolean, interval), freehold.step_filled(text, integer, text[], boolean),

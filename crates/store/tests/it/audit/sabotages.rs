@@ -211,12 +211,12 @@ pub(crate) const SABOTAGES: &[Sabotage] = &[
     spoil("FH-F04", "create function public.one() returns integer language sql security definer set search_path = public, pg_catalog as 'select 1'"),
     spoil("FH-F04", "alter function freehold.embedding_due() reset search_path"),
     spoil("FH-F05", "create or replace procedure freehold.open(token text) language plpgsql security definer as 'begin perform freehold.seal(token::uuid); end'"),
-    spoil("FH-F05", "create or replace procedure freehold.open(kid smallint, tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea)
+    spoil("FH-F05", "create or replace procedure freehold.open(kid smallint, role smallint, tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea)
         language plpgsql security definer as 'begin perform freehold.seal(tenant); end'"),
     spoil("FH-F05", "create or replace function freehold.no_ddl() returns event_trigger language plpgsql set search_path = pg_catalog, pg_temp as 'begin end'"),
-    spoil("FH-F05", "create or replace function freehold.genuine(tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea, ipad bytea, opad bytea)
+    spoil("FH-F05", "create or replace function freehold.genuine(role smallint, tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea, ipad bytea, opad bytea)
         returns boolean language sql volatile return true"),
-    spoil("FH-F05", "create or replace function freehold.vouched(tenant uuid, principal uuid) returns boolean language sql stable return true"),
+    spoil("FH-F05", "create or replace function freehold.vouched(tenant uuid, principal uuid, role smallint) returns boolean language sql stable return true"),
     spoil("FH-F06", "create function public.one() returns integer language sql security definer return 1"),
     spoil("FH-F06", "alter function freehold.platform() owner to postgres"),
     spoil("FH-F07", "alter table app.person owner to postgres"),

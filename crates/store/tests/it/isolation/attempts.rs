@@ -63,10 +63,12 @@ pub(super) fn attempts(model: &Model, entity: &Entity) -> Vec<Attempt> {
 pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
     let forged = "0".repeat(32);
     let text = format!(
-        "call freehold.open('v2.0001.{forged}.{forged}.{:016x}.{:016x}.{forged}{forged}')",
+        "call freehold.open('v3.0001.0002.{forged}.{forged}.{:016x}.{:016x}.{forged}{forged}')",
         0, 0
     );
-    let typed = format!("call freehold.open(1::smallint, '{forged}', '{forged}', 1, 1, '\\x00')");
+    let typed = format!(
+        "call freehold.open(1::smallint, 2::smallint, '{forged}', '{forged}', 1, 1, '\\x00')"
+    );
     let none = |sql: &'static str| move |_: usize, _: &[Tenant]| sql.to_owned();
     let tenant = |on: usize, tenants: &[Tenant]| {
         format!("select from (select freehold.tenant() as id) t where id = '{}'", tenants[on].id())
@@ -97,7 +99,7 @@ pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
             vec![attempt("a token of one's own making", move |_, _| text.clone())],
         ),
         (
-            "freehold.open(smallint,uuid,uuid,bigint,bigint,bytea)",
+            "freehold.open(smallint,smallint,uuid,uuid,bigint,bigint,bytea)",
             vec![attempt("a token of one's own making", move |_, _| typed.clone())],
         ),
     ]
