@@ -39,27 +39,20 @@ impl Yard {
     async fn new() -> Self {
         let ground = ground(MODEL).await;
         let flaky = Arc::new(Flaky::default());
-        let store: Arc<dyn ObjectStore> = flaky.clone();
-        let blobs = Blobs::over(store).with_patience(Duration::from_secs(1));
-        let engine = ground.engine.clone().with_blobs(blobs);
+        let engine = ground.engine.clone().with_blobs(blobs(&flaky));
         Self { ground, engine, flaky }
+    }
+
+    fn blobs(&self) -> Blobs {
+        blobs(&self.flaky)
     }
 
     async fn put(&self, tenant: &Tenant, size: usize) -> Result<Stored, Error> {
         put(&self.engine, tenant, "file.file", "text/plain", pattern(size)).await
     }
 
-    /// Uploads, and gives the blob to a row.
     async fn store(&self, tenant: &Tenant, path: &str, size: usize) -> Result<Stored, Error> {
-        let stored = self.put(tenant, size).await?;
-        self.take(tenant, path, &stored).await?;
-        Ok(stored)
-    }
-
-    async fn take(&self, tenant: &Tenant, path: &str, stored: &Stored) -> Result<(), Error> {
-        let bucket = self.engine.bucket("file")?;
-        let object = Object { bucket: &bucket, path };
-        self.engine.take_blob(tenant, object, Mode::Upsert, stored).await
+        store(&self.engine, tenant, path, size).await
     }
 
     async fn get(&self, tenant: &Tenant, path: &str) -> Result<Vec<u8>, Error> {
@@ -110,8 +103,21 @@ impl Yard {
     }
 }
 
+fn blobs(flaky: &Arc<Flaky>) -> Blobs {
+    let store: Arc<dyn ObjectStore> = flaky.clone();
+    Blobs::over(store).with_patience(Duration::from_secs(1))
+}
+
 fn pattern(size: usize) -> Vec<u8> {
     (0..size).map(|i| (i * 31 + i / 256) as u8).collect()
+}
+
+/// Uploads, and gives the blob to a row.
+async fn store(engine: &Engine, tenant: &Tenant, path: &str, size: usize) -> Result<Stored, Error> {
+    let stored = put(engine, tenant, "file.file", "text/plain", pattern(size)).await?;
+    let bucket = engine.bucket("file")?;
+    engine.take_blob(tenant, Object { bucket: &bucket, path }, Mode::Upsert, &stored).await?;
+    Ok(stored)
 }
 
 async fn put(

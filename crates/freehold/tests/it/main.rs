@@ -15,3 +15,4 @@ mod rows;
 mod sql;
 mod sql_drivers;
 mod sql_prompt;
+mod storage;

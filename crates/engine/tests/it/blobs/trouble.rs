@@ -1,14 +1,14 @@
 //! Storage that fails, hangs, lies or stops, and processes that die between any two steps: afterwards rows, blobs and
 //! objects agree.
 
-use std::{pin::pin, task::Context, time::Duration};
+use std::{task::Context, time::Duration};
 
 use freehold_engine::{Code, Error};
 
 use super::{
     Yard,
     flaky::{ALL, Trouble},
-    pattern,
+    pattern, store,
 };
 use crate::ground::code;
 
@@ -58,58 +58,52 @@ async fn what_cannot_be_deleted_is_deleted_later() {
     }
 }
 
-/// A process that dies runs no destructor: the work is polled up to a point, then forgotten.
+/// A process that dies runs no destructor, and its connections end: the work is polled up to a point, then forgotten.
 #[tokio::test]
 async fn a_death_between_any_two_steps_leaves_rows_blobs_and_objects_in_agreement() {
     let yard = Yard::new().await;
-    let a = &yard.ground.a;
-    yard.store(a, "there", 1000).await.unwrap();
-    let (mut died, mut lived) = (0, 0);
-    for size in SIZES {
-        let mut polls = 0;
-        loop {
-            // Each poll goes on to the next place where the work waits for the database or the storage.
-            let mut work = Box::pin(yard.store(a, "there", size));
-            let mut done = None;
-            for _ in 0..=polls {
-                let step = std::future::poll_fn(|cx: &mut Context<'_>| {
-                    std::task::Poll::Ready(work.as_mut().poll(cx))
-                });
-                if let std::task::Poll::Ready(ended) = step.await {
-                    done = Some(ended);
-                    break;
-                }
-                // What it waits for has a moment to come.
-                let moment = pin!(tokio::time::sleep(Duration::from_millis(3)));
-                // Polls: nobody says that an answer has arrived at a socket that is not read.
-                moment.await;
-            }
-            match done {
-                Some(ended) => {
-                    let ended: Result<_, Error> = ended;
-                    ended.unwrap();
-                    lived += 1;
-                }
-                None => {
-                    died += 1;
-                    std::mem::forget(work);
-                }
-            }
-            // The old bytes or the new ones, whole.
-            let now = yard.get(a, "there").await.unwrap();
-            assert!(now == pattern(1000) || now == pattern(size), "{size} {polls}");
-            if lived > 0 && polls % 4 == 0 || lived > 0 {
-                yard.agrees(1).await;
-            }
-            if lived > 0 || polls > 400 {
+    yard.store(&yard.ground.a, "there", 1000).await.unwrap();
+    let mut died = 0;
+    for (size, step) in [(1001, 1), (20_000_000, 9)] {
+        for polls in (1..).step_by(step) {
+            let engine = yard.ground.another().await.with_blobs(yard.blobs());
+            if dies(&yard, engine, size, polls).await {
+                died += 1;
+            } else {
                 break;
             }
-            polls += if size > 100_000 { 7 } else { 1 };
+            // The old bytes or the new ones, whole.
+            yard.agrees(1).await;
+            let now = yard.get(&yard.ground.a, "there").await.unwrap().len();
+            assert!([1000, 1001, size].contains(&now), "{size} after {polls}: {now}");
         }
-        lived = 0;
+        yard.agrees(1).await;
+        assert_eq!(yard.get(&yard.ground.a, "there").await.unwrap(), pattern(size));
     }
     assert!(died > 5, "{died}");
-    yard.agrees(1).await;
+}
+
+/// Whether the upload was not done after so many polls.
+async fn dies(yard: &Yard, engine: freehold_engine::Engine, size: usize, polls: usize) -> bool {
+    let (engine, tenant) =
+        (Box::leak(Box::new(engine)), Box::leak(Box::new(yard.ground.a.clone())));
+    let mut work = Box::pin(store(engine, tenant, "there", size));
+    for _ in 0..polls {
+        let step = std::future::poll_fn(|cx: &mut Context<'_>| {
+            std::task::Poll::Ready(work.as_mut().poll(cx))
+        });
+        if let std::task::Poll::Ready(done) = step.await {
+            done.unwrap();
+            return false;
+        }
+        // Polls: nobody says that an answer has arrived at a socket that is not read.
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    std::mem::forget(work);
+    let ends = "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity \
+                where datname = current_database() and usename like 'freehold%'";
+    yard.ground.db.client().await.query(ends, &[]).await.unwrap();
+    true
 }
 
 #[tokio::test]
