@@ -135,8 +135,8 @@ codes! {
     TenantExists = "FH003", 409;
     /// More than a limit allows.
     Limit = "FH004", 413;
-    /// No blob there, or no upload of this id.
-    NoSuchBlob = "FH070", 404;
+    /// No blob there, or no upload of this id; the code by which storage clients know it.
+    NoSuchBlob = "NoSuchKey", 404;
     /// A blob of this content type is not taken.
     BlobType = "FH071", 415;
     /// The tenant has no room left.
