@@ -149,8 +149,8 @@ codes! {
     Limit = "FH004", 413;
     /// More requests than a tenant or key may make; later is right.
     TooMany = "FH005", 429;
-    /// No blob there, or no upload of this id.
-    NoSuchBlob = "FH070", 404;
+    /// No blob there, or no upload of this id; the code by which storage clients know it.
+    NoSuchBlob = "NoSuchKey", 404;
     /// A blob of this content type is not taken.
     BlobType = "FH071", 415;
     /// The tenant has no room left.

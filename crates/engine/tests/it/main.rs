@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod blobs;
 mod changes;
 mod embedded;
 mod ground;

@@ -16,3 +16,4 @@ mod rows;
 mod sql;
 mod sql_drivers;
 mod sql_prompt;
+mod storage;

@@ -79,6 +79,14 @@ pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
             "freehold.import_mark",
             of_the_platform("import_mark", "entity, source, rows, digest", "'x', 'y', 1, 1"),
         ),
+        (
+            "freehold.blob",
+            of_the_platform(
+                "blob",
+                "id, entity, field, type, size, object, key",
+                "gen_random_uuid(), 'x', 'y', 'a/b', 1, 'o', '\\x00'",
+            ),
+        ),
         ("freehold.tenant()", vec![attempt("is it this tenant", tenant)]),
         (
             "freehold.uuidv7()",
