@@ -50,7 +50,7 @@ impl Signer {
 fn signers() -> Vec<Signer> {
     let random = SystemRandom::new();
     let ec = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-    let ed = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
+    let ed = Ed25519KeyPair::generate_pkcs8v1(&random).unwrap();
     let rsa = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap();
     // PKCS #8 holds PKCS #1, which is wanted, behind 26 bytes.
     let rsa: Pkcs8V1Der<'_> = rsa.as_der().unwrap();
