@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{Audit, ProfileName, Threshold};
 pub(crate) use role::RoleName;
-use role::days;
+use role::{days, life};
 
 /// One PostgreSQL as a multi-tenant data platform: business data and embeddings in the same rows, every tenant
 /// walled off by the database kernel.
@@ -323,13 +323,6 @@ pub(crate) struct Token {
     /// Answer each line `PID TENANT` of standard input with a token, for a process that needs many
     #[arg(long, conflicts_with_all = ["tenant", "backend"])]
     pub(crate) stdin: bool,
-}
-
-fn life(text: &str) -> Result<Duration, String> {
-    match text.strip_suffix('s').unwrap_or(text).parse() {
-        Ok(seconds @ 1..=60) => Ok(Duration::from_secs(seconds)),
-        _ => Err("from 1s to 60s".into()),
-    }
 }
 
 #[derive(Debug, Clone, Args)]

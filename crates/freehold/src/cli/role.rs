@@ -1,4 +1,6 @@
-//! Roles as they are typed, and for how long a key counts.
+//! Roles as they are typed, and for how long keys and tokens count.
+
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -28,5 +30,13 @@ pub(super) fn days(text: &str) -> Result<u32, String> {
     match text.strip_suffix('d').unwrap_or(text).parse() {
         Ok(days @ 1..=24_000) => Ok(days),
         _ => Err("from 1 to 24000 days".into()),
+    }
+}
+
+/// Seconds, such as `30` or `30s`.
+pub(super) fn life(text: &str) -> Result<Duration, String> {
+    match text.strip_suffix('s').unwrap_or(text).parse() {
+        Ok(seconds @ 1..=60) => Ok(Duration::from_secs(seconds)),
+        _ => Err("from 1s to 60s".into()),
     }
 }
