@@ -85,6 +85,9 @@ impl Verifier {
             return Err(refuse("the token is too long").into());
         }
         let header = decode_header(token).map_err(|_| refuse("the token cannot be read"))?;
+        if header.crit.is_some() {
+            return Err(refuse("the token wants something that is not understood here").into());
+        }
         let mut validation = Validation::new(header.alg);
         validation.leeway = self.rules.skew.as_secs();
         validation.validate_nbf = true;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod blobs;
+mod role;
 mod search;
 mod token;
 
@@ -11,8 +12,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{Audit, ProfileName, Threshold};
 pub(crate) use blobs::{Blobs, BlobsAt};
+pub(crate) use role::RoleName;
 pub(crate) use search::{SearchBench, Sure};
 pub(crate) use token::Token;
+use role::days;
 
 /// One PostgreSQL as a multi-tenant data platform: business data and embeddings in the same rows, every tenant
 /// walled off by the database kernel.
@@ -315,34 +318,6 @@ pub(crate) struct Sql {
     /// Answer in comma-separated values
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,
-}
-
-/// A role, as it is typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RoleName {
-    /// Reads
-    Reader,
-    /// Reads and writes
-    Writer,
-    /// Manages the tenant's keys, too
-    Admin,
-}
-
-impl RoleName {
-    pub(crate) fn role(self) -> freehold_engine::Role {
-        match self {
-            Self::Reader => freehold_engine::Role::Reader,
-            Self::Writer => freehold_engine::Role::Writer,
-            Self::Admin => freehold_engine::Role::Admin,
-        }
-    }
-}
-
-fn days(text: &str) -> Result<u32, String> {
-    match text.strip_suffix('d').unwrap_or(text).parse() {
-        Ok(days @ 1..=24_000) => Ok(days),
-        _ => Err("from 1 to 24000 days".into()),
-    }
 }
 
 #[derive(Debug, Clone, Args)]

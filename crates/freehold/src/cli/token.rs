@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::RoleName;
+use super::role::{RoleName, life};
 
 #[derive(Debug, Args)]
 pub(crate) struct Token {
@@ -22,11 +22,4 @@ pub(crate) struct Token {
     /// Answer each line `PID TENANT` of standard input with a token, for a process that needs many
     #[arg(long, conflicts_with_all = ["tenant", "backend"])]
     pub(crate) stdin: bool,
-}
-
-fn life(text: &str) -> Result<Duration, String> {
-    match text.strip_suffix('s').unwrap_or(text).parse() {
-        Ok(seconds @ 1..=60) => Ok(Duration::from_secs(seconds)),
-        _ => Err("from 1s to 60s".into()),
-    }
 }

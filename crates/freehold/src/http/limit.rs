@@ -74,11 +74,10 @@ impl Gate {
         let mut state = self.state();
         let now = Instant::now();
         if state.buckets.len() > BUCKETS_MAX {
-            let (rate, burst) =
-                (f64::from(self.0.tenants.rate.min(self.0.keys.rate)), self.0.keys.burst);
-            state.buckets.retain(|_, (left, at)| {
-                *left + now.duration_since(*at).as_secs_f64() * rate < f64::from(burst)
-            });
+            // By then every bucket is full again.
+            let full = |share: &Share| f64::from(share.burst) / f64::from(share.rate.max(1));
+            let full = full(&self.0.tenants).max(full(&self.0.keys));
+            state.buckets.retain(|_, (_, at)| now.duration_since(*at).as_secs_f64() < full);
         }
         let who = [(Some(asking.id()), &self.0.tenants), (asking.principal(), &self.0.keys)];
         for (id, share) in who {

@@ -129,6 +129,10 @@ pub(crate) struct Served {
 }
 
 impl Served {
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
