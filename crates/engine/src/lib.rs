@@ -27,8 +27,8 @@ pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Complaint, Config as StoreConfig, Done, Login, Operator, RootKey, Store, Table, Tenant,
-    Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
+    Complaint, Config as StoreConfig, Done, Load, Login, Operator, RootKey, Size, Store, Table,
+    Target, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Writer, Yardstick, script,
 };
 
 use embed::Embedders;

@@ -41,7 +41,7 @@ pub use platform::{Mode, Server};
 pub use refusal::Violation;
 pub use row::Row;
 pub use store::{
-    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Pulse, Store, Table, Tenant,
-    Transaction, Typed, TypedError, Watch, Way, Work, Yardstick,
+    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Load, Pulse, Size, Store, Table, Target,
+    Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Writer, Yardstick,
 };
 pub use tx::TenantTx;

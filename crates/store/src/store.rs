@@ -2,12 +2,14 @@
 
 mod due;
 mod issue;
+mod load;
 mod tenant;
 mod typed;
 mod watch;
 mod yardstick;
 
 pub use due::{Due, DueNotes};
+pub use load::{Load, Size, Target, Writer};
 use tenant::Recognised;
 pub use tenant::Tenant;
 pub(crate) use tenant::hash_of;
