@@ -30,8 +30,9 @@ pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Complaint, Config as StoreConfig, Done, Graph, Login, Operator, Placement, Role, RootKey,
-    Store, Table, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
+    Complaint, Config as StoreConfig, Done, Graph, Load, Login, Operator, Placement, Role, RootKey,
+    Size, Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Writer,
+    Yardstick, script,
 };
 
 use embed::Embedders;

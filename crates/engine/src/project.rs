@@ -6,6 +6,7 @@
 
 mod isolate;
 mod look;
+mod schedule;
 
 pub use freehold_store::{Lag, Parked, Seen};
 pub use look::Compared;
@@ -21,7 +22,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::{Engine, error::Error};
 
-/// Units brought up to date in one transaction, or listed at once in a fill.
+/// Units brought up to date in one statement, or listed at once in a fill.
 const UNITS: usize = 500;
 
 /// Images read at once.
@@ -31,25 +32,24 @@ const IMAGES: usize = 4000;
 const AT_ONCE: usize = 4;
 
 /// Projections asked for at once.
-const LIST: usize = 500;
+const LIST: usize = 2000;
 
-/// How often a process looks for what others wrote: soon after there was something, and later.
-const LOOK: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(100)];
-
-/// For how long after work it looks often.
-const LIVELY: Duration = Duration::from_secs(2);
-
-/// How often it looks at everything, in case another process was told of work and died.
-const LOOK_AT_ALL: Duration = Duration::from_secs(15);
-
-/// How often it empties parts of the change log that nobody needs.
-const TEND: Duration = Duration::from_secs(60);
-
-/// How long it waits after a fault.
-const AFTER_FAULT: Duration = Duration::from_secs(1);
+/// How long a transaction of a window may take before what it did is committed and the window goes on in another.
+const LONG: Duration = Duration::from_secs(1);
 
 /// Units, each with as many texts as the unit has columns.
 type Units = BTreeSet<Vec<String>>;
+
+/// What became of a projection that was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moved {
+    /// There was nothing to do, or somebody else is at it.
+    No,
+    /// It has seen everything there was.
+    Yes,
+    /// It moved on, and there is more to do.
+    More,
+}
 
 /// A read model and the table of it that is worked on.
 struct Target<'a> {
@@ -58,36 +58,6 @@ struct Target<'a> {
 }
 
 impl Engine {
-    /// Keeps read models up to date until the process ends. Run it as a task; any number of processes may.
-    pub async fn project_forever(&self) {
-        let mut seen = Seen::default();
-        let (mut all, mut tended, mut busy) = (Instant::now(), Instant::now(), Instant::now());
-        loop {
-            if all.elapsed() > LOOK_AT_ALL {
-                (seen, all) = (Seen::default(), Instant::now());
-            }
-            if tended.elapsed() > TEND {
-                tended = Instant::now();
-                if let Err(error) = self.store.tend_log(None).await {
-                    tracing::warn!(error = %error, "the change log could not be tended");
-                }
-            }
-            match self.project_round(&mut seen).await {
-                Ok(0) => {
-                    let pause = LOOK[usize::from(busy.elapsed() > LIVELY)];
-                    // Whoever writes through this process says so; for the others one looks.
-                    let _ = tokio::time::timeout(pause, self.store.woken()).await;
-                }
-                Ok(_) => busy = Instant::now(),
-                Err(error) => {
-                    tracing::error!(error = %error, "projecting failed; it is tried again");
-                    tokio::time::sleep(AFTER_FAULT).await;
-                    seen = Seen::default();
-                }
-            }
-        }
-    }
-
     /// Moves everything that is due on by one step; says how many were moved.
     ///
     /// # Errors
@@ -97,7 +67,7 @@ impl Engine {
         let again = std::sync::atomic::AtomicBool::new(false);
         let moved = stream::iter(due)
             .map(async |undone| match self.project(&undone).await {
-                Ok(moved) => moved,
+                Ok(moved) => moved != Moved::No,
                 Err(error) => {
                     again.store(true, std::sync::atomic::Ordering::Relaxed);
                     let Projection { tenant, model, .. } = &undone.projection;
@@ -135,7 +105,7 @@ impl Engine {
             let mut left = 0;
             for undone in ours {
                 left += 1;
-                while self.project(undone).await? {}
+                while self.project(undone).await? != Moved::No {}
             }
             let status = self.store.projection_status(0).await?;
             let ours = |lag: &&freehold_store::Lag| {
@@ -152,17 +122,17 @@ impl Engine {
         }
     }
 
-    /// One step of one projection, if there is one to make and nobody else is at it; says whether one was made.
-    async fn project(&self, undone: &Undone) -> Result<bool, Error> {
+    /// One step of one projection, if there is one to make and nobody else is at it.
+    async fn project(&self, undone: &Undone) -> Result<Moved, Error> {
         let snapshot = self.snapshot();
         let read = snapshot.model.read(&undone.projection.model);
         // That of another definition is somebody else's: of the apply that builds it, or of a server with a newer model.
         let Some(read) = read.filter(|read| identity(read) == undone.identity) else {
-            return Ok(false);
+            return Ok(Moved::No);
         };
         let table = if undone.served { read.name().to_string() } else { next_table(read.name()) };
         let target = Target { read, table };
-        let Some(step) = self.store.step(&undone.projection).await? else { return Ok(false) };
+        let Some(step) = self.store.step(&undone.projection).await? else { return Ok(Moved::No) };
         match step.phase().clone() {
             Phase::Fill(after) => self.fill_page(&undone.projection, &target, step, after).await,
             Phase::Steady(_) => self.follow(&undone.projection, &target, step).await,
@@ -174,7 +144,8 @@ impl Engine {
         projection: &Projection,
         target: &Target<'_>,
         mut step: Step,
-    ) -> Result<bool, Error> {
+    ) -> Result<Moved, Error> {
+        let (cut, mut begun) = (step.is_cut(), Instant::now());
         let parked: Vec<Vec<String>> = step.parked(UNITS).await?;
         let mut units = touched(&mut step, target.read).await?;
         let any = !units.is_empty() || !parked.is_empty();
@@ -190,13 +161,21 @@ impl Engine {
             if done.is_err() || chunks.peek().is_none() {
                 break;
             }
+            if begun.elapsed() < LONG {
+                continue;
+            }
+            begun = Instant::now();
             let paused = step.pause().await?;
             // Somebody else goes on where this one was too slow.
-            let Some(resumed) = self.store.resume(&paused).await? else { return Ok(false) };
+            let Some(resumed) = self.store.resume(&paused).await? else { return Ok(Moved::No) };
             step = resumed;
         }
         match done {
-            Ok(()) => step.finish().await.map(|()| any),
+            Ok(()) => step.finish().await.map(|()| match (cut, any) {
+                (true, _) => Moved::More,
+                (false, true) => Moved::Yes,
+                (false, false) => Moved::No,
+            }),
             Err(error) if error.is_of_rows() => {
                 step.give_up().await?;
                 self.isolate(projection, target, &units).await
@@ -211,7 +190,7 @@ impl Engine {
         target: &Target<'_>,
         mut step: Step,
         after: Option<Vec<String>>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Moved, Error> {
         if after.is_none() {
             step.query(&target.read.clear(&target.table)).await?;
         }
@@ -221,10 +200,10 @@ impl Engine {
             rows.iter().filter_map(|row| texts(row, target.read)).collect();
         let Some(last) = page.last().cloned() else {
             step.filled(None).await?;
-            return Ok(true);
+            return Ok(Moved::More);
         };
         match target.recompute(&mut step, &page).await {
-            Ok(()) => step.filled(Some(&last)).await.map(|()| true),
+            Ok(()) => step.filled(Some(&last)).await.map(|()| Moved::More),
             Err(error) if error.is_of_rows() => {
                 step.give_up().await?;
                 self.isolate_page(projection, target, &page).await

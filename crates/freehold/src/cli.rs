@@ -382,10 +382,17 @@ pub(crate) struct Bench {
     /// Their vectors: FILE.f16 or FILE.f32
     #[arg(long, value_name = "FILE", requires = "rows")]
     pub(crate) vectors: Option<PathBuf>,
+    /// Tenants beside the one that floods (project)
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(8..=10_000))]
+    pub(crate) tenants: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchName {
+    /// Writes whose changes are noted against writes whose are not
+    Write,
+    /// How soon and how fast read models follow, against a materialised view
+    Project,
     /// Rows per second against a raw COPY into an unprotected table
     Import,
     /// With the wall against a WHERE by hand on tables without one

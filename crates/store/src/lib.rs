@@ -49,7 +49,8 @@ pub use refusal::Violation;
 pub use role::Role;
 pub use row::Row;
 pub use store::{
-    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Graph, Placement, Pulse, Store, Table,
-    Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick,
+    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Graph, Load, Placement, Pulse, Size,
+    Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Writer,
+    Yardstick,
 };
 pub use tx::TenantTx;

@@ -3,6 +3,7 @@
 mod due;
 mod issue;
 mod keys;
+mod load;
 mod placement;
 mod tenant;
 mod typed;
@@ -10,6 +11,7 @@ mod watch;
 mod yardstick;
 
 pub use due::{Due, DueNotes};
+pub use load::{Load, Size, Target, Writer};
 pub use placement::{Graph, Placement};
 use tenant::Recognised;
 pub use tenant::Tenant;

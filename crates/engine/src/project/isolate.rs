@@ -2,7 +2,7 @@
 
 use freehold_store::{Phase, Projection};
 
-use super::{Target, touched};
+use super::{Moved, Target, touched};
 use crate::{Engine, error::Error};
 
 impl Engine {
@@ -12,11 +12,11 @@ impl Engine {
         projection: &Projection,
         target: &Target<'_>,
         units: &[Vec<String>],
-    ) -> Result<bool, Error> {
+    ) -> Result<Moved, Error> {
         let failing = self.failing(projection, target, units).await?;
-        let Some(mut step) = self.store.step(projection).await? else { return Ok(false) };
+        let Some(mut step) = self.store.step(projection).await? else { return Ok(Moved::No) };
         if !matches!(step.phase(), Phase::Steady(_)) {
-            return Ok(false);
+            return Ok(Moved::No);
         }
         let mut now = touched(&mut step, target.read).await?;
         now.extend(units.iter().cloned());
@@ -29,7 +29,7 @@ impl Engine {
             step.park(unit, error).await?;
         }
         say(projection, failing.len());
-        step.finish().await.map(|()| true)
+        step.finish().await.map(|()| Moved::More)
     }
 
     /// Fills a page once more, with those of its units parked that fail.
@@ -38,11 +38,11 @@ impl Engine {
         projection: &Projection,
         target: &Target<'_>,
         page: &[Vec<String>],
-    ) -> Result<bool, Error> {
+    ) -> Result<Moved, Error> {
         let failing = self.failing(projection, target, page).await?;
-        let Some(mut step) = self.store.step(projection).await? else { return Ok(false) };
+        let Some(mut step) = self.store.step(projection).await? else { return Ok(Moved::No) };
         if !matches!(step.phase(), Phase::Fill(_)) {
-            return Ok(false);
+            return Ok(Moved::No);
         }
         let good: Vec<Vec<String>> = page
             .iter()
@@ -54,7 +54,7 @@ impl Engine {
             step.park(unit, error).await?;
         }
         say(projection, failing.len());
-        step.filled(page.last().map(Vec::as_slice)).await.map(|()| true)
+        step.filled(page.last().map(Vec::as_slice)).await.map(|()| Moved::More)
     }
 
     // Halves what fails until single units are left, each time in a transaction that is given up.

@@ -116,7 +116,7 @@ async fn trouble(
     let mut told = Instant::now();
     while Instant::now() < until {
         // Plays: whoever kills processes has something else to do, too.
-        tokio::time::sleep(chance.between(50, 1500)).await;
+        tokio::time::sleep(chance.between(500, 5000)).await;
         let gone = workers.kill_one(house, chance.below(WORKERS as u64));
         {
             let mut counts = tally.lock().unwrap();

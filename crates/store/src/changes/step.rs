@@ -69,6 +69,7 @@ pub struct Change {
 pub struct Paused {
     projection: Projection,
     turn: i64,
+    images: u64,
 }
 
 impl Store {
@@ -85,7 +86,8 @@ impl Store {
     /// # Errors
     /// As [`Store::step`].
     pub async fn resume(&self, paused: &Paused) -> Result<Option<Step>, Error> {
-        self.take(&paused.projection, Some(paused.turn)).await
+        let step = self.take(&paused.projection, Some(paused.turn)).await?;
+        Ok(step.map(|step| Step { images: paused.images, ..step }))
     }
 
     async fn take(
@@ -151,6 +153,12 @@ impl Store {
 }
 
 impl Step {
+    /// Whether there is more than this step's window: then another step is due at once.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.since.contains(' ')
+    }
+
     /// What the projection needs.
     #[must_use]
     pub fn phase(&self) -> &Phase {
@@ -295,9 +303,9 @@ impl Step {
         let rows = self.tx.ask(doing, text, &params).await?;
         let turn = rows.first().and_then(|row| row.int(0));
         let turn = turn.ok_or_else(|| Fault::new(doing, "no such projection"))?;
-        let projection = self.projection.clone();
+        let (projection, images) = (self.projection.clone(), self.images);
         self.commit().await?;
-        Ok(Paused { projection, turn })
+        Ok(Paused { projection, turn, images })
     }
 
     /// Ends one transaction of a fill: it has rows for all units up to `after`, or for all there are.

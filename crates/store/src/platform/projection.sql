@@ -4,6 +4,10 @@ set local role freehold_gate;
 -- Takes the projection of the open tenant for this transaction, which must be one of REPEATABLE READ: then everything it
 -- sees is one snapshot, and whoever was overtaken fails. `resumed` is the turn of a worker that goes on with a window.
 -- States: `missing`, `taken`, `fill` (go on after `place`), `steady`; `changes` are the images there are to be read.
+--
+-- A window has 10,000 images and the rest of the last transaction: what is more is left to the next step, so that whoever is
+-- far behind moves on in steps that end. `since` is the snapshot the window begins after and, if it ends before this
+-- transaction's own, a space and the snapshot up to which it goes.
 create or replace function freehold.step(wanted text, wanted_version integer, resumed bigint)
   returns table (state text, turn bigint, since text, changes bigint, place text[], sources text[])
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -11,6 +15,9 @@ create or replace function freehold.step(wanted text, wanted_version integer, re
 declare
   mine uuid := freehold.tenant();
   p freehold.projection;
+  noted record;
+  last xid8 := '0';
+  cut pg_snapshot;
   emptied boolean;
 begin
   if current_setting('transaction_isolation') <> 'repeatable read' then
@@ -35,20 +42,36 @@ begin
     return query select 'taken', null::bigint, null::text, null::bigint, null::text[], null::text[];
     return;
   end if;
-  select coalesce(sum(l.n), 0), coalesce(bool_or(l.op = 't'), false) into changes, emptied
-    from (select * from freehold.change_log a where a.tenant_id = mine and a.xid >= pg_snapshot_xmax(p.snap)
-          union all
-          select * from freehold.change_log b where b.tenant_id = mine and b.xid = any (array(select pg_snapshot_xip(p.snap)))) l
-    where l.entity = any (sources);
+  select coalesce(sum(l.n), 0), coalesce(bool_or(l.op = 't'), false) into changes, emptied from freehold.change_log l
+    where l.tenant_id = mine and l.xid = any (array(select pg_snapshot_xip(p.snap))) and l.entity = any (sources);
+  for noted in select l.xid, l.n, l.op from freehold.change_log l
+      where l.tenant_id = mine and l.xid >= pg_snapshot_xmax(p.snap) and l.entity = any (sources) order by l.xid
+  loop
+    if changes >= 10000 and noted.xid <> last then
+      cut := freehold.before(pg_current_snapshot(), noted.xid);
+      exit;
+    end if;
+    last := noted.xid;
+    changes := changes + noted.n;
+    emptied := emptied or noted.op = 't';
+  end loop;
   if emptied then
     p.snap := pg_current_snapshot();
     p.filled := false;
     p.fill_after := null;
     changes := 0;
+    cut := null;
     update freehold.projection x set snap = p.snap, filled = false, fill_after = null, upto = null
       where x.tenant_id = mine and x.model = wanted and x.version = wanted_version;
   end if;
-  return query select case when p.filled then 'steady' else 'fill' end, p.turn, p.snap::text, changes, p.fill_after, sources;
+  if resumed is not null then
+    cut := p.upto;
+  elsif not p.filled then
+    cut := null;
+  elsif p.upto::text is distinct from cut::text then
+    update freehold.projection x set upto = cut where x.tenant_id = mine and x.model = wanted and x.version = wanted_version;
+  end if;
+  return query select case when p.filled then 'steady' else 'fill' end, p.turn, concat_ws(' ', p.snap, cut), changes, p.fill_after, sources;
 end $$;
 
 -- The projection of the open tenant, from this snapshot on; it is to be filled next.
@@ -68,7 +91,8 @@ create or replace function freehold.changes(since text, entities text[], behind 
 #variable_conflict use_column
 declare
   mine uuid := freehold.tenant();
-  seen pg_snapshot := since::pg_snapshot;
+  seen pg_snapshot := split_part(since, ' ', 1)::pg_snapshot;
+  upto pg_snapshot := nullif(split_part(since, ' ', 2), '')::pg_snapshot;
 begin
   return query
     select w.seq, w.entity, w.op::text, w.n::bigint, w.fields, w.links from (
@@ -76,15 +100,16 @@ begin
       from (select * from freehold.change_log a where a.tenant_id = mine and a.xid >= pg_snapshot_xmax(seen)
             union all
             select * from freehold.change_log b where b.tenant_id = mine and b.xid = any (array(select pg_snapshot_xip(seen)))) l
-      where l.entity = any (entities) and l.seq > behind and l.op <> 't') w
+      where l.entity = any (entities) and l.seq > behind and l.op <> 't'
+        and (upto is null or pg_visible_in_snapshot(l.xid, upto))) w
     where w.before < most order by w.seq;
 end $$;
 
--- Ends a step: everything up to its snapshot is seen, or up to the window's that it went on with.
+-- Ends a step: everything up to the end of its window is seen.
 create or replace function freehold.step_done(wanted text, wanted_version integer, resumed boolean, images bigint) returns void
   language sql volatile security definer
 begin atomic
-  update freehold.projection p set snap = case when resumed then p.upto else pg_current_snapshot() end, upto = null,
+  update freehold.projection p set snap = coalesce(p.upto, pg_current_snapshot()), upto = null,
       held_until = null, turn = p.turn + 1, changes = p.changes + images, stepped_at = clock_timestamp()
     where p.tenant_id = freehold.tenant() and p.model = wanted and p.version = wanted_version;
 end;
@@ -93,7 +118,7 @@ end;
 create or replace function freehold.step_pause(wanted text, wanted_version integer, resumed boolean, hold interval) returns bigint
   language sql volatile security definer
 begin atomic
-  update freehold.projection p set upto = case when resumed then p.upto else pg_current_snapshot() end,
+  update freehold.projection p set upto = coalesce(p.upto, pg_current_snapshot()),
       held_until = clock_timestamp() + hold, turn = p.turn + 1, stepped_at = clock_timestamp()
     where p.tenant_id = freehold.tenant() and p.model = wanted and p.version = wanted_version returning p.turn;
 end;
@@ -186,9 +211,11 @@ begin
       select * into s from freehold.log_state;
     end if;
     look := s.mark;
-    select array_agg(distinct u.xid), pg_current_snapshot() into behind, whole from freehold.unseen(look, true) u where u.known;
+    select array_agg(distinct u.xid order by u.xid), pg_current_snapshot() into behind, whole from freehold.unseen(look, true) u where u.known;
     if coalesce(cardinality(behind), 0) <= 1000 then
       update freehold.log_state set mark = freehold.without(whole, behind);
+    elsif behind[1] >= pg_snapshot_xmax(look) then
+      update freehold.log_state set mark = freehold.before(whole, behind[1]);
     end if;
   end if;
   return query
