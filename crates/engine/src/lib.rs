@@ -19,6 +19,7 @@ pub mod error;
 pub mod export;
 pub mod fill;
 pub mod import;
+pub mod place;
 pub mod project;
 pub mod prove;
 pub mod read;
@@ -27,8 +28,8 @@ pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Complaint, Config as StoreConfig, Done, Graph, Login, Operator, Placement, RootKey, Store,
-    Table, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
+    Complaint, Config as StoreConfig, Done, Graph, Login, Operator, Placement, Policy, RootKey,
+    Store, Table, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
 };
 
 use embed::Embedders;

@@ -1,12 +1,14 @@
 //! The command line, as `--help` shows it.
 
 mod audit;
+mod place;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{Audit, ProfileName, Threshold};
+pub(crate) use place::{Keep, Place};
 
 /// One PostgreSQL as a multi-tenant data platform: business data and embeddings in the same rows, every tenant
 /// walled off by the database kernel.
@@ -146,6 +148,9 @@ pub(crate) enum Command {
         /// Do what there is to do now, and exit
         #[arg(long)]
         once: bool,
+        /// Also move tenants that have grown or shrunk; needs the operator's DATABASE_URL
+        #[arg(long)]
+        placement: bool,
     },
     /// The model, the wall, and how far read models are behind
     Status {
@@ -202,6 +207,8 @@ pub(crate) enum Tenant {
         #[arg(long, value_name = "NAME")]
         confirm: String,
     },
+    #[command(flatten)]
+    Place(Place),
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use freehold_model::{Code, Model, Refusal, ddl::own::Own};
 
-use super::{CHANGED, DOING, LOCK_WAIT, Place, as_owner};
+use super::{CHANGED, DOING, LOCK_WAIT, Place, as_owner, promote::FEW};
 use crate::{
     apply::{is_in_the_way, rest},
     error::{Error, Fault},
@@ -57,7 +57,7 @@ impl Operator {
         self.look_through(leaf).await?;
         for tries in 1..=TRIES {
             progress(tries);
-            helper.catch_up(own, place, leaf).await?;
+            helper.catch_up(own, place, leaf, FEW).await?;
             let tried = self.join_once(helper, own, place, leaf, model).await;
             let stop = match tried {
                 Ok(rows) => return Ok(rows),
@@ -92,7 +92,7 @@ impl Operator {
         let session = &mut self.session;
         session.batch(&format!("begin; {LOCK_WAIT}")).await?;
         session.batch(&format!("lock table only {leaf} in share row exclusive mode")).await?;
-        helper.catch_up(own, place, leaf).await?;
+        helper.catch_up(own, place, leaf, 1).await?;
         helper.outlast_older().await?;
         let copied = helper.rows_in(&copy).await?;
         // References do not act on what is only moved, and no trigger takes it for a change.
