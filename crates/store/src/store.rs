@@ -9,6 +9,7 @@ mod watch;
 mod yardstick;
 
 pub use due::{Due, DueNotes};
+pub(crate) use placement::Wording;
 pub use placement::{Graph, Placement};
 use tenant::Recognised;
 pub use tenant::Tenant;
@@ -206,7 +207,7 @@ impl Store {
         self.in_time(lease.batch(&opening))
             .await?
             .map_err(|error| self.not_opened(tenant, error))?;
-        Ok(TenantTx::new(lease, self.0.patience))
+        Ok(TenantTx::new(lease, self.0.patience, self.wording(tenant)))
     }
 
     /// Whatever an operator types, inside the tenant's wall and in a backend that is used for nothing else. Committed if all
@@ -230,15 +231,16 @@ impl Store {
         sql: &Sql,
     ) -> Result<Vec<Row>, Error> {
         let doing = "running a statement";
-        let mut may_be_stale = lease.knows(sql.text());
+        let wording = self.wording(tenant);
+        let text = wording.of(sql);
+        let mut may_be_stale = lease.knows(&text);
         loop {
-            let statement =
-                lease.statement(sql.text()).await.map_err(|error| explain(doing, error))?;
+            let statement = lease.statement(&text).await.map_err(|error| explain(doing, error))?;
             let opening = self.opening(lease, tenant);
             match lease.transact(&opening, &statement, sql.params()).await {
                 Ok(rows) => return Ok(rows),
                 Err(Stumble::Statement(error)) if is_stale(&error) => {
-                    lease.forget(sql.text());
+                    lease.forget(&text);
                     // Nothing was done, so it can be done again.
                     if !std::mem::take(&mut may_be_stale) {
                         return Err(explain(doing, error));
