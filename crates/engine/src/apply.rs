@@ -8,7 +8,9 @@ use std::{
 };
 
 use freehold_model::{
-    Model, declare,
+    Model,
+    ddl::own::Places,
+    declare,
     diagnostic::Diagnostic,
     plan::{self, Plan, Target},
 };
@@ -75,12 +77,13 @@ pub async fn propose(operator: &mut Operator, text: String) -> Result<Proposal, 
     };
     let applied = if operator.is_set_up().await? { operator.current_model().await? } else { None };
     let unchanged = applied.as_ref().is_some_and(|(_, applied)| *applied == text);
+    let places = if applied.is_some() { operator.places().await? } else { Places::default() };
     let (from_version, old) = match applied {
         Some((version, text)) => (version, recorded(&text)?),
         None => (0, Model::default()),
     };
-    let plan = plan::plan(&old, &model, Target { major: operator.check_server().await?.major })
-        .map_err(|refusals| all(&refusals))?;
+    let target = Target { major: operator.check_server().await?.major };
+    let plan = plan::plan_with(&old, &model, target, &places).map_err(|refusals| all(&refusals))?;
     Ok(Proposal { text, model, plan, from_version, unchanged })
 }
 
@@ -138,6 +141,22 @@ pub async fn apply(
         });
     };
     operator.apply(wanted, chore, step).await
+}
+
+/// The model that is applied now.
+pub(crate) async fn recorded_model(operator: &mut Operator) -> Result<Model, Error> {
+    match operator.current_model().await? {
+        Some((_, text)) => recorded(&text),
+        None => Ok(Model::default()),
+    }
+}
+
+/// Gives tenants' own partitions the indexes of the applied model; what is missing there is searched exactly meanwhile.
+///
+/// # Errors
+/// Faults only; running it again goes on.
+pub async fn tend_graphs(operator: &mut Operator, helper: &mut Operator) -> Result<(), Error> {
+    operator.tend_graphs(helper, |_, _| ()).await
 }
 
 fn all(refusals: &[Refusal]) -> Error {

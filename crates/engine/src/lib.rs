@@ -21,6 +21,7 @@ pub mod error;
 pub mod export;
 pub mod fill;
 pub mod import;
+pub mod place;
 pub mod project;
 pub mod prove;
 pub mod read;
@@ -30,8 +31,8 @@ pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Complaint, Config as StoreConfig, Done, Graph, Load, Login, Operator, Placement, Role, RootKey,
-    Size, Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Writer,
+    Complaint, Config as StoreConfig, Done, Graph, Load, Login, Operator, Placement, Policy, Role,
+    RootKey, Size, Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Writer,
     Yardstick, script,
 };
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod blobs;
+mod place;
 mod role;
 mod search;
 mod token;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{Audit, ProfileName, Threshold};
 pub(crate) use blobs::{Blobs, BlobsAt};
+pub(crate) use place::{Keep, Place};
 pub(crate) use role::RoleName;
 pub(crate) use search::{SearchBench, Sure};
 pub(crate) use token::Token;
@@ -162,6 +164,9 @@ pub(crate) enum Command {
         /// Do what there is to do now, and exit
         #[arg(long)]
         once: bool,
+        /// Also move tenants that have grown or shrunk; needs the operator's DATABASE_URL
+        #[arg(long)]
+        placement: bool,
     },
     /// The model, the wall, and how far read models are behind
     Status {
@@ -218,6 +223,8 @@ pub(crate) enum Tenant {
         #[arg(long, value_name = "NAME")]
         confirm: String,
     },
+    #[command(flatten)]
+    Place(Place),
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ mod audit;
 mod blobs;
 mod bulk;
 mod model;
+mod placement;
 mod project;
 mod prove;
 mod rows;
@@ -73,8 +74,11 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Login { passfile } => token::login(config, passfile.as_deref()).await,
         Command::Prove(wanted) => prove::prove(config, &wanted).await,
         Command::Serve(serve) => serve::serve(config, &serve).await,
-        Command::Work { once: false } => serve::work(config).await,
-        Command::Work { once: true } => project::once(config).await,
+        Command::Work { once: false, placement } => serve::work(config, placement).await,
+        Command::Work { once: true, placement } => {
+            project::once(config).await?;
+            if placement { placement::once(config).await } else { Ok(()) }
+        }
         Command::Status { limit } => project::status(config, limit).await,
         Command::Replay { name } => project::replay(config, name.as_deref()).await,
         Command::Audit(audit) => audit::audit(config, &audit).await,

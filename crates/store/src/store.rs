@@ -12,6 +12,7 @@ mod yardstick;
 
 pub use due::{Due, DueNotes};
 pub use load::{Load, Size, Target, Writer};
+pub(crate) use placement::Wording;
 pub use placement::{Graph, Placement};
 use tenant::Recognised;
 pub use tenant::Tenant;
@@ -212,7 +213,7 @@ impl Store {
         self.in_time(lease.batch(&opening))
             .await?
             .map_err(|error| self.not_opened(tenant, error))?;
-        Ok(TenantTx::new(lease, self.0.patience))
+        Ok(TenantTx::new(lease, self.0.patience, self.wording(tenant)))
     }
 
     /// Whatever an operator types, inside the tenant's wall and in a backend that is used for nothing else. Committed if all
@@ -236,10 +237,11 @@ impl Store {
         sql: &Sql,
     ) -> Result<Vec<Row>, Error> {
         let doing = "running a statement";
-        let mut may_be_stale = lease.knows(sql.text());
+        let wording = self.wording(tenant);
+        let text = wording.of(sql);
+        let mut may_be_stale = lease.knows(&text);
         loop {
-            let statement =
-                lease.statement(sql.text()).await.map_err(|error| explain(doing, error))?;
+            let statement = lease.statement(&text).await.map_err(|error| explain(doing, error))?;
             let mut opening = self.opening(lease, tenant);
             if !sql.settings().is_empty() {
                 opening = format!("{opening}; {}", sql.settings());
@@ -247,7 +249,7 @@ impl Store {
             match lease.transact(&opening, &statement, sql.params()).await {
                 Ok(rows) => return Ok(rows),
                 Err(Stumble::Statement(error)) if is_stale(&error) => {
-                    lease.forget(sql.text());
+                    lease.forget(&text);
                     // Nothing was done, so it can be done again.
                     if !std::mem::take(&mut may_be_stale) {
                         return Err(explain(doing, error));

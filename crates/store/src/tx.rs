@@ -13,20 +13,21 @@ use crate::{
     refusal::explain,
     row::Row,
     session::{COMMIT, ROLLBACK, is_stale},
-    store::Store,
+    store::{Store, Wording},
 };
 
 /// A transaction with its tenant opened. Dropped, it is rolled back; after an error nothing but dropping it is of use.
 pub struct TenantTx {
     lease: Option<Lease>,
     patience: Duration,
+    wording: Wording,
     // PostgreSQL answers COMMIT of a failed transaction with success, having rolled it back.
     failed: bool,
 }
 
 impl TenantTx {
-    pub(crate) fn new(lease: Lease, patience: Duration) -> Self {
-        Self { lease: Some(lease), patience, failed: false }
+    pub(crate) fn new(lease: Lease, patience: Duration, wording: Wording) -> Self {
+        Self { lease: Some(lease), patience, wording, failed: false }
     }
 
     /// Runs one statement.
@@ -53,13 +54,15 @@ impl TenantTx {
     /// That of the first that fails.
     pub async fn batch(&mut self, batch: &[Sql]) -> Result<Vec<Vec<Row>>, Error> {
         let was_failed = std::mem::replace(&mut self.failed, true);
-        let known = batch.iter().all(|sql| self.session().knows(sql.text()));
+        let wording = self.wording.clone();
+        let texts: Vec<_> = batch.iter().map(|sql| wording.of(sql)).collect();
+        let known = texts.iter().all(|text| self.session().knows(text));
         let patience = self.patience;
         let session = self.session();
         let work = async {
             let mut statements = Vec::with_capacity(batch.len());
-            for sql in batch {
-                statements.push((session.statement(sql.text()).await?, sql.params()));
+            for (sql, text) in batch.iter().zip(&texts) {
+                statements.push((session.statement(text).await?, sql.params()));
             }
             session.pipeline(&statements).await
         };
@@ -71,7 +74,7 @@ impl TenantTx {
             Err(error) => error,
         };
         if is_stale(&error) {
-            batch.iter().for_each(|sql| self.session().forget(sql.text()));
+            texts.iter().for_each(|text| self.session().forget(text));
             if known {
                 return Err(Refusal::new(Code::TryAgain, "the tables changed underneath")
                     .hint("try again")

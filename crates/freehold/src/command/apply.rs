@@ -84,6 +84,8 @@ pub(crate) async fn apply_text(
     let version =
         apply::apply(&mut operator, &store, &config.base_dir(), &proposal, allow, &mut heard)
             .await?;
+    let mut helper = site.operator("apply").await?;
+    apply::tend_graphs(&mut operator, &mut helper).await?;
     bar.finish_and_clear();
     let steps = proposal.plan.steps.len();
     if config.json {

@@ -20,12 +20,19 @@ pub(super) async fn serve(config: &Config, serve: &Serve) -> Result<(), Failure>
     until_stopped(engine, server, serve, stop).await
 }
 
-pub(super) async fn work(config: &Config) -> Result<(), Failure> {
+pub(super) async fn work(config: &Config, placement: bool) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
     let stop = Stop::listen()?;
     output::note("working; Ctrl-C stops");
+    let placing = async {
+        if !placement {
+            return std::future::pending().await;
+        }
+        super::placement::forever(&site).await
+    };
     tokio::select! {
+        placed = placing => placed?,
         () = Box::pin(engine.work_forever()) => {}
         () = engine.keep_watch() => {}
         () = stop.asked() => {}

@@ -49,6 +49,7 @@ pub(super) async fn tenant(config: &Config, what: Tenant) -> Result<(), Failure>
                 &format!("tenant {name} active again"),
             );
         }
+        Tenant::Place(what) => super::placement::placement(config, &site, what).await?,
         Tenant::Delete { name, confirm } => delete(config, &site, &name, &confirm).await?,
     }
     Ok(())

@@ -192,6 +192,13 @@ impl<'a> Own<'a> {
             .collect()
     }
 
+    /// Makes writers of the entity wait before they look for partitions: one that has found its leaf and waits for it there
+    /// fails when the tenant's rows have left.
+    #[must_use]
+    pub fn hold_writers(&self) -> String {
+        format!("lock table only {} in share row exclusive mode", root(&self.entity.name))
+    }
+
     /// Every lock that joining takes, in the order in which statements take them.
     #[must_use]
     pub fn locks(&self, model: &Model) -> Vec<String> {

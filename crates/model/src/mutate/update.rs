@@ -191,7 +191,7 @@ impl Update {
             columns.iter().map(|(name, _)| format!("{0} = r.{0}", ident(name))).collect();
         let alias = renderer.alias();
         renderer.sql.raw("with written as (update ");
-        renderer.table(&self.query.level, &alias);
+        renderer.target(&self.query.level, &alias);
         renderer.sql.raw(&format!(" set {} from json_to_record(", sets.join(", ")));
         renderer.sql.param(Some(Value::Object(self.patch.clone()).to_string())).raw("::json)");
         renderer.sql.raw(&body::record(&columns));
@@ -223,7 +223,7 @@ impl Delete {
         let returning = self.returning.then_some(&self.query);
         let alias = renderer.alias();
         renderer.sql.raw("with written as (delete from ");
-        renderer.table(&self.query.level, &alias);
+        renderer.target(&self.query.level, &alias);
         renderer.filters(
             Scope { level: &self.query.level, alias: &alias, measured: false },
             None,

@@ -94,6 +94,11 @@ impl Renderer {
 
     /// `app."entity" alias`
     pub(crate) fn table(&mut self, level: &Level, alias: &str) {
+        self.sql.table(&level.entity).raw(" ").raw(alias);
+    }
+
+    /// The same to be changed or deleted from.
+    pub(crate) fn target(&mut self, level: &Level, alias: &str) {
         self.sql.raw("app.").ident(&level.entity).raw(" ").raw(alias);
     }
 
@@ -283,8 +288,8 @@ impl Renderer {
                 self.sql.raw(&format!("\"~anchor{number}\" as materialized (select a."));
                 self.own(level).raw(", a.").ident(&nearest.field);
                 self.sql
-                    .raw(" as v from app.")
-                    .ident(&level.entity)
+                    .raw(" as v from ")
+                    .table(&level.entity)
                     .raw(" a where a.")
                     .ident(column)
                     .raw(" = ");

@@ -20,6 +20,11 @@ piece as not materialized (
 walled as (
   select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname in ('embedding_due', 'change_log', 'projection', 'parked', 'blob') as relforcerowsecurity
     from pg_class c where c.relnamespace in (select oid from platform) and c.relname in ('embedding_due', 'import_mark', 'projection', 'parked', 'blob')),
+-- Tables beside the model's that hold one tenant's rows by a check: copies that are to become partitions.
+copy (oid) as (
+  select k.conrelid from pg_constraint k join pg_class c on c.oid = k.conrelid and not c.relispartition and c.relkind = 'r'
+    where k.contype = 'c' and k.convalidated and c.relnamespace = (select oid from home where name = 'freehold_shelf')
+      and pg_get_expr(k.conbin, k.conrelid) ~ '^\(tenant_id = ''[0-9a-f-]{36}''::uuid\)$'),
 policy as (
   select p.polrelid, p.polname,
       not p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
@@ -28,7 +33,10 @@ policy as (
       p.polpermissive and (p.polcmd = '*' and p.polroles = array[(select oid from login where name = 'freehold_app')]
           or p.polname = 'project' and p.polcmd in ('*', 'r') and p.polroles = array[(select oid from login where name = 'freehold_project')])
         and pg_get_expr(p.polqual, p.polrelid) = 'true'
-        and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true' as is_use
+        and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true'
+      -- A copy of one tenant's rows that is to become its partition is written by the owner's triggers.
+      or p.polname = 'move' and p.polpermissive and p.polroles = array[(select oid from house where name = 'freehold_owner')]
+        and p.polrelid in (select oid from copy) as is_use
     from pg_policy p),
 -- Functions that are neither PostgreSQL's nor pgvector's.
 fn as (

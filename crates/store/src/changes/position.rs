@@ -85,15 +85,17 @@ impl Store {
         let cluster = self.cluster().await?;
         let mut lease = self.lease().await?;
         let work = async {
-            let mut may_be_stale = lease.knows(sql.text());
+            let wording = self.wording(tenant);
+            let text = wording.of(sql);
+            let mut may_be_stale = lease.knows(&text);
             loop {
-                let prepared = lease.statement(sql.text()).await;
+                let prepared = lease.statement(&text).await;
                 let statement = prepared.map_err(|error| explain(doing, error))?;
                 let opening = self.opening(&lease, tenant);
                 match lease.transact_placed(&opening, &statement, sql.params()).await {
                     Ok(done) => return Ok(done),
                     Err(Stumble::Statement(error)) if is_stale(&error) => {
-                        lease.forget(sql.text());
+                        lease.forget(&text);
                         if !std::mem::take(&mut may_be_stale) {
                             return Err(explain(doing, error));
                         }

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Fault},
     param::list,
     row::Row,
-    store::Store,
+    store::{Store, Wording},
     tx::TenantTx,
 };
 
@@ -118,7 +118,7 @@ impl Store {
         let opening = format!("begin isolation level repeatable read; {call}");
         let opened = self.in_time(lease.batch(&opening)).await?;
         opened.map_err(|error| self.not_opened(&projection.tenant, error))?;
-        let mut tx = TenantTx::new(lease, self.0.patience);
+        let mut tx = TenantTx::new(lease, self.0.patience, Wording::default());
         let text = "select state, since, changes, place, sources \
                     from freehold.step($1, $2::text::integer, $3::text::bigint)";
         let (version, turn) = (projection.version.to_string(), turn.map(|turn| turn.to_string()));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use freehold_model::{
     Code, Model, declare,
-    plan::{Target, plan},
+    plan::{Target, plan, plan_with},
 };
 use freehold_store::{Apply, Config, Mode, Operator, RootKey, Store, Tenant};
 use freehold_testkit::TestDb;
@@ -265,6 +265,49 @@ async fn killed_at_every_step_it_is_gone_on_with_or_undone() {
         at += 1;
     }
     assert!(at > 6, "it was killed {at} times");
+}
+
+/// A change of the model carries the partition along: new fields, keys, references, names, and the index of its vectors.
+#[tokio::test]
+async fn a_change_of_the_model_carries_the_partition_along() {
+    let ground = Ground::new(Mode::Seal).await;
+    let admin = ground.db.client().await;
+    ground.promote().await;
+    let after = MODEL
+        .replace("entity.doc", "entity.page")
+        .replace("ref = \"doc\"", "ref = \"page\"")
+        .replace("index = [[\"n\"]]", "was = \"doc\"\nindex = [[\"n\", \"at\"]]")
+        .replace("v      = { vector", "place = { was = \"v\", vector")
+        .replace("n      = { type = \"integer\", min = 0 }", "n = { type = \"bigint\", min = 0 }\nsize = { type = \"integer\", default = 7, unique = false }\nother = { ref = \"author\", optional = true }");
+    let (old, new) = (declare::read(MODEL).unwrap().model, declare::read(&after).unwrap().model);
+    let mut operator = ground.operator().await;
+    let major = operator.check_server().await.unwrap().major;
+    let places = operator.places().await.unwrap();
+    let plan = plan_with(&old, &new, Target { major }, &places).unwrap();
+    let apply = Apply { plan: &plan, from_version: 1, model: &new, text: &after, allowed: &[] };
+    operator.apply(apply, async |_| Ok(()), |_| ()).await.unwrap();
+    let mut helper = ground.operator().await;
+    operator.tend_graphs(&mut helper, |_, _| ()).await.unwrap();
+
+    let text = "select count(*), sum(n)::bigint, sum(size)::bigint from app.page";
+    for tenant in [&ground.a, &ground.b] {
+        let row = ground.store.run(tenant, &sql(text, &[])).await.unwrap();
+        assert_eq!((row.int(0), row.int(1), row.int(2)), (Some(1200), Some(720_600), Some(8400)));
+    }
+    ground.store.refresh_placements().await.unwrap();
+    let place = ground.store.placement(&ground.a, "page");
+    assert_eq!(place.indexes[0].field, "place");
+    assert_eq!(ground.store.examine().await.unwrap().to_vec(), Vec::new());
+    // Every index of the partition is called like the shelf's.
+    let names = "select distinct regexp_replace(i.relname, '~[^~]*$', '') as name from pg_index x join pg_class i on i.oid = x.indexrelid \
+        join pg_class t on t.oid = x.indrelid join pg_inherits h on h.inhrelid = t.oid \
+        where t.relkind = 'r' and t.relname like 'page~%' and i.relname !~ 'hnsw' and x.indisvalid and (h.inhparent = 'app.page'::regclass) = $1 order by 1";
+    let named = async |own: bool| {
+        let rows = admin.query(names, &[&own]).await.unwrap();
+        rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>()
+    };
+    assert_eq!(named(true).await, named(false).await);
+    assert_eq!(operator.demote("a", "page", |_| ()).await.unwrap(), 1200);
 }
 
 async fn killed_after(ground: &Arc<Ground>, steps: usize) -> bool {

@@ -43,7 +43,7 @@ impl Renderer {
             self.sql.raw(&format!(
                 "{alias}.tenant_id = {above}.tenant_id and {alias}.id in (select j."
             ));
-            self.sql.ident(&via.far).raw(" from app.").ident(&via.entity);
+            self.sql.ident(&via.far).raw(" from ").table(&via.entity);
             self.sql.raw(&format!(" j where j.tenant_id = {above}.tenant_id and j."));
             self.sql.ident(&relation.field).raw(&format!(" = {above}.id)"));
             return;

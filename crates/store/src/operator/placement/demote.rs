@@ -109,7 +109,7 @@ fn leaving(
         // A step of a read model that has begun before would look for the rows where they are no more: it is begun again.
         format!("update freehold.projection set turn = turn where tenant_id = '{tenant}'"),
         // Writers wait from here on, readers only for what comes after.
-        format!("lock table only {name} in share row exclusive mode"),
+        own.hold_writers(),
         format!("create temp table moving on commit drop as select {columns} from {name}"),
     ];
     statements.extend(as_owner(locks(own, entity, model)));

@@ -24,6 +24,9 @@ const PAGE: usize = 500;
 /// Notes that are worked off in one transaction.
 const NOTES: usize = 500;
 
+/// So few notes are left for the moment in which writers wait.
+pub(super) const FEW: u64 = 200;
+
 impl Operator {
     /// Moves a tenant's rows of an entity to a partition of its own, with an approximate index for each vector field, or goes
     /// on with a move that was interrupted. `helper` is another connection of the same user. Says how many rows there are.
@@ -96,7 +99,7 @@ impl Operator {
         self.tend_graphs_of(helper, &own, total, |done, total| tell("indexing", done, total, 0))
             .await?;
         tell("catching up", 0, 0, 0);
-        helper.catch_up(&own, &place, &leaf).await?;
+        helper.catch_up(&own, &place, &leaf, FEW).await?;
         for step in own.keep_away(remainder) {
             let [drop, add, validate] = step;
             in_turn(&mut self.session, &as_owner(vec![drop, add])).await?;
@@ -194,17 +197,18 @@ impl Operator {
         Err(Fault::new(DOING, "no page").into())
     }
 
-    /// Copies again what was noted, until nothing is.
+    /// Copies again what was noted, until less than `enough` is: writers may note as fast as this works.
     pub(super) async fn catch_up(
         &mut self,
         own: &Own<'_>,
         place: &Place,
         leaf: &str,
+        enough: u64,
     ) -> Result<(), Error> {
         let mut tries = 0;
         loop {
             match self.catch_up_once(own, place, leaf).await {
-                Ok(0) => return Ok(()),
+                Ok(rows) if rows < enough => return Ok(()),
                 Ok(_) => tries = 0,
                 Err(error) => {
                     self.session.batch("rollback").await.map_err(|error| explain(DOING, error))?;

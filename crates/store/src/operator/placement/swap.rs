@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use freehold_model::{Code, Model, Refusal, ddl::own::Own};
 
-use super::{CHANGED, DOING, LOCK_WAIT, Place, as_owner};
+use super::{CHANGED, DOING, LOCK_WAIT, Place, as_owner, promote::FEW};
 use crate::{
     apply::{is_in_the_way, rest},
     error::{Error, Fault},
@@ -57,7 +57,7 @@ impl Operator {
         self.look_through(leaf).await?;
         for tries in 1..=TRIES {
             progress(tries);
-            helper.catch_up(own, place, leaf).await?;
+            helper.catch_up(own, place, leaf, FEW).await?;
             let tried = self.join_once(helper, own, place, leaf, model).await;
             let stop = match tried {
                 Ok(rows) => return Ok(rows),
@@ -91,9 +91,9 @@ impl Operator {
         let (tenant, copy) = (&place.tenant, own.name());
         let session = &mut self.session;
         session.batch(&format!("begin; {LOCK_WAIT}")).await?;
-        session.batch(&format!("lock table only {leaf} in share row exclusive mode")).await?;
-        helper.catch_up(own, place, leaf).await?;
-        helper.outlast_older().await?;
+        session.batch(&own.hold_writers()).await?;
+        helper.catch_up(own, place, leaf, 1).await?;
+        helper.outlast_older(session.backend()).await?;
         let copied = helper.rows_in(&copy).await?;
         // References do not act on what is only moved, and no trigger takes it for a change.
         session.batch("set local session_replication_role = replica").await?;
@@ -124,15 +124,16 @@ impl Operator {
     }
 
     /// Waits until no transaction is left that saw the database before now, so that all see the copy as it is. Reads are
-    /// not held up meanwhile.
-    async fn outlast_older(&mut self) -> Result<(), Stop> {
+    /// not held up meanwhile. Writers that wait for `mover` have not begun: they see what is there when they do.
+    async fn outlast_older(&mut self, mover: i32) -> Result<(), Stop> {
         let text = "select coalesce(string_agg(concat_ws('/', pid, xact_start, backend_xmin), ','), '') from pg_stat_activity \
-                    where datname = current_database() and backend_xmin is not null and pid <> pg_backend_pid() and backend_type <> 'autovacuum worker' \
+                    where datname = current_database() and backend_xmin is not null and not $2::text::integer = any (pg_blocking_pids(pid)) and pid <> pg_backend_pid() and backend_type <> 'autovacuum worker' \
                     and ($1 = '' or concat_ws('/', pid, xact_start, backend_xmin) = any (string_to_array($1, ',')))";
         let begun = Instant::now();
         let mut older = String::new();
         loop {
-            let rows = self.session.select(DOING, text, &[Some(&older)]).await?;
+            let rows =
+                self.session.select(DOING, text, &[Some(&older), Some(&mover.to_string())]).await?;
             older = rows.first().and_then(|row| row.text(0)).unwrap_or_default().to_owned();
             if older.is_empty() {
                 return Ok(());

@@ -135,7 +135,7 @@ async fn under_load(mode: Mode) {
         tasks.push(tokio::spawn(reader(Arc::clone(&load), ground.store.clone(), tenant.clone())));
         tasks.push(tokio::spawn(repeater(Arc::clone(&load), ground.store.clone(), tenant.clone())));
     }
-    let until = Instant::now() + Duration::from_secs(6);
+    let until = Instant::now() + Duration::from_secs(3);
     let mut moves = 0;
     while Instant::now() < until {
         ground.promote().await;
