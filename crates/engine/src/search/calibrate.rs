@@ -89,9 +89,8 @@ pub(super) async fn measure(
         let place = format!("{filled}&limit=1&offset={}", sample * total / samples);
         let rows = ask(engine, tenant, entity, &place, None, false).await?.0;
         let Some(id) = rows.first().and_then(|row| row["id"].as_str()) else { continue };
-        let near = format!(
-            "select=d:\"{field}\".distance()&\"{field}\"=nearest.row:{id}&limit={K}"
-        );
+        let near =
+            format!("select=d:\"{field}\".distance()&\"{field}\"=nearest.row:{id}&limit={K}");
         let truth = distances(&ask(engine, tenant, entity, &near, None, false).await?.0);
         let Some(farthest) = truth.last() else { continue };
         asked += truth.len();

@@ -9,4 +9,5 @@ mod later;
 mod moved;
 mod nearest;
 mod projected;
+mod search;
 mod writes;

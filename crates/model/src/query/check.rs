@@ -195,12 +195,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn nearest(
-        &mut self,
-        level: &mut Level,
-        tree: ast::Tree,
-        ranked: bool,
-    ) -> Result<(), Refusal> {
+    fn nearest(&mut self, level: &mut Level, tree: ast::Tree, ranked: bool) -> Result<(), Refusal> {
         let ast::Tree::Test { operand, not, test: ast::Test::Nearest { mods, operand: near } } =
             tree
         else {
@@ -334,8 +329,7 @@ fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
         )
         .hint("name what ranks with as:, such as nearest(as:v), and add rank=rrf(v,…)"));
     }
-    let default =
-        if level.searches() { Limits::NEAREST_DEFAULT } else { limits.rows_default };
+    let default = if level.searches() { Limits::NEAREST_DEFAULT } else { limits.rows_default };
     let limit = *level.limit.get_or_insert(default.min(limits.rows_max));
     if limit > limits.rows_max {
         return Err(Refusal::new(

@@ -77,7 +77,11 @@ pub(crate) struct Embed {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Operand {
     Column(String),
-    Json { column: String, jsonb: bool, steps: Vec<Step> },
+    Json {
+        column: String,
+        jsonb: bool,
+        steps: Vec<Step>,
+    },
     /// How far the vector field is from what `nearest` on it asks for.
     Distance(String),
     Similarity(String),

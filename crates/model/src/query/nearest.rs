@@ -79,7 +79,8 @@ fn modify(nearest: &mut Nearest, text: &str, k_max: u64) -> Result<(), Refusal> 
     }
     let Some((key, value)) = text.split_once(':') else {
         return Err(wrong(
-            "it takes a metric (cosine, l2, ip, l1, hamming, jaccard), k:, max:, min:, as: and w:".into(),
+            "it takes a metric (cosine, l2, ip, l1, hamming, jaccard), k:, max:, min:, as: and w:"
+                .into(),
         ));
     };
     let bound = || match value.trim().parse::<f64>() {

@@ -152,7 +152,9 @@ fn unknown(name: &str, rankers: &[Ranker]) -> Refusal {
     let names = rankers.iter().filter_map(|ranker| ranker.part.label.as_deref());
     refusal.hint(match suggest(name, names) {
         Some(near) => format!("did you mean {near}?"),
-        None => format!("give a clause the name: nearest(as:{0}).… or wfts(as:{0}).…", shorten(name)),
+        None => {
+            format!("give a clause the name: nearest(as:{0}).… or wfts(as:{0}).…", shorten(name))
+        }
     })
 }
 

@@ -118,9 +118,8 @@ impl Renderer {
             Source::Page(parent) => {
                 let one = parent.is_some_and(|parent| !parent.relation.many);
                 // A join need not keep the order of the page, so the page's rows are numbered.
-                let numbered = !joined.is_empty()
-                    && !one
-                    && (level.searches() || !level.order.is_empty());
+                let numbered =
+                    !joined.is_empty() && !one && (level.searches() || !level.order.is_empty());
                 self.sql.raw(" from (");
                 if numbered {
                     self.sql
@@ -285,7 +284,9 @@ impl Renderer {
 
     fn measure(&mut self, scope: Scope, field: &str) {
         match scope.level.nearest_on(field) {
-            Some(nearest) if !scope.measured || scope.level.rank.is_some() => self.distance(scope.alias, nearest),
+            Some(nearest) if !scope.measured || scope.level.rank.is_some() => {
+                self.distance(scope.alias, nearest)
+            }
             _ => {
                 self.sql.raw(scope.alias).raw(".\"~distance\"");
             }

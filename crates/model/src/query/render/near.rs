@@ -237,10 +237,14 @@ impl Renderer {
     }
 
     /// Rows nearest to something among those related to a parent.
-    pub(super) fn nearest_below(&mut self, scope: Scope, nearest: &Nearest, parent: Option<Parent>) {
+    pub(super) fn nearest_below(
+        &mut self,
+        scope: Scope,
+        nearest: &Nearest,
+        parent: Option<Parent>,
+    ) {
         let Scope { level, alias, .. } = scope;
-        let whole =
-            level.order.is_empty() && level.offset == 0 && level.limit == nearest.part.k;
+        let whole = level.order.is_empty() && level.offset == 0 && level.limit == nearest.part.k;
         if !whole {
             self.sql.raw("select ").raw(alias).raw(".* from (");
         }
