@@ -29,7 +29,7 @@ pub mod write;
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
     Complaint, Config as StoreConfig, Done, Graph, Login, Operator, Placement, RootKey, Store,
-    Table, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
+    Scan, Table, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
 };
 
 use embed::Embedders;

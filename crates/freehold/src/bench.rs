@@ -4,6 +4,7 @@ mod api;
 mod client;
 mod import;
 mod report;
+mod search;
 mod wall;
 
 use freehold_engine::{Engine, Operator, Store, StoreConfig, Tenant, Yardstick, apply};
@@ -101,6 +102,7 @@ async fn measure(
     let report = match bench.name {
         BenchName::Wall => wall::run(&mut ground, mode, &bench.partitions).await?,
         BenchName::Api => api::run(&mut ground).await?,
+        BenchName::Search => search::run(&mut ground, &bench.search).await?,
         BenchName::Import => {
             import::run(&mut ground, bench.rows.as_deref(), bench.vectors.as_deref()).await?
         }

@@ -383,6 +383,8 @@ pub(crate) struct Bench {
     /// Their vectors: FILE.f16 or FILE.f32
     #[arg(long, value_name = "FILE", requires = "rows")]
     pub(crate) vectors: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) search: SearchBench,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -393,4 +395,6 @@ pub(crate) enum BenchName {
     Wall,
     /// Uncached reads against the same SQL through pgbench
     Api,
+    /// The ten nearest for tenants of all sizes, against one table with one HNSW index
+    Search,
 }

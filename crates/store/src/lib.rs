@@ -42,6 +42,6 @@ pub use refusal::Violation;
 pub use row::Row;
 pub use store::{
     Broken, Complaint, Config, Done, Due, DueNotes, Ended, Graph, Placement, Pulse, Store, Table,
-    Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick,
+    Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, Scan,
 };
 pub use tx::TenantTx;

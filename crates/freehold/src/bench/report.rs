@@ -23,6 +23,8 @@ pub(super) enum Goal {
     AtMost(f64),
     /// Rates: at least so many times as much.
     AtLeast(f64),
+    /// Ours by itself: at least so much.
+    Itself(f64),
     /// None: for information.
     Open,
 }
@@ -62,6 +64,7 @@ impl Row {
         match self.goal {
             Goal::AtMost(goal) => self.ratio() <= goal,
             Goal::AtLeast(goal) => self.ratio() >= goal,
+            Goal::Itself(goal) => median(&self.ours) >= goal,
             Goal::Open => true,
         }
     }
@@ -71,6 +74,7 @@ impl Row {
         let goal = match self.goal {
             Goal::AtMost(goal) => format!("≤ {goal}"),
             Goal::AtLeast(goal) => format!("≥ {goal}"),
+            Goal::Itself(goal) => format!("ours ≥ {goal}"),
             Goal::Open => "–".into(),
         };
         let met = match self.goal {
@@ -93,12 +97,13 @@ impl Row {
     fn json(&self) -> Value {
         let ratios = self.ratios();
         let goal = match self.goal {
-            Goal::AtMost(goal) | Goal::AtLeast(goal) => Some(goal),
+            Goal::AtMost(goal) | Goal::AtLeast(goal) | Goal::Itself(goal) => Some(goal),
             Goal::Open => None,
         };
         let goal_is = match self.goal {
             Goal::AtMost(_) => "at most",
             Goal::AtLeast(_) => "at least",
+            Goal::Itself(_) => "ours at least",
             Goal::Open => "none",
         };
         json!({
@@ -114,7 +119,7 @@ pub(super) fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-fn quantile(values: &[f64], share: f64) -> f64 {
+pub(super) fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };

@@ -21,6 +21,10 @@ use crate::{
     session::{COMMIT, Session, Stumble},
 };
 
+mod search;
+
+pub use search::Scan;
+
 const DOING: &str = "measuring";
 
 /// Partitioned as ours is, with statistics, and without a wall.
