@@ -28,8 +28,8 @@ pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Complaint, Config as StoreConfig, Done, Graph, Login, Operator, Placement, RootKey, Store,
-    Scan, Table, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
+    Complaint, Config as StoreConfig, Done, Graph, Login, Operator, Placement, RootKey, Scan,
+    Store, Table, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
 };
 
 use embed::Embedders;

@@ -141,7 +141,13 @@ async fn fill(
     ground.engine.store().refresh_placements().await?;
     let (plain_bytes, our_bytes) = yardstick.passage_bytes().await?;
     let per = |bytes: i64| vec![bytes as f64 / next as f64];
-    let row = |case: &str, ours, other, unit| Row { case: case.into(), ours, other, unit, goal: Goal::Open };
+    let row = |case: &str, ours, other, unit| Row {
+        case: case.into(),
+        ours,
+        other,
+        unit,
+        goal: Goal::Open,
+    };
     Ok(vec![
         row("building the indexes", vec![ours], vec![plain], "s"),
         row("table and indexes", per(our_bytes), per(plain_bytes), "bytes/row"),
@@ -238,8 +244,8 @@ async fn nearest(
     );
     let read = Read { entity: "passage", query: &query, count: false };
     let answer = ground.engine.search(tenant, read, recall).await?;
-    let rows: Vec<Value> = serde_json::from_str(&answer.body)
-        .map_err(|error| Failure::Machine(error.to_string()))?;
+    let rows: Vec<Value> =
+        serde_json::from_str(&answer.body).map_err(|error| Failure::Machine(error.to_string()))?;
     Ok(rows.iter().filter_map(|row| row["d"].as_f64()).collect())
 }
 

@@ -14,7 +14,8 @@ pub(super) fn recall(measured: &Measured, rows: usize) -> String {
     let slowest = points.iter().map(|point| point.seconds).fold(f64::MIN_POSITIVE, f64::max);
     let least = points.iter().map(|point| point.recall).fold(1.0, f64::min).min(0.9);
     let x = |seconds: f64| MARGIN + seconds / slowest * (WIDTH - 2.0 * MARGIN);
-    let y = |recall: f64| HEIGHT - MARGIN - (recall - least) / (1.0 - least) * (HEIGHT - 2.0 * MARGIN);
+    let y =
+        |recall: f64| HEIGHT - MARGIN - (recall - least) / (1.0 - least) * (HEIGHT - 2.0 * MARGIN);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
@@ -41,7 +42,8 @@ pub(super) fn recall(measured: &Measured, rows: usize) -> String {
         .iter()
         .map(|point| format!("{:.1},{:.1}", x(point.seconds), y(point.recall)))
         .collect();
-    let _ = writeln!(out, "<polyline points=\"{}\" fill=\"none\" stroke=\"#246\"/>", line.join(" "));
+    let _ =
+        writeln!(out, "<polyline points=\"{}\" fill=\"none\" stroke=\"#246\"/>", line.join(" "));
     for point in points {
         let (x, y) = (x(point.seconds), y(point.recall));
         let _ = writeln!(

@@ -40,7 +40,11 @@ impl Vectors {
     fn at(&self, number: usize) -> Vec<f32> {
         let place = number.wrapping_mul(7_919) % self.real.len();
         let again = number / self.real.len();
-        if again == 0 { self.real[place].clone() } else { mixed(&self.real[place], number as u64, 0.3) }
+        if again == 0 {
+            self.real[place].clone()
+        } else {
+            mixed(&self.real[place], number as u64, 0.3)
+        }
     }
 
     /// Something near to rows there are, in pgvector's text form.
@@ -63,7 +67,11 @@ impl Vectors {
         for number in from..from + count {
             let writer = number as u128 % WRITERS + 1;
             let vector = text(&self.at(number));
-            let _ = writeln!(out, "{tenant}\tpassage {number}\t{writer:032x}\t{}\t{vector}", number / 3 % 10);
+            let _ = writeln!(
+                out,
+                "{tenant}\tpassage {number}\t{writer:032x}\t{}\t{vector}",
+                number / 3 % 10
+            );
         }
         out.into_bytes()
     }

@@ -46,7 +46,8 @@ impl Yardstick {
     /// # Errors
     /// Faults only.
     pub async fn copy_into(&self, target: &str, rows: Vec<u8>) -> Result<u64, Error> {
-        let (client, wire) = Address::parse(&self.url)?.connect(super::super::Config::CONNECT).await?;
+        let (client, wire) =
+            Address::parse(&self.url)?.connect(super::super::Config::CONNECT).await?;
         let copy = async {
             let sink = client.copy_in(&format!("copy {target} from stdin")).await?;
             let mut sink = std::pin::pin!(sink);
@@ -78,7 +79,12 @@ impl Yardstick {
     ///
     /// # Errors
     /// Faults only.
-    pub async fn index_apart(&mut self, tenant: &Tenant, number: usize, rows: usize) -> Result<(), Error> {
+    pub async fn index_apart(
+        &mut self,
+        tenant: &Tenant,
+        number: usize,
+        rows: usize,
+    ) -> Result<(), Error> {
         let tenant = tenant.id();
         self.operate(&format!(
             "set maintenance_work_mem = '1GB'; \
@@ -160,8 +166,7 @@ impl Yardstick {
         text: &str,
         params: &[Option<String>],
     ) -> Result<Vec<f64>, Error> {
-        let statement =
-            self.plain.statement(text).await.map_err(|error| explain(DOING, error))?;
+        let statement = self.plain.statement(text).await.map_err(|error| explain(DOING, error))?;
         let done = self.plain.transact(opening, &statement, params).await;
         let rows: Vec<Row> = done.map_err(|stumble| match stumble {
             Stumble::Opening(error) | Stumble::Statement(error) | Stumble::Commit(error) => {
