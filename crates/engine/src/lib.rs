@@ -32,7 +32,7 @@ pub mod write;
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
     Complaint, Config as StoreConfig, Done, Graph, Load, Login, Operator, Placement, Policy, Role,
-    RootKey, Size, Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Writer,
+    RootKey, Scan, Size, Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Writer,
     Yardstick, script,
 };
 

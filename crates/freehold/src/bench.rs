@@ -6,6 +6,7 @@ mod client;
 mod import;
 mod project;
 mod report;
+mod search;
 mod wall;
 mod write;
 
@@ -114,6 +115,7 @@ async fn measure(
         BenchName::Project => project::run(&mut ground, bench.tenants).await?,
         BenchName::Api => api::run(&mut ground).await?,
         BenchName::Blob => blob::run(&mut ground, config.blobs.as_deref()).await?,
+        BenchName::Search => search::run(&mut ground, &bench.search).await?,
         BenchName::Import => {
             import::run(&mut ground, bench.rows.as_deref(), bench.vectors.as_deref()).await?
         }

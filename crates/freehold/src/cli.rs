@@ -392,6 +392,8 @@ pub(crate) struct Bench {
     /// Tenants beside the one that floods (project)
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(8..=10_000))]
     pub(crate) tenants: u32,
+    #[command(flatten)]
+    pub(crate) search: SearchBench,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -408,4 +410,6 @@ pub(crate) enum BenchName {
     Api,
     /// Sealed blobs against the same bytes stored by the same library alone
     Blob,
+    /// The ten nearest for tenants of all sizes, against one table with one HNSW index
+    Search,
 }

@@ -49,7 +49,7 @@ pub use refusal::Violation;
 pub use role::Role;
 pub use row::Row;
 pub use store::{
-    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Graph, Load, Placement, Pulse, Size,
+    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Graph, Load, Placement, Pulse, Scan, Size,
     Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Writer,
     Yardstick,
 };

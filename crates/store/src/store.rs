@@ -20,7 +20,7 @@ pub(crate) use tenant::hash_of;
 pub(crate) use tenant::tenant_in;
 pub use typed::{Complaint, Done, Transaction, Typed, TypedError};
 pub use watch::{Broken, Ended, Pulse, Watch};
-pub use yardstick::{Way, Work, Yardstick};
+pub use yardstick::{Scan, Way, Work, Yardstick};
 
 use std::{sync::Arc, time::Duration};
 

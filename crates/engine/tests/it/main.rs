@@ -10,4 +10,5 @@ mod later;
 mod moved;
 mod nearest;
 mod projected;
+mod search;
 mod writes;
