@@ -41,7 +41,7 @@ pub use platform::{Mode, Server};
 pub use refusal::Violation;
 pub use row::Row;
 pub use store::{
-    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Pulse, Store, Table, Tenant,
+    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Pulse, Store, Table, Tenant, TimeZone,
     Transaction, Typed, TypedError, Watch, Way, Work, Yardstick,
 };
 pub use tx::TenantTx;
