@@ -2,7 +2,9 @@
 
 mod auth;
 mod error;
+mod media;
 mod metrics;
+mod prefer;
 mod request;
 mod rows;
 mod transaction;
@@ -31,6 +33,7 @@ fn routes(engine: Engine) -> Router {
             get(rows::read)
                 .head(rows::read)
                 .post(rows::insert)
+                .put(rows::put)
                 .patch(rows::update)
                 .delete(rows::delete),
         )
