@@ -22,6 +22,9 @@ use super::{
 
 type Query = RawQuery;
 
+/// Longest query that an answer repeats, in bytes.
+const LOCATION_BYTES_MAX: usize = 4_000;
+
 pub(super) async fn ready(State(engine): State<Engine>) -> Result<&'static str, Answer> {
     engine.ping().await?;
     Ok("ready\n")
@@ -193,7 +196,10 @@ async fn answer(
     let range = content_range(&rows);
     let mut response = media.body(status, rows.body);
     insert_header(&mut response, "content-range", &range);
-    insert_header(&mut response, "content-location", &media::location(entity, query));
+    // A query that had to be a body is too long for a header as well.
+    if query.len() <= LOCATION_BYTES_MAX {
+        insert_header(&mut response, "content-location", &media::location(entity, query));
+    }
     insert_header(&mut response, "vary", "Accept, Prefer, Range");
     if let Some(applied) = prefer.applied(false) {
         response.headers_mut().insert("preference-applied", applied);
