@@ -123,11 +123,8 @@ fn read_key(key: &str) -> Result<Key, Refusal> {
 /// `name`, `name->key`, `name.distance()`.
 pub(crate) fn operand(cursor: &mut Cursor) -> Result<Operand, Refusal> {
     let column = cursor.word()?;
-    if !column.quoted && cursor.ahead().starts_with("()") {
-        match column.text.as_str() {
-            "score" => return Err(not_built("score()")),
-            _ => {}
-        }
+    if column.is("score") && cursor.ahead().starts_with("()") {
+        return Err(not_built("score()"));
     }
     let steps = steps(cursor)?;
     let measure = if steps.is_empty() { measure(cursor)? } else { None };
