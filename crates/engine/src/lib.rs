@@ -32,8 +32,8 @@ pub mod write;
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
     Complaint, Config as StoreConfig, Done, Graph, Load, Login, Operator, Placement, Policy, Role,
-    RootKey, Scan, Size, Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Writer,
-    Yardstick, script,
+    RootKey, Scan, Size, Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way,
+    Work, Writer, Yardstick, script,
 };
 
 use embed::Embedders;

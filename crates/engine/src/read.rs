@@ -3,6 +3,8 @@
 //! parse → embed the question, if it is text → render → one transaction, one round trip → answer.
 
 use freehold_model::query::{self, Limits, Query};
+pub use freehold_model::query::{Range, Shape};
+pub use freehold_store::TimeZone;
 use freehold_store::{Row, Tenant};
 
 use crate::{
@@ -37,13 +39,26 @@ pub struct Read<'a> {
     pub count: bool,
 }
 
+/// How the answer is to be given.
+#[derive(Debug, Clone, Default)]
+pub struct Manner {
+    /// As JSON or CSV.
+    pub shape: Shape,
+    /// Which of the rows.
+    pub range: Option<Range>,
+    /// Where times are told.
+    pub zone: Option<TimeZone>,
+    /// How sure a search has to be.
+    pub recall: Recall,
+}
+
 impl Engine {
     /// Reads rows of one tenant.
     ///
     /// # Errors
     /// Refusals for what the query gets wrong, with the place; faults of the database.
     pub async fn read(&self, tenant: &Tenant, read: Read<'_>) -> Result<Answer, Error> {
-        self.search(tenant, read, Recall::Usual).await
+        self.read_as(tenant, read, &Manner::default()).await
     }
 
     /// The same, where a search has to be this sure.
@@ -56,16 +71,34 @@ impl Engine {
         read: Read<'_>,
         recall: Recall,
     ) -> Result<Answer, Error> {
+        self.read_as(tenant, read, &Manner { recall, ..Manner::default() }).await
+    }
+
+    /// The same, given in a manner of the caller's. The body of CSV begins with the line of names.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; `Range`; `Preference` for a time zone that is none.
+    pub async fn read_as(
+        &self,
+        tenant: &Tenant,
+        read: Read<'_>,
+        manner: &Manner,
+    ) -> Result<Answer, Error> {
         let snapshot = self.snapshot();
-        let mut query = query::parse(&snapshot.model, read.entity, read.query, &self.limits)?;
+        let (model, range) = (&snapshot.model, manner.range);
+        let mut query = query::parse_within(model, read.entity, read.query, range, &self.limits)?;
+        query.shaped(manner.shape);
         if read.count {
             query.count_exact();
         }
         embed_questions(&snapshot, &mut query).await?;
-        let chosen = self.choose(tenant, &mut query, recall).await;
+        let chosen = self.choose(tenant, &mut query, manner.recall).await;
         let index = chosen.map_err(|error| snapshot.refine(error))?;
         let run = async |query: &Query| {
-            self.store.run(tenant, &query.render()).await.map_err(|error| snapshot.refine(error))
+            self.store
+                .run_in(tenant, &query.render(), manner.zone.as_ref())
+                .await
+                .map_err(|error| snapshot.refine(error))
         };
         let mut row = run(&query).await?;
         // What an index gives too few of is looked for again in all rows, so that few rows are all there are.
@@ -78,7 +111,7 @@ impl Engine {
             return Err(missing_anchor().into());
         }
         Ok(Answer {
-            body: row.text(0).unwrap_or("[]").to_owned(),
+            body: shaped(&query, manner.shape, row.text(0)),
             rows: count(row.int(1)),
             total: row.int(2).map(|total| count(Some(total))),
             offset: query.offset(),
@@ -130,6 +163,32 @@ fn describe(
             Search { path, scanned, complete: true, recall: 1.0, more }
         }
     })
+}
+
+/// The refusal of an answer that is not one row, where one was asked for.
+#[must_use]
+pub fn not_singular(rows: u64) -> Refusal {
+    Refusal::new(Code::NotSingular, "Cannot coerce the result to a single JSON object")
+        .detail(format!("The result contains {rows} rows"))
+}
+
+/// The body as the caller gets it.
+pub(crate) fn shaped(query: &Query, shape: Shape, rows: Option<&str>) -> String {
+    match (shape, rows) {
+        (Shape::Csv, rows) => {
+            let cell = |name: &str| match name.contains([',', '"', '\n', '\r']) {
+                true => format!("\"{}\"", name.replace('"', "\"\"")),
+                false => name.to_owned(),
+            };
+            let names: Vec<String> = query.names().into_iter().map(cell).collect();
+            let names = names.join(",");
+            match rows.filter(|rows| !rows.is_empty()) {
+                Some(rows) => format!("{names}\n{rows}"),
+                None => names,
+            }
+        }
+        (_, rows) => rows.unwrap_or("[]").to_owned(),
+    }
 }
 
 fn missing_anchor() -> Refusal {

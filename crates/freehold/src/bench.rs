@@ -100,7 +100,7 @@ async fn measure(
     .await?;
     let model = match bench.name {
         BenchName::Write | BenchName::Project => READ_MODEL,
-        BenchName::Wall | BenchName::Api | BenchName::Import => MODEL,
+        _ => MODEL,
     };
     let proposal = apply::propose(&mut operator, model.into()).await?;
     apply::apply(&mut operator, &engine.store(), &config.base_dir(), &proposal, &[], &mut |_| {})

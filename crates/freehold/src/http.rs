@@ -7,8 +7,10 @@ mod error;
 mod keys;
 mod limit;
 mod listen;
+mod media;
 mod metrics;
 mod observe;
+mod prefer;
 mod request;
 mod rows;
 mod storage;
@@ -38,6 +40,7 @@ fn guarded() -> Router<Engine> {
             get(rows::read)
                 .head(rows::read)
                 .post(rows::insert)
+                .put(rows::put)
                 .patch(rows::update)
                 .delete(rows::delete),
         )

@@ -49,8 +49,8 @@ pub use refusal::Violation;
 pub use role::Role;
 pub use row::Row;
 pub use store::{
-    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Graph, Load, Placement, Pulse, Scan, Size,
-    Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way, Work, Writer,
-    Yardstick,
+    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Graph, Load, Placement, Pulse, Scan,
+    Size, Store, Table, Target, Tenant, TimeZone, Transaction, Typed, TypedError, Watch, Way, Work,
+    Writer, Yardstick,
 };
 pub use tx::TenantTx;

@@ -9,6 +9,7 @@ mod tenant;
 mod typed;
 mod watch;
 mod yardstick;
+mod zone;
 
 pub use due::{Due, DueNotes};
 pub use load::{Load, Size, Target, Writer};
@@ -21,6 +22,7 @@ pub(crate) use tenant::tenant_in;
 pub use typed::{Complaint, Done, Transaction, Typed, TypedError};
 pub use watch::{Broken, Ended, Pulse, Watch};
 pub use yardstick::{Scan, Way, Work, Yardstick};
+pub use zone::TimeZone;
 
 use std::{sync::Arc, time::Duration};
 
@@ -185,7 +187,23 @@ impl Store {
     /// # Errors
     /// What the statement breaks; `TenantSuspended`; a fault if it answers with no row or several.
     pub async fn run(&self, tenant: &Tenant, sql: &Sql) -> Result<Row, Error> {
-        let mut rows = self.run_all(tenant, sql).await?;
+        self.run_in(tenant, sql, None).await
+    }
+
+    /// The same with times told in a time zone.
+    ///
+    /// # Errors
+    /// As [`Self::run`]; `Preference` if there is no such zone.
+    pub async fn run_in(
+        &self,
+        tenant: &Tenant,
+        sql: &Sql,
+        zone: Option<&TimeZone>,
+    ) -> Result<Row, Error> {
+        let mut lease = self.lease().await?;
+        let done = self.in_time(self.whole(&mut lease, tenant, sql, zone)).await?;
+        lease.give_back();
+        let mut rows = done?;
         match (rows.pop(), rows.is_empty()) {
             (Some(row), true) => Ok(row),
             _ => Err(Fault::new("running a statement", "not one row").into()),
@@ -198,7 +216,7 @@ impl Store {
     /// As [`Self::run`].
     pub async fn run_all(&self, tenant: &Tenant, sql: &Sql) -> Result<Vec<Row>, Error> {
         let mut lease = self.lease().await?;
-        let done = self.in_time(self.whole(&mut lease, tenant, sql)).await?;
+        let done = self.in_time(self.whole(&mut lease, tenant, sql, None)).await?;
         lease.give_back();
         done
     }
@@ -208,8 +226,20 @@ impl Store {
     /// # Errors
     /// `NoSuchTenant`, `TenantSuspended`.
     pub async fn begin(&self, tenant: &Tenant) -> Result<TenantTx, Error> {
+        self.begin_in(tenant, None).await
+    }
+
+    /// The same with times told in a time zone.
+    ///
+    /// # Errors
+    /// As [`Self::begin`]; `Preference` if there is no such zone.
+    pub async fn begin_in(
+        &self,
+        tenant: &Tenant,
+        zone: Option<&TimeZone>,
+    ) -> Result<TenantTx, Error> {
         let mut lease = self.lease().await?;
-        let opening = self.opening(&lease, tenant);
+        let opening = self.opening(&lease, tenant) + &TimeZone::setting(zone);
         self.in_time(lease.batch(&opening))
             .await?
             .map_err(|error| self.not_opened(tenant, error))?;
@@ -235,6 +265,7 @@ impl Store {
         lease: &mut Lease,
         tenant: &Tenant,
         sql: &Sql,
+        zone: Option<&TimeZone>,
     ) -> Result<Vec<Row>, Error> {
         let doing = "running a statement";
         let wording = self.wording(tenant);
@@ -242,7 +273,7 @@ impl Store {
         let mut may_be_stale = lease.knows(&text);
         loop {
             let statement = lease.statement(&text).await.map_err(|error| explain(doing, error))?;
-            let mut opening = self.opening(lease, tenant);
+            let mut opening = self.opening(lease, tenant) + &TimeZone::setting(zone);
             if !sql.settings().is_empty() {
                 opening = format!("{opening}; {}", sql.settings());
             }

@@ -154,7 +154,10 @@ impl TenantTx {
     }
 
     /// Rolls it back, and waits until that is done: dropping it does not wait.
-    pub(crate) async fn roll_back(mut self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// A fault if the connection is lost, which rolls back as well.
+    pub async fn roll_back(mut self) -> Result<(), Error> {
         let mut lease = self.lease.take().expect("there until the transaction ends");
         in_time(self.patience, lease.batch(ROLLBACK))
             .await?

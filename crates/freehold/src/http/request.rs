@@ -103,6 +103,9 @@ pub(super) fn acceptable(headers: &HeaderMap) -> Result<(), Refusal> {
         "application/json",
         "application/vnd.pgrst.object+json",
         "application/vnd.pgrst.object",
+        "application/vnd.pgrst.array+json",
+        "application/vnd.pgrst.array",
+        "text/csv",
     ];
     if accepts.iter().any(|media| served.contains(&media.as_str())) {
         return Ok(());

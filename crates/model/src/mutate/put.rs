@@ -45,7 +45,7 @@ pub fn put(
             Value::String(text) => {
                 text == value || name == "id" && text.eq_ignore_ascii_case(value)
             }
-            other => other.to_string() == *value,
+            other => value == &*other.to_string(),
         };
         if !same {
             return Err(Refusal::new(

@@ -130,7 +130,13 @@ pub(crate) fn model() -> Model {
         ],
         &[],
     );
-    let review = entity(
+    let entities = vec![person, commit, file, node, review()];
+    Model { name: "history".into(), entities, ..Model::default() }
+}
+
+/// What joins commits and persons.
+fn review() -> Entity {
+    entity(
         "review",
         vec![
             reference("commit", "commit", OnDelete::Cascade),
@@ -138,7 +144,5 @@ pub(crate) fn model() -> Model {
             optional(scalar("stars", Scalar::Integer)),
         ],
         &[&["commit", "person"]],
-    );
-    let entities = vec![person, commit, file, node, review];
-    Model { name: "history".into(), entities, ..Model::default() }
+    )
 }

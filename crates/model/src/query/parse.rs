@@ -119,14 +119,8 @@ fn read_key(key: &str) -> Result<Key, Refusal> {
 /// `name`, `name->key`, `name.distance()`.
 pub(crate) fn operand(cursor: &mut Cursor) -> Result<Operand, Refusal> {
     let column = cursor.word()?;
-    if !column.quoted && cursor.ahead().starts_with("()") {
-        match column.text.as_str() {
-            "score" => {
-                cursor.eat("()");
-                return Ok(Operand { column, steps: Vec::new(), measure: Some(Measure::Score) });
-            }
-            _ => {}
-        }
+    if column.is("score") && cursor.eat("()") {
+        return Ok(Operand { column, steps: Vec::new(), measure: Some(Measure::Score) });
     }
     let steps = steps(cursor)?;
     let measure = if steps.is_empty() { measure(cursor)? } else { None };

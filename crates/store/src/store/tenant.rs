@@ -181,6 +181,7 @@ impl Store {
                 .detail(tenant.name())
                 .into(),
             Some("FH002") => suspended(tenant).into(),
+            Some(crate::session::NO_SUCH_ZONE) => super::zone::no_such_zone().into(),
             Some(state) if state != "57014" && !crate::refusal::is_passing(state) => {
                 Fault::new("opening a tenant", error).into()
             }
