@@ -19,9 +19,11 @@ pub mod error;
 pub mod export;
 pub mod fill;
 pub mod import;
+pub mod job;
 pub mod project;
 pub mod prove;
 pub mod read;
+pub mod rebuild;
 mod text;
 pub mod write;
 
@@ -132,10 +134,10 @@ impl Engine {
         self.store.raw(tenant, text).await
     }
 
-    /// Does what workers do, until the process ends: keeps read models up to date and fills vectors. What it is in the
+    /// Does what workers do, until the process ends: keeps read models up to date, fills vectors and does jobs. What it is in the
     /// middle of when it is dropped is rolled back.
     pub async fn work_forever(&self) {
-        tokio::join!(self.project_forever(), self.fill_forever());
+        tokio::join!(self.project_forever(), self.fill_forever(), self.job_forever());
     }
 
     /// A backend for what is typed in the tenant's name, statement by statement.

@@ -2,8 +2,11 @@
 //!
 //! parse → embed the question, if it is text → render → one transaction, one round trip → answer.
 
+use std::time::Duration;
+
 use freehold_model::query::{self, Limits, Query};
 use freehold_store::Tenant;
+use tokio::time::Instant;
 
 use crate::{
     Engine, Snapshot,
@@ -34,6 +37,15 @@ pub struct Read<'a> {
     pub count: bool,
 }
 
+/// What a read has to show, and how long it may wait for that.
+#[derive(Debug, Clone, Copy)]
+pub struct After<'a> {
+    /// What the write returned.
+    pub token: &'a str,
+    /// At most so long.
+    pub patience: Duration,
+}
+
 impl Engine {
     /// Reads rows of one tenant.
     ///
@@ -41,11 +53,60 @@ impl Engine {
     /// Refusals for what the query gets wrong, with the place; faults of the database.
     pub async fn read(&self, tenant: &Tenant, read: Read<'_>) -> Result<Answer, Error> {
         let snapshot = self.snapshot();
+        let query = self.understand(&snapshot, read).await?;
+        self.answer(&snapshot, tenant, &query).await
+    }
+
+    /// The same, of read models that show what a write did. Entities show it always.
+    ///
+    /// # Errors
+    /// `Preference` for a token that is none of this database's; `Stale` if it takes longer than allowed; as
+    /// [`Engine::read`].
+    pub async fn read_after(
+        &self,
+        tenant: &Tenant,
+        read: Read<'_>,
+        after: After<'_>,
+    ) -> Result<Answer, Error> {
+        let position = self.store.read_position(after.token).await?;
+        let until = Instant::now() + after.patience;
+        let snapshot = self.snapshot();
+        let query = self.understand(&snapshot, read).await?;
+        let reads = query.reads();
+        let models: Vec<&str> = reads
+            .iter()
+            .filter(|name| snapshot.model.read(name).is_some())
+            .map(|name| &***name)
+            .collect();
+        loop {
+            let before = self.store.wait_fresh(tenant, &models, position, until).await?;
+            if !before.is_fresh {
+                return Err(stale(&models, after.patience).into());
+            }
+            let answer = self.answer(&snapshot, tenant, &query).await?;
+            // Another table may have taken the place of the one that was asked about before this one was read.
+            if models.is_empty() || self.store.freshness(tenant, &models, position).await? == before
+            {
+                return Ok(answer);
+            }
+        }
+    }
+
+    async fn understand(&self, snapshot: &Snapshot, read: Read<'_>) -> Result<Query, Error> {
         let mut query = query::parse(&snapshot.model, read.entity, read.query, &self.limits)?;
         if read.count {
             query.count_exact();
         }
-        embed_questions(&snapshot, &mut query).await?;
+        embed_questions(snapshot, &mut query).await?;
+        Ok(query)
+    }
+
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        tenant: &Tenant,
+        query: &Query,
+    ) -> Result<Answer, Error> {
         let row = self
             .store
             .run(tenant, &query.render())
@@ -82,6 +143,12 @@ async fn embed_questions(snapshot: &Snapshot, query: &mut Query) -> Result<(), E
         query.bind(slot, &vectors[0]);
     }
     Ok(())
+}
+
+fn stale(models: &[&str], patience: Duration) -> Refusal {
+    Refusal::new(Code::Stale, "a read model does not show yet what it was to wait for")
+        .detail(format!("{}, waited {} ms", models.join(", "), patience.as_millis()))
+        .hint("wait longer, or read without the token; if it lasts, `freehold status` shows how far the workers are")
 }
 
 fn missing_anchor() -> Refusal {

@@ -3,9 +3,11 @@
 mod apply;
 mod audit;
 mod bulk;
+mod jobs;
 mod model;
 mod project;
 mod prove;
+mod rebuild;
 mod rows;
 mod serve;
 mod sql;
@@ -51,12 +53,11 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         }
         Command::Schema => model::schema(),
         Command::Plan => apply::plan(config).await,
-        Command::Apply { allow, resume } => apply::apply(config, &allow, resume).await,
+        Command::Apply(what) => apply::apply(config, &what).await,
+        Command::Rebuild(what) => rebuild::rebuild(config, &what).await,
         Command::Tenant(what) => tenant::tenant(config, what).await,
         Command::Key(what) => tenant::key(config, what).await,
-        Command::Query { query, tenant, count } => {
-            rows::query(config, &query, &tenant, count).await
-        }
+        Command::Query(what) => rows::query(config, &what).await,
         Command::Insert { entity, rows, tenant, upsert, on_conflict } => {
             rows::insert(config, entity, &rows, &tenant, upsert, on_conflict).await
         }
@@ -74,7 +75,8 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Work { once: false } => serve::work(config).await,
         Command::Work { once: true } => project::once(config).await,
         Command::Status { limit } => project::status(config, limit).await,
-        Command::Replay { name } => project::replay(config, name.as_deref()).await,
+        Command::Replay { name, job: None } => project::replay(config, name.as_deref()).await,
+        Command::Replay { job: Some(kind), .. } => jobs::replay(config, &kind).await,
         Command::Audit(audit) => audit::audit(config, &audit).await,
         Command::Dev { serve, tenant } => serve::dev(config, &serve, &tenant).await,
         Command::Demo(_) | Command::Bench(_) => {

@@ -1,11 +1,14 @@
 //! The HTTP API: every route on one screen.
 
 mod auth;
+mod consistency;
 mod error;
 mod metrics;
 mod request;
 mod rows;
 mod transaction;
+
+pub(crate) use consistency::patience;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 

@@ -90,6 +90,8 @@ pub struct Building {
     pub read: Name,
     /// Which of its definitions.
     pub version: i32,
+    /// About how many rows the table has that is read meanwhile; 0 if nobody knows.
+    pub about: u64,
 }
 
 impl Operator {
@@ -125,20 +127,32 @@ impl Operator {
                 .hint("allow each step by its name if that is what you want")
                 .into());
         }
-        let doing = "waiting for a turn to apply";
-        let text = format!("select pg_try_advisory_lock({LOCK})");
-        let rows = self.session.select(doing, &text, &[]).await?;
-        if rows.first().and_then(|row| row.bool(0)) != Some(true) {
-            return Err(conflict("another apply is running")
-                .hint("wait until it has ended")
-                .into());
-        }
+        self.take_turn().await?;
         let applied = self.apply_alone(wanted, &mut chore, &mut progress).await;
-        let unlocked =
-            self.session.batch(&format!("reset role; select pg_advisory_unlock({LOCK})")).await;
+        let ended = self.end_turn().await;
         let version = applied?;
-        unlocked.map_err(|error| explain(doing, error))?;
-        Ok(version)
+        ended.map(|()| version)
+    }
+
+    /// Makes this operator the one who changes tables, until [`Operator::end_turn`] or the end of the connection.
+    ///
+    /// # Errors
+    /// `ApplyConflict` if another is.
+    pub(crate) async fn take_turn(&mut self) -> Result<(), Error> {
+        let text = format!("select pg_try_advisory_lock({LOCK})");
+        let rows = self.session.select("waiting for a turn to apply", &text, &[]).await?;
+        match rows.first().and_then(|row| row.bool(0)) {
+            Some(true) => Ok(()),
+            _ => Err(conflict("another apply or rebuild is running")
+                .hint("wait until it has ended")
+                .into()),
+        }
+    }
+
+    pub(crate) async fn end_turn(&mut self) -> Result<(), Error> {
+        let text = format!("reset role; select pg_advisory_unlock({LOCK})");
+        let ended = self.session.batch(&text).await;
+        ended.map_err(|error| explain("ending a turn to apply", error))
     }
 
     async fn apply_alone(
@@ -197,6 +211,7 @@ impl Operator {
                 .hint("apply the model file it was begun with again, or `freehold apply --resume`")
                 .into());
         }
+        self.demand_no_rebuild().await?;
         if current != wanted.from_version {
             return Err(conflict("the model changed since the plan was made")
                 .hint("plan again")
@@ -210,7 +225,7 @@ impl Operator {
         Ok(0)
     }
 
-    async fn run_under_way(&mut self) -> Result<Option<(Unfinished, String)>, Error> {
+    pub(crate) async fn run_under_way(&mut self) -> Result<Option<(Unfinished, String)>, Error> {
         let text =
             "select base_version, text, steps_done, steps_total, checksum from freehold.apply_run";
         let rows = self.as_gate(text, &[]).await?;
@@ -232,6 +247,18 @@ impl Operator {
         done: usize,
         tell: &mut impl FnMut(u32),
     ) -> Result<(), Error> {
+        let note = format!("update freehold.apply_run set steps_done = {done}, touched_at = now()");
+        self.transact(statements, &note, tell).await
+    }
+
+    /// Statements in the name of `freehold_owner` and a note in the gate's, in one transaction that is tried again when
+    /// others are in the way.
+    pub(crate) async fn transact(
+        &mut self,
+        statements: &[String],
+        note: &str,
+        tell: &mut impl FnMut(u32),
+    ) -> Result<(), Error> {
         let doing = "applying a step";
         for tries in 1.. {
             let session = &mut self.session;
@@ -246,11 +273,7 @@ impl Operator {
                 for statement in statements {
                     session.batch(statement).await?;
                 }
-                let note = format!(
-                    "set local role freehold_gate; \
-                     update freehold.apply_run set steps_done = {done}, touched_at = now()"
-                );
-                session.batch(&note).await?;
+                session.batch(&format!("set local role freehold_gate; {note}")).await?;
                 session.batch("commit").await
             };
             let Err(error) = tried.await else { return Ok(()) };
@@ -296,26 +319,6 @@ impl Operator {
             rest(tries).await;
         }
         Ok(())
-    }
-
-    /// Makes a read model known to workers, to be built beside the one that is served.
-    ///
-    /// # Errors
-    /// Faults only.
-    pub async fn begin_building(&mut self, model: &Model, read: &Name) -> Result<Building, Error> {
-        let doing = "beginning to build a read model";
-        let Some(read) = model.read(read) else {
-            return Err(Fault::new(doing, "there is no such read model").into());
-        };
-        let sources: Vec<&str> = read.sources().iter().map(|source| &*source.entity).collect();
-        let sources = crate::param::list(sources);
-        let identity = crate::changes::identity(read);
-        let text = "select freehold.projector_begin($1, $2::text::text[], $3)";
-        let rows =
-            self.as_gate(text, &[Some(read.name()), Some(&sources), Some(&identity)]).await?;
-        let version = rows.first().and_then(|row| row.int(0)).and_then(|v| i32::try_from(v).ok());
-        let version = version.ok_or_else(|| Fault::new(doing, "no version"))?;
-        Ok(Building { read: read.name().clone(), version })
     }
 
     async fn note(&mut self, done: usize) -> Result<(), Error> {
@@ -372,6 +375,6 @@ fn in_step(step: &Step, error: Error) -> Error {
     }
 }
 
-fn conflict(message: &str) -> Refusal {
+pub(crate) fn conflict(message: &str) -> Refusal {
     Refusal::new(Code::ApplyConflict, message)
 }

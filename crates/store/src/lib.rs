@@ -12,6 +12,7 @@ mod changes;
 mod connect;
 mod error;
 mod imports;
+mod jobs;
 mod key;
 mod login;
 mod operator;
@@ -19,6 +20,7 @@ mod param;
 mod platform;
 mod pool;
 pub mod prove;
+mod rebuild;
 mod refusal;
 mod row;
 pub mod script;
@@ -29,15 +31,18 @@ mod tx;
 
 pub use apply::{Apply, Building, Chore, Filling, Progress, Unfinished};
 pub use changes::{
-    Change, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step, Undone, identity,
+    Built, Change, Freshness, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step,
+    Undone, identity,
 };
 pub use error::{Error, Fault};
 pub use imports::ImportMark;
+pub use jobs::{Job, JobStatus, Wanted};
 pub use key::RootKey;
 pub use login::Login;
 pub use operator::{ApiKey, KeyInfo, Operator, Swept, TenantInfo, TenantState};
 pub use param::Column;
 pub use platform::{Mode, Server};
+pub use rebuild::{Begun, given_up};
 pub use refusal::Violation;
 pub use row::Row;
 pub use store::{

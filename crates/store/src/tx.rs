@@ -22,11 +22,12 @@ pub struct TenantTx {
     patience: Duration,
     // PostgreSQL answers COMMIT of a failed transaction with success, having rolled it back.
     failed: bool,
+    state: Option<String>,
 }
 
 impl TenantTx {
     pub(crate) fn new(lease: Lease, patience: Duration) -> Self {
-        Self { lease: Some(lease), patience, failed: false }
+        Self { lease: Some(lease), patience, failed: false, state: None }
     }
 
     /// Runs one statement.
@@ -70,6 +71,7 @@ impl TenantTx {
             }
             Err(error) => error,
         };
+        self.state = error.code().map(|state| state.code().to_owned());
         if is_stale(&error) {
             batch.iter().for_each(|sql| self.session().forget(sql.text()));
             if known {
@@ -158,6 +160,11 @@ impl TenantTx {
             .map_err(|error| explain("rolling back", error))?;
         lease.give_back();
         Ok(())
+    }
+
+    /// PostgreSQL's own state of the statement that failed.
+    pub(crate) fn state(&self) -> Option<&str> {
+        self.state.as_deref()
     }
 
     /// One of this crate's own statements.

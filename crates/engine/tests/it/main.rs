@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod changes;
+mod consistency;
 mod embedded;
 mod ground;
 mod later;
 mod moved;
 mod nearest;
 mod projected;
+mod rebuilt;
 mod writes;

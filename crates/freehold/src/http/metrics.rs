@@ -9,14 +9,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use freehold_engine::{Engine, project::Lag};
+use freehold_engine::{Engine, job::JobStatus, project::Lag};
 
 use super::error::{self, Answer};
 
 /// A metric, its kind, what it says, and its value.
 type Metric = (&'static str, &'static str, &'static str, fn(&Lag) -> String);
 
-const METRICS: [Metric; 7] = [
+const METRICS: [Metric; 9] = [
     ("lag_seconds", "gauge", "For how long the oldest change waits.", |lag| seconds(lag.lag_ms)),
     ("lag_changes", "gauge", "Images of changes that wait.", |lag| lag.behind.to_string()),
     ("parked_units", "gauge", "Units that could not be brought up to date.", |lag| {
@@ -30,6 +30,31 @@ const METRICS: [Metric; 7] = [
     ("changes_total", "counter", "Images of changes that were followed.", |lag| {
         lag.changes.to_string()
     }),
+    (
+        "changes_per_second",
+        "gauge",
+        "Images followed each second, of about the last minute.",
+        |lag| format!("{:.1}", lag.per_second),
+    ),
+    (
+        "building_seconds",
+        "gauge",
+        "For how long it is being built beside the one that is read.",
+        |lag| seconds(lag.building_ms.unwrap_or_default()),
+    ),
+];
+
+/// The same of jobs, by kind.
+type JobMetric = (&'static str, &'static str, fn(&JobStatus) -> String);
+
+const JOBS: [JobMetric; 5] = [
+    ("waiting", "Jobs that wait, for their time or for a worker.", |job| job.waiting.to_string()),
+    ("running", "Jobs being done.", |job| job.running.to_string()),
+    ("parked", "Jobs that failed too often.", |job| job.parked.to_string()),
+    ("lag_seconds", "For how long the one that is due waits.", |job| seconds(job.lag_ms)),
+    ("oldest_parked_seconds", "For how long the oldest is parked.", |job| {
+        seconds(job.oldest_parked_ms)
+    }),
 ];
 
 pub(super) fn routes(engine: Engine) -> Router {
@@ -38,7 +63,20 @@ pub(super) fn routes(engine: Engine) -> Router {
 
 async fn show(State(engine): State<Engine>) -> Result<Response, Answer> {
     let lags = engine.lag(0).await?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text(&lags)).into_response())
+    let text = text(&lags) + &of_jobs(&engine.jobs().await?);
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}
+
+fn of_jobs(jobs: &[JobStatus]) -> String {
+    let mut text = String::new();
+    for (name, help, value) in JOBS {
+        let name = format!("freehold_jobs_{name}");
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for job in jobs {
+            let _ = writeln!(text, "{name}{{kind=\"{}\"}} {}", job.kind, value(job));
+        }
+    }
+    text
 }
 
 fn text(lags: &[Lag]) -> String {

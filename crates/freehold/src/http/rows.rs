@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{
     auth::Caller,
+    consistency,
     error::Answer,
     request::{Body, Entity, JsonBody},
 };
@@ -158,7 +159,11 @@ async fn answer(
     headers: &HeaderMap,
 ) -> Result<Response, Answer> {
     let prefer = Prefer::of(headers);
-    let rows = engine.read(tenant, Read { entity, query, count: prefer.count }).await?;
+    let read = Read { entity, query, count: prefer.count };
+    let rows = match consistency::after(headers)? {
+        Some(after) => engine.read_after(tenant, read, after).await?,
+        None => engine.read(tenant, read).await?,
+    };
     if let Some(total) = rows.total.filter(|total| rows.offset > *total) {
         return Err(Refusal::new(Code::Range, "the rows asked for begin after the last one")
             .detail(format!("offset {}, {total} rows", rows.offset))
@@ -213,6 +218,7 @@ fn single(rows: Rows) -> Result<Response, Answer> {
 
 /// `ranged` says which rows of the result these are, as an update does.
 fn changed(status: StatusCode, prefer: &Prefer, written: Written, ranged: bool) -> Response {
+    let token = written.token;
     let mut response = if prefer.representation {
         json_body(status, written.body)
     } else {
@@ -224,6 +230,7 @@ fn changed(status: StatusCode, prefer: &Prefer, written: Written, ranged: bool) 
         _ => format!("*/{total}"),
     };
     insert_header(&mut response, "content-range", &range);
+    consistency::tell(&mut response, token.as_deref());
     if let Some(applied) = prefer.applied() {
         response.headers_mut().insert("preference-applied", applied);
     }
