@@ -165,7 +165,11 @@ pub async fn apply_throttled(
             tries => Progress::Waiting(tries),
         });
     };
-    operator.apply(wanted, chore, step).await
+    let version = operator.apply(wanted, chore, step).await?;
+    if proposal.plan.steps.iter().any(|step| matches!(step.action, plan::Action::Build { .. })) {
+        engine.follow_once().await;
+    }
+    Ok(version)
 }
 
 fn all(refusals: &[Refusal]) -> Error {

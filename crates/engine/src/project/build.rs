@@ -12,7 +12,7 @@ use freehold_model::plan::next_table;
 use freehold_store::{Building, Built, Projection, given_up};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{AT_ONCE, LIST, Target, UNITS};
+use super::{AT_ONCE, LIST, Seen, Target, UNITS};
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
@@ -118,6 +118,14 @@ impl Engine {
                 heard.tell(self.built(building).await?);
                 return Ok(());
             }
+        }
+    }
+
+    /// Follows what came while tables changed places: workers have looked past it already, and would come back to it only
+    /// when they look at everything again. It is theirs if this fails.
+    pub(crate) async fn follow_once(&self) {
+        if let Err(error) = self.project_round(&mut Seen::default()).await {
+            tracing::warn!(error = %error, "what came while tables changed places is left to the workers");
         }
     }
 
