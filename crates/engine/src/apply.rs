@@ -20,6 +20,7 @@ use crate::{
     Engine, Snapshot,
     embed::Embedders,
     error::{Code, Error, Refusal},
+    project::{BuildProgress, Throttle},
     recorded,
 };
 
@@ -46,8 +47,8 @@ pub enum Progress {
     Waiting(u32),
     /// So many more vectors were filled.
     Filled(u64),
-    /// The read model under way is filled for so many tenants, of so many.
-    Built(u64, u64),
+    /// How far the read model under way is filled.
+    Built(BuildProgress),
 }
 
 /// Reads a model file.
@@ -87,6 +88,17 @@ pub async fn propose(operator: &mut Operator, text: String) -> Result<Proposal, 
     Ok(Proposal { text, model, plan, from_version, unchanged })
 }
 
+/// Gives up an apply that was interrupted, if all it did was to build read models; says how many of its steps were taken
+/// back, or nothing if none was interrupted.
+///
+/// # Errors
+/// `ApplyConflict` if one runs, or a step cannot be taken back; faults.
+pub async fn cancel(operator: &mut Operator) -> Result<Option<usize>, Error> {
+    let Some(unfinished) = operator.unfinished_apply().await? else { return Ok(None) };
+    let proposal = propose(operator, unfinished.text).await?;
+    operator.cancel_apply(&proposal.plan, |_| {}).await.map(Some)
+}
+
 /// Runs a proposal; destructive steps only if `allow` names their flags.
 ///
 /// # Errors
@@ -98,6 +110,22 @@ pub async fn apply(
     base_dir: &Path,
     proposal: &Proposal,
     allow: &[String],
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<i64, Error> {
+    apply_throttled(operator, store, base_dir, proposal, allow, Throttle::None, progress).await
+}
+
+/// The same, building read models no faster than `throttle` says.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn apply_throttled(
+    operator: &mut Operator,
+    store: &Store,
+    base_dir: &Path,
+    proposal: &Proposal,
+    allow: &[String],
+    throttle: Throttle,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<i64, Error> {
     if proposal.unchanged && proposal.plan.is_empty() {
@@ -130,8 +158,8 @@ pub async fn apply(
     let chore = async |chore: &Chore| match chore {
         Chore::Fill(filling) => fill(filling).await,
         Chore::Build(building) => {
-            let mut built = |done, all| tell(Progress::Built(done, all));
-            engine.build(building, &mut built).await
+            let mut built = |progress| tell(Progress::Built(progress));
+            engine.build(building, throttle, &mut built).await
         }
     };
     let step = |step: Step<'_>| {
@@ -140,7 +168,11 @@ pub async fn apply(
             tries => Progress::Waiting(tries),
         });
     };
-    operator.apply(wanted, chore, step).await
+    let version = operator.apply(wanted, chore, step).await?;
+    if proposal.plan.steps.iter().any(|step| matches!(step.action, plan::Action::Build { .. })) {
+        engine.follow_once().await;
+    }
+    Ok(version)
 }
 
 /// The model that is applied now.

@@ -21,10 +21,12 @@ pub mod error;
 pub mod export;
 pub mod fill;
 pub mod import;
+pub mod job;
 pub mod place;
 pub mod project;
 pub mod prove;
 pub mod read;
+pub mod rebuild;
 pub mod search;
 mod text;
 pub mod write;
@@ -144,11 +146,15 @@ impl Engine {
         self.store.raw(tenant, text).await
     }
 
-    /// Does what workers do, until the process ends: keeps read models up to date, fills vectors and
-    /// deletes the bytes of blobs that no row has. What it is in the
-    /// middle of when it is dropped is rolled back.
+    /// Does what workers do, until the process ends: keeps read models up to date, fills vectors, deletes the bytes of blobs
+    /// that no row has and does jobs. What it is in the middle of when it is dropped is rolled back.
     pub async fn work_forever(&self) {
-        tokio::join!(self.project_forever(), self.fill_forever(), self.tend_blobs_forever());
+        tokio::join!(
+            self.project_forever(),
+            self.fill_forever(),
+            self.tend_blobs_forever(),
+            self.job_forever()
+        );
     }
 
     /// A backend for what is typed in the tenant's name, statement by statement.

@@ -4,25 +4,27 @@
 //! with how far it is. Projections of different tenants and read models do not wait for one another; one that fails leaves
 //! the failing unit parked and goes on.
 
+pub(crate) mod build;
 mod isolate;
 mod look;
-mod schedule;
 
+pub use build::{BuildProgress, Throttle};
 pub use freehold_store::{Lag, Parked, Seen};
 pub use look::Compared;
+pub(crate) use look::no_such_read;
 
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
 
-use freehold_model::{Name, ReadModel, plan::next_table, view::Images};
-use freehold_store::{Building, Phase, Projection, Step, Undone, identity};
+use freehold_model::{Name, ReadModel, view::Images};
+use freehold_store::{Phase, Projection, Step, Undone, identity};
 use futures_util::{StreamExt as _, stream};
 
 use crate::{Engine, error::Error};
 
-/// Units brought up to date in one statement, or listed at once in a fill.
+/// Units brought up to date in one transaction, or listed at once in a fill.
 const UNITS: usize = 500;
 
 /// Images read at once.
@@ -32,32 +34,54 @@ const IMAGES: usize = 4000;
 const AT_ONCE: usize = 4;
 
 /// Projections asked for at once.
-const LIST: usize = 2000;
+const LIST: usize = 500;
 
-/// How long a transaction of a window may take before what it did is committed and the window goes on in another.
-const LONG: Duration = Duration::from_secs(1);
+/// How often a process looks for what others wrote: soon after there was something, and later.
+const LOOK: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(100)];
+
+/// For how long after work it looks often.
+const LIVELY: Duration = Duration::from_secs(2);
+
+/// How often it looks at everything, in case another process was told of work and died.
+const LOOK_AT_ALL: Duration = Duration::from_secs(15);
+
+/// How long it waits after a fault.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
 
 /// Units, each with as many texts as the unit has columns.
 type Units = BTreeSet<Vec<String>>;
 
-/// What became of a projection that was due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moved {
-    /// There was nothing to do, or somebody else is at it.
-    No,
-    /// It has seen everything there was.
-    Yes,
-    /// It moved on, and there is more to do.
-    More,
-}
-
 /// A read model and the table of it that is worked on.
-struct Target<'a> {
-    read: &'a ReadModel,
-    table: String,
+pub(crate) struct Target<'a> {
+    pub(crate) read: &'a ReadModel,
+    pub(crate) table: String,
 }
 
 impl Engine {
+    /// Keeps read models up to date until the process ends. Run it as a task; any number of processes may.
+    pub async fn project_forever(&self) {
+        let mut seen = Seen::default();
+        let (mut all, mut busy) = (Instant::now(), Instant::now());
+        loop {
+            if all.elapsed() > LOOK_AT_ALL {
+                (seen, all) = (Seen::default(), Instant::now());
+            }
+            match self.project_round(&mut seen).await {
+                Ok(0) => {
+                    let pause = LOOK[usize::from(busy.elapsed() > LIVELY)];
+                    // Whoever writes through this process says so; for the others one looks.
+                    let _ = tokio::time::timeout(pause, self.store.woken()).await;
+                }
+                Ok(_) => busy = Instant::now(),
+                Err(error) => {
+                    tracing::error!(error = %error, "projecting failed; it is tried again");
+                    tokio::time::sleep(AFTER_FAULT).await;
+                    seen = Seen::default();
+                }
+            }
+        }
+    }
+
     /// Moves everything that is due on by one step; says how many were moved.
     ///
     /// # Errors
@@ -67,7 +91,7 @@ impl Engine {
         let again = std::sync::atomic::AtomicBool::new(false);
         let moved = stream::iter(due)
             .map(async |undone| match self.project(&undone).await {
-                Ok(moved) => moved != Moved::No,
+                Ok(moved) => moved.is_some(),
                 Err(error) => {
                     again.store(true, std::sync::atomic::Ordering::Relaxed);
                     let Projection { tenant, model, .. } = &undone.projection;
@@ -85,57 +109,28 @@ impl Engine {
         Ok(moved)
     }
 
-    /// Fills the table of a read model that is being built, until every tenant's follows. `progress` hears how many
-    /// tenants do, and of how many.
-    ///
-    /// # Errors
-    /// Faults; what was filled stays.
-    pub async fn build(
-        &self,
-        building: &Building,
-        progress: &mut (dyn FnMut(u64, u64) + Send),
-    ) -> Result<(), Error> {
-        loop {
-            let mut seen = Seen::default();
-            let due = self.store.projection_due(&mut seen, LIST).await?;
-            let ours = due.iter().filter(|undone| {
-                undone.projection.model == *building.read
-                    && undone.projection.version == building.version
-            });
-            let mut left = 0;
-            for undone in ours {
-                left += 1;
-                while self.project(undone).await? != Moved::No {}
-            }
-            let status = self.store.projection_status(0).await?;
-            let ours = |lag: &&freehold_store::Lag| {
-                lag.tenant.is_none()
-                    && lag.model == *building.read
-                    && lag.version == i64::from(building.version)
-            };
-            if let Some(lag) = status.iter().find(ours) {
-                progress(lag.filled, lag.tenants);
-            }
-            if left == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    /// One step of one projection, if there is one to make and nobody else is at it.
-    async fn project(&self, undone: &Undone) -> Result<Moved, Error> {
+    /// One step of one projection, if there is one to make and nobody else is at it; says how many units it was about.
+    async fn project(&self, undone: &Undone) -> Result<Option<usize>, Error> {
         let snapshot = self.snapshot();
         let read = snapshot.model.read(&undone.projection.model);
-        // That of another definition is somebody else's: of the apply that builds it, or of a server with a newer model.
+        // That of another definition is somebody else's: of a server with a newer model.
         let Some(read) = read.filter(|read| identity(read) == undone.identity) else {
-            return Ok(Moved::No);
+            return Ok(None);
         };
-        let table = if undone.served { read.name().to_string() } else { next_table(read.name()) };
-        let target = Target { read, table };
-        let Some(step) = self.store.step(&undone.projection).await? else { return Ok(Moved::No) };
+        let target = Target { read, table: read.name().to_string() };
+        self.advance(&undone.projection, &target).await
+    }
+
+    /// The same for a table that may be another than the one that is read.
+    pub(crate) async fn advance(
+        &self,
+        projection: &Projection,
+        target: &Target<'_>,
+    ) -> Result<Option<usize>, Error> {
+        let Some(step) = self.store.step(projection).await? else { return Ok(None) };
         match step.phase().clone() {
-            Phase::Fill(after) => self.fill_page(&undone.projection, &target, step, after).await,
-            Phase::Steady(_) => self.follow(&undone.projection, &target, step).await,
+            Phase::Fill(after) => self.fill_page(projection, target, step, after).await.map(Some),
+            Phase::Steady(_) => self.follow(projection, target, step).await,
         }
     }
 
@@ -144,11 +139,9 @@ impl Engine {
         projection: &Projection,
         target: &Target<'_>,
         mut step: Step,
-    ) -> Result<Moved, Error> {
-        let (cut, mut begun) = (step.is_cut(), Instant::now());
+    ) -> Result<Option<usize>, Error> {
         let parked: Vec<Vec<String>> = step.parked(UNITS).await?;
         let mut units = touched(&mut step, target.read).await?;
-        let any = !units.is_empty() || !parked.is_empty();
         units.extend(parked.iter().cloned());
         let units: Vec<Vec<String>> = units.into_iter().collect();
         let mut chunks = units.chunks(UNITS).peekable();
@@ -161,24 +154,17 @@ impl Engine {
             if done.is_err() || chunks.peek().is_none() {
                 break;
             }
-            if begun.elapsed() < LONG {
-                continue;
-            }
-            begun = Instant::now();
             let paused = step.pause().await?;
             // Somebody else goes on where this one was too slow.
-            let Some(resumed) = self.store.resume(&paused).await? else { return Ok(Moved::No) };
+            let Some(resumed) = self.store.resume(&paused).await? else { return Ok(None) };
             step = resumed;
         }
         match done {
-            Ok(()) => step.finish().await.map(|()| match (cut, any) {
-                (true, _) => Moved::More,
-                (false, true) => Moved::Yes,
-                (false, false) => Moved::No,
-            }),
+            Ok(()) => step.finish().await.map(|()| (!units.is_empty()).then_some(units.len())),
             Err(error) if error.is_of_rows() => {
                 step.give_up().await?;
-                self.isolate(projection, target, &units).await
+                let isolated = self.isolate(projection, target, &units).await?;
+                Ok(isolated.then_some(units.len()))
             }
             Err(error) => Err(error),
         }
@@ -190,7 +176,7 @@ impl Engine {
         target: &Target<'_>,
         mut step: Step,
         after: Option<Vec<String>>,
-    ) -> Result<Moved, Error> {
+    ) -> Result<usize, Error> {
         if after.is_none() {
             step.query(&target.read.clear(&target.table)).await?;
         }
@@ -199,17 +185,18 @@ impl Engine {
         let page: Vec<Vec<String>> =
             rows.iter().filter_map(|row| texts(row, target.read)).collect();
         let Some(last) = page.last().cloned() else {
-            step.filled(None).await?;
-            return Ok(Moved::More);
+            step.filled(None, 0).await?;
+            return Ok(0);
         };
         match target.recompute(&mut step, &page).await {
-            Ok(()) => step.filled(Some(&last)).await.map(|()| Moved::More),
+            Ok(()) => step.filled(Some(&last), page.len()).await?,
             Err(error) if error.is_of_rows() => {
                 step.give_up().await?;
-                self.isolate_page(projection, target, &page).await
+                self.isolate_page(projection, target, &page).await?;
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
         }
+        Ok(page.len())
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! parse → embed the question, if it is text → render → one transaction, one round trip → answer.
 
+use std::time::Duration;
+
 use freehold_model::query::{self, Limits, Query};
 pub use freehold_model::query::{Range, Shape};
 pub use freehold_store::TimeZone;
 use freehold_store::{Row, Tenant};
+use tokio::time::Instant;
 
 use crate::{
     Engine, Snapshot,
@@ -52,6 +55,15 @@ pub struct Manner {
     pub recall: Recall,
 }
 
+/// What a read has to show, and how long it may wait for that.
+#[derive(Debug, Clone, Copy)]
+pub struct After<'a> {
+    /// What the write returned.
+    pub token: &'a str,
+    /// At most so long.
+    pub patience: Duration,
+}
+
 impl Engine {
     /// Reads rows of one tenant.
     ///
@@ -85,13 +97,69 @@ impl Engine {
         manner: &Manner,
     ) -> Result<Answer, Error> {
         let snapshot = self.snapshot();
+        let query = self.understand(&snapshot, read, manner).await?;
+        self.answer(&snapshot, tenant, query, manner).await
+    }
+
+    /// The same, of read models that show what a write did. Entities show it always.
+    ///
+    /// # Errors
+    /// `Preference` for a token that is none of this database's; `Stale` if it takes longer than allowed; as
+    /// [`Engine::read_as`].
+    pub async fn read_after(
+        &self,
+        tenant: &Tenant,
+        read: Read<'_>,
+        manner: &Manner,
+        after: After<'_>,
+    ) -> Result<Answer, Error> {
+        let position = self.store.read_position(after.token).await?;
+        let until = Instant::now() + after.patience;
+        let snapshot = self.snapshot();
+        let query = self.understand(&snapshot, read, manner).await?;
+        let reads = query.reads();
+        let models: Vec<&str> = reads
+            .iter()
+            .filter(|name| snapshot.model.read(name).is_some())
+            .map(|name| &***name)
+            .collect();
+        loop {
+            let before = self.store.wait_fresh(tenant, &models, position, until).await?;
+            if !before.is_fresh {
+                return Err(stale(&models, after.patience).into());
+            }
+            let answer = self.answer(&snapshot, tenant, query.clone(), manner).await?;
+            // Another table may have taken the place of the one that was asked about before this one was read.
+            if models.is_empty() || self.store.freshness(tenant, &models, position).await? == before
+            {
+                return Ok(answer);
+            }
+        }
+    }
+
+    async fn understand(
+        &self,
+        snapshot: &Snapshot,
+        read: Read<'_>,
+        manner: &Manner,
+    ) -> Result<Query, Error> {
         let (model, range) = (&snapshot.model, manner.range);
         let mut query = query::parse_within(model, read.entity, read.query, range, &self.limits)?;
         query.shaped(manner.shape);
         if read.count {
             query.count_exact();
         }
-        embed_questions(&snapshot, &mut query).await?;
+        embed_questions(snapshot, &mut query).await?;
+        Ok(query)
+    }
+
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        tenant: &Tenant,
+        mut query: Query,
+        manner: &Manner,
+    ) -> Result<Answer, Error> {
         let chosen = self.choose(tenant, &mut query, manner.recall).await;
         let index = chosen.map_err(|error| snapshot.refine(error))?;
         let run = async |query: &Query| {
@@ -189,6 +257,12 @@ pub(crate) fn shaped(query: &Query, shape: Shape, rows: Option<&str>) -> String 
         }
         (_, rows) => rows.unwrap_or("[]").to_owned(),
     }
+}
+
+fn stale(models: &[&str], patience: Duration) -> Refusal {
+    Refusal::new(Code::Stale, "a read model does not show yet what it was to wait for")
+        .detail(format!("{}, waited {} ms", models.join(", "), patience.as_millis()))
+        .hint("wait longer, or read without the token; if it lasts, `freehold status` shows how far the workers are")
 }
 
 fn missing_anchor() -> Refusal {

@@ -15,7 +15,7 @@ use freehold_model::{
     entity::{Kind, Vector, When},
     mutate::{self, Filling},
 };
-use freehold_store::{Row, Tenant, TenantTx};
+use freehold_store::{Position, Row, Tenant, TenantTx};
 use serde_json::{Map, Value};
 
 use self::mutation::Mutation;
@@ -70,6 +70,8 @@ pub struct Written {
     pub rows: u64,
     /// Of an upsert, rows that are new.
     pub inserted: Option<u64>,
+    /// With which a later read can wait until read models show the transaction; none if it wrote nothing.
+    pub token: Option<String>,
 }
 
 impl Engine {
@@ -104,8 +106,8 @@ impl Engine {
             && mutation.is_one_statement()
             && (counted.is_some() || !terms.are_about_rows());
         let mut written = if at_once {
-            let row = self.store.run_in(tenant, &mutation.render(), zone).await;
-            row.map(|row| Written::of(&row))
+            let done = self.store.run_one_placed(tenant, &mutation.render(), zone).await;
+            done.map(|(row, position)| Written { token: self.token(position), ..Written::of(&row) })
         } else {
             let mut tx = self.store.begin_in(tenant, zone).await?;
             let written = change(&snapshot, &mut tx, &mutation).await;
@@ -114,7 +116,10 @@ impl Engine {
             });
             match (written, terms.roll_back) {
                 (Ok(written), true) => tx.roll_back().await.map(|()| written),
-                (written, _) => finish(tx, written).await,
+                (written, _) => {
+                    let done = self.finish(tx, written).await;
+                    done.map(|(written, token)| Written { token, ..written })
+                }
             }
         }
         .map_err(|error| snapshot.refine(error))?;
@@ -155,12 +160,29 @@ impl Engine {
         for (number, mutation) in (1..).zip(&mutations) {
             match change(&snapshot, &mut tx, mutation).await {
                 Ok(one) => written.push(one),
-                Err(error) => {
-                    return finish(tx, Err(numbered(number, snapshot.refine(error)))).await;
-                }
+                Err(error) => return Err(numbered(number, snapshot.refine(error))),
             }
         }
-        finish(tx, Ok(written)).await
+        let (mut written, token) = self.finish(tx, Ok(written)).await?;
+        for one in &mut written {
+            one.token.clone_from(&token);
+        }
+        Ok(written)
+    }
+
+    /// Commits what went well; what did not is rolled back by dropping the transaction.
+    async fn finish<T>(
+        &self,
+        tx: TenantTx,
+        outcome: Result<T, Error>,
+    ) -> Result<(T, Option<String>), Error> {
+        let value = outcome?;
+        let position = tx.commit_placed(&self.store).await?;
+        Ok((value, self.token(position)))
+    }
+
+    fn token(&self, position: Option<Position>) -> Option<String> {
+        position.map(|position| self.store.position_text(position))
     }
 
     fn check(&self, model: &Model, operation: Operation) -> Result<Mutation, Error> {
@@ -189,6 +211,7 @@ impl Written {
             body: row.text(0).unwrap_or("[]").to_owned(),
             rows: count(row.int(1)),
             inserted: row.int(2).map(|inserted| count(Some(inserted))),
+            token: None,
         }
     }
 }
@@ -321,12 +344,6 @@ pub(crate) fn objects_of_lines(lines: &str) -> Vec<Map<String, Value>> {
 fn vector_text(vector: &[f32]) -> String {
     let numbers: Vec<String> = vector.iter().map(f32::to_string).collect();
     format!("[{}]", numbers.join(","))
-}
-
-/// Commits what went well; what did not is rolled back by dropping the transaction.
-async fn finish<T>(tx: TenantTx, outcome: Result<T, Error>) -> Result<T, Error> {
-    let value = outcome?;
-    tx.commit().await.map(|()| value)
 }
 
 fn numbered(number: usize, error: Error) -> Error {

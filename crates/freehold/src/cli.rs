@@ -3,7 +3,9 @@
 mod audit;
 mod bench;
 mod blobs;
+mod build;
 mod place;
+mod query;
 mod role;
 mod search;
 mod token;
@@ -15,7 +17,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use audit::{Audit, ProfileName, Threshold};
 pub(crate) use bench::{Bench, BenchName};
 pub(crate) use blobs::{Blobs, BlobsAt};
+pub(crate) use build::{Apply, Rebuild};
 pub(crate) use place::{Keep, Place};
+pub(crate) use query::Query;
 pub(crate) use role::RoleName;
 use role::days;
 pub(crate) use search::{SearchBench, Sure};
@@ -86,14 +90,7 @@ pub(crate) enum Command {
     /// Show what applying the model would do, as SQL
     Plan,
     /// Make the database what the model says
-    Apply {
-        /// Allow a destructive step by its flag, such as drop:person.email (repeatable)
-        #[arg(long, value_name = "FLAG")]
-        allow: Vec<String>,
-        /// Finish an apply that was interrupted, with the model it had
-        #[arg(long)]
-        resume: bool,
-    },
+    Apply(Apply),
     /// Create, list, suspend, resume and delete tenants
     #[command(subcommand)]
     Tenant(Tenant),
@@ -101,17 +98,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Key(Key),
     /// Query rows in PostgREST's grammar: 'person?select=handle&limit=5'
-    Query {
-        /// ENTITY?QUERY
-        query: String,
-        #[arg(long)]
-        tenant: String,
-        /// Also give the number of all rows that match
-        #[arg(long)]
-        count: bool,
-        #[command(flatten)]
-        sure: Sure,
-    },
+    Query(Query),
     /// Insert rows: a JSON object, an array, or @FILE, or - for standard input
     Insert {
         entity: String,
@@ -176,10 +163,16 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value_t = 10)]
         limit: usize,
     },
-    /// Try parked units again at once: of a read model, or of all
+    /// Fill a read model anew beside the table that is read, and then let them change places; run it again if it is
+    /// interrupted
+    Rebuild(Rebuild),
+    /// Try parked units again at once: of a read model, or of all and parked jobs with them
     Replay {
         /// The read model
         name: Option<String>,
+        /// Parked jobs of this kind instead
+        #[arg(long, value_name = "KIND", conflicts_with = "name")]
+        job: Option<String>,
     },
     /// Everything on this machine with nothing installed: apply the model, make a tenant and a key, serve
     Dev {

@@ -4,10 +4,12 @@ mod apply;
 mod audit;
 mod blobs;
 mod bulk;
+mod jobs;
 mod model;
 mod placement;
 mod project;
 mod prove;
+mod rebuild;
 mod rows;
 mod serve;
 mod sql;
@@ -53,12 +55,11 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         }
         Command::Schema => model::schema(),
         Command::Plan => apply::plan(config).await,
-        Command::Apply { allow, resume } => apply::apply(config, &allow, resume).await,
+        Command::Apply(what) => apply::apply(config, &what).await,
+        Command::Rebuild(what) => rebuild::rebuild(config, &what).await,
         Command::Tenant(what) => tenant::tenant(config, what).await,
         Command::Key(what) => tenant::key(config, what).await,
-        Command::Query { query, tenant, count, sure } => {
-            rows::query(config, &query, &tenant, count, sure.recall).await
-        }
+        Command::Query(what) => rows::query(config, &what).await,
         Command::Insert { entity, rows, tenant, upsert, on_conflict } => {
             rows::insert(config, entity, &rows, &tenant, upsert, on_conflict).await
         }
@@ -80,7 +81,8 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
             if placement { placement::once(config).await } else { Ok(()) }
         }
         Command::Status { limit } => project::status(config, limit).await,
-        Command::Replay { name } => project::replay(config, name.as_deref()).await,
+        Command::Replay { name, job: None } => project::replay(config, name.as_deref()).await,
+        Command::Replay { job: Some(kind), .. } => jobs::replay(config, &kind).await,
         Command::Audit(audit) => audit::audit(config, &audit).await,
         Command::Dev { serve, tenant } => serve::dev(config, &serve, &tenant).await,
         Command::Demo(_) | Command::Bench(_) => {

@@ -2,6 +2,7 @@
 
 mod admit;
 mod auth;
+mod consistency;
 mod cors;
 mod error;
 mod keys;
@@ -15,6 +16,8 @@ mod request;
 mod rows;
 mod storage;
 mod transaction;
+
+pub(crate) use consistency::patience;
 
 use std::{future::Future, net::SocketAddr, sync::Arc};
 

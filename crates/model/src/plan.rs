@@ -48,6 +48,8 @@ pub struct Step {
     pub note: Option<String>,
     /// How it is done.
     pub action: Action,
+    /// Statements that take it back, in the name of `freehold_owner`; none if it cannot be taken back.
+    pub undo: Option<Vec<String>>,
 }
 
 /// What a step costs those who use the data meanwhile, or afterwards.

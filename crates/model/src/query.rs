@@ -201,6 +201,15 @@ impl Query {
         &self.level.entity
     }
 
+    /// The names of all entities and read models it reads, embeds included, each once.
+    #[must_use]
+    pub fn reads(&self) -> Vec<&Name> {
+        let mut names: Vec<&Name> = self.level.walk().iter().map(|level| &level.entity).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// Most rows the answer has.
     #[must_use]
     pub fn limit(&self) -> u64 {

@@ -177,4 +177,6 @@ codes! {
     Import = "FH050", 422;
     /// Bad arguments on the command line, or a file that cannot be read.
     Usage = "FH060", 400;
+    /// A read model does not show yet what a read was to wait for.
+    Stale = "FH070", 504;
 }

@@ -99,6 +99,8 @@ pub struct Building {
     pub read: Name,
     /// Which of its definitions.
     pub version: i32,
+    /// About how many rows the table has that is read meanwhile; 0 if nobody knows.
+    pub about: u64,
 }
 
 impl Operator {
@@ -139,8 +141,7 @@ impl Operator {
         let applied = self.apply_alone(wanted, &mut chore, &mut progress).await;
         let ended = end_turn(&mut self.session, doing).await;
         let version = applied?;
-        ended?;
-        Ok(version)
+        ended.map(|()| version)
     }
 
     async fn apply_alone(
@@ -200,6 +201,7 @@ impl Operator {
                 .hint("apply the model file it was begun with again, or `freehold apply --resume`")
                 .into());
         }
+        self.demand_no_rebuild().await?;
         if current != wanted.from_version {
             return Err(conflict("the model changed since the plan was made")
                 .hint("plan again")
@@ -213,7 +215,7 @@ impl Operator {
         Ok(0)
     }
 
-    async fn run_under_way(&mut self) -> Result<Option<(Unfinished, String)>, Error> {
+    pub(crate) async fn run_under_way(&mut self) -> Result<Option<(Unfinished, String)>, Error> {
         let text =
             "select base_version, text, steps_done, steps_total, checksum from freehold.apply_run";
         let rows = self.as_gate(text, &[]).await?;
@@ -235,6 +237,18 @@ impl Operator {
         done: usize,
         tell: &mut impl FnMut(u32),
     ) -> Result<(), Error> {
+        let note = format!("update freehold.apply_run set steps_done = {done}, touched_at = now()");
+        self.transact(statements, &note, tell).await
+    }
+
+    /// Statements in the name of `freehold_owner` and a note in the gate's, in one transaction that is tried again when
+    /// others are in the way.
+    pub(crate) async fn transact(
+        &mut self,
+        statements: &[String],
+        note: &str,
+        tell: &mut impl FnMut(u32),
+    ) -> Result<(), Error> {
         let doing = "applying a step";
         for tries in 1.. {
             let session = &mut self.session;
@@ -249,11 +263,7 @@ impl Operator {
                 for statement in statements {
                     session.batch(statement).await?;
                 }
-                let note = format!(
-                    "set local role freehold_gate; \
-                     update freehold.apply_run set steps_done = {done}, touched_at = now()"
-                );
-                session.batch(&note).await?;
+                session.batch(&format!("set local role freehold_gate; {note}")).await?;
                 session.batch("commit").await
             };
             let Err(error) = tried.await else { return Ok(()) };
@@ -301,26 +311,6 @@ impl Operator {
         Ok(())
     }
 
-    /// Makes a read model known to workers, to be built beside the one that is served.
-    ///
-    /// # Errors
-    /// Faults only.
-    pub async fn begin_building(&mut self, model: &Model, read: &Name) -> Result<Building, Error> {
-        let doing = "beginning to build a read model";
-        let Some(read) = model.read(read) else {
-            return Err(Fault::new(doing, "there is no such read model").into());
-        };
-        let sources: Vec<&str> = read.sources().iter().map(|source| &*source.entity).collect();
-        let sources = crate::param::list(sources);
-        let identity = crate::changes::identity(read);
-        let text = "select freehold.projector_begin($1, $2::text::text[], $3)";
-        let rows =
-            self.as_gate(text, &[Some(read.name()), Some(&sources), Some(&identity)]).await?;
-        let version = rows.first().and_then(|row| row.int(0)).and_then(|v| i32::try_from(v).ok());
-        let version = version.ok_or_else(|| Fault::new(doing, "no version"))?;
-        Ok(Building { read: read.name().clone(), version })
-    }
-
     async fn note(&mut self, done: usize) -> Result<(), Error> {
         let text =
             "update freehold.apply_run set steps_done = $1::text::integer, touched_at = now()";
@@ -353,7 +343,7 @@ pub(crate) async fn take_turn(session: &mut Session, doing: &'static str) -> Res
     if rows.first().and_then(|row| row.bool(0)) == Some(true) {
         return Ok(());
     }
-    Err(conflict("another apply is running, or a tenant is being moved")
+    Err(conflict("another apply or rebuild is running, or a tenant is being moved")
         .hint("wait until it has ended")
         .into())
 }
@@ -394,6 +384,6 @@ fn in_step(step: &Step, error: Error) -> Error {
     }
 }
 
-fn conflict(message: &str) -> Refusal {
+pub(crate) fn conflict(message: &str) -> Refusal {
     Refusal::new(Code::ApplyConflict, message)
 }

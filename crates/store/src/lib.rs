@@ -13,6 +13,7 @@ mod changes;
 mod connect;
 mod error;
 mod imports;
+mod jobs;
 mod key;
 mod login;
 mod operator;
@@ -20,6 +21,7 @@ mod param;
 mod platform;
 mod pool;
 pub mod prove;
+mod rebuild;
 mod refusal;
 mod role;
 mod row;
@@ -33,10 +35,12 @@ mod tx;
 pub use apply::{Apply, Building, Chore, Filling, Progress, Unfinished};
 pub use blobs::{BlobPlace, BlobTotals, Doomed, NewBlob, NotedBlob, Upload, Verb};
 pub use changes::{
-    Change, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step, Undone, identity,
+    Built, Change, Freshness, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step,
+    Undone, identity,
 };
 pub use error::{Error, Fault};
 pub use imports::ImportMark;
+pub use jobs::{Job, JobStatus, Wanted};
 pub use key::RootKey;
 pub use login::Login;
 pub use operator::{
@@ -45,6 +49,7 @@ pub use operator::{
 };
 pub use param::Column;
 pub use platform::{Mode, Server};
+pub use rebuild::{Begun, given_up};
 pub use refusal::Violation;
 pub use role::Role;
 pub use row::Row;

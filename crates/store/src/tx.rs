@@ -23,11 +23,12 @@ pub struct TenantTx {
     wording: Wording,
     // PostgreSQL answers COMMIT of a failed transaction with success, having rolled it back.
     failed: bool,
+    state: Option<String>,
 }
 
 impl TenantTx {
     pub(crate) fn new(lease: Lease, patience: Duration, wording: Wording) -> Self {
-        Self { lease: Some(lease), patience, wording, failed: false }
+        Self { lease: Some(lease), patience, wording, failed: false, state: None }
     }
 
     /// Runs one statement.
@@ -73,6 +74,7 @@ impl TenantTx {
             }
             Err(error) => error,
         };
+        self.state = error.code().map(|state| state.code().to_owned());
         if is_stale(&error) {
             texts.iter().for_each(|text| self.session().forget(text));
             if known {
@@ -164,6 +166,11 @@ impl TenantTx {
             .map_err(|error| explain("rolling back", error))?;
         lease.give_back();
         Ok(())
+    }
+
+    /// PostgreSQL's own state of the statement that failed.
+    pub(crate) fn state(&self) -> Option<&str> {
+        self.state.as_deref()
     }
 
     /// One of this crate's own statements.

@@ -4,11 +4,13 @@
 
 mod blobs;
 mod changes;
+mod consistency;
 mod embedded;
 mod ground;
 mod later;
 mod moved;
 mod nearest;
 mod projected;
+mod rebuilt;
 mod search;
 mod writes;

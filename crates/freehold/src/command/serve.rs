@@ -128,7 +128,7 @@ impl Stop {
         Ok(Self { terminate, interrupt })
     }
 
-    async fn asked(mut self) {
+    pub(crate) async fn asked(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -9,14 +9,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use freehold_engine::{blob::BlobTotals, project::Lag};
+use freehold_engine::{blob::BlobTotals, job::JobStatus, project::Lag};
 
 use super::{Face, error};
 
 /// A metric, its kind, what it says, and its value.
 type Metric = (&'static str, &'static str, &'static str, fn(&Lag) -> String);
 
-const METRICS: [Metric; 7] = [
+const METRICS: [Metric; 9] = [
     ("lag_seconds", "gauge", "For how long the oldest change waits.", |lag| seconds(lag.lag_ms)),
     ("lag_changes", "gauge", "Images of changes that wait.", |lag| lag.behind.to_string()),
     ("parked_units", "gauge", "Units that could not be brought up to date.", |lag| {
@@ -29,6 +29,31 @@ const METRICS: [Metric; 7] = [
     ("tenants", "gauge", "Tenants that there are.", |lag| lag.tenants.to_string()),
     ("changes_total", "counter", "Images of changes that were followed.", |lag| {
         lag.changes.to_string()
+    }),
+    (
+        "changes_per_second",
+        "gauge",
+        "Images followed each second, of about the last minute.",
+        |lag| format!("{:.1}", lag.per_second),
+    ),
+    (
+        "building_seconds",
+        "gauge",
+        "For how long it is being built beside the one that is read.",
+        |lag| seconds(lag.building_ms.unwrap_or_default()),
+    ),
+];
+
+/// The same of jobs, by kind.
+type JobMetric = (&'static str, &'static str, fn(&JobStatus) -> String);
+
+const JOBS: [JobMetric; 5] = [
+    ("waiting", "Jobs that wait, for their time or for a worker.", |job| job.waiting.to_string()),
+    ("running", "Jobs being done.", |job| job.running.to_string()),
+    ("parked", "Jobs that failed too often.", |job| job.parked.to_string()),
+    ("lag_seconds", "For how long the one that is due waits.", |job| seconds(job.lag_ms)),
+    ("oldest_parked_seconds", "For how long the oldest is parked.", |job| {
+        seconds(job.oldest_parked_ms)
     }),
 ];
 
@@ -52,11 +77,27 @@ async fn show(State(face): State<Face>) -> Response {
         Ok(lags) => all += &text(&lags),
         Err(error) => tracing::warn!(%error, "how read models keep up is not known"),
     }
+    match face.engine.jobs().await {
+        Ok(jobs) => all += &of_jobs(&jobs),
+        Err(error) => tracing::warn!(%error, "how jobs are doing is not known"),
+    }
     match face.engine.blob_totals().await {
         Ok(totals) => blobs(&totals, &mut all),
         Err(error) => tracing::warn!(%error, "how many blobs there are is not known"),
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], all).into_response()
+}
+
+fn of_jobs(jobs: &[JobStatus]) -> String {
+    let mut text = String::new();
+    for (name, help, value) in JOBS {
+        let name = format!("freehold_jobs_{name}");
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for job in jobs {
+            let _ = writeln!(text, "{name}{{kind=\"{}\"}} {}", job.kind, value(job));
+        }
+    }
+    text
 }
 
 fn text(lags: &[Lag]) -> String {

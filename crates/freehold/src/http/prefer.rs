@@ -41,6 +41,9 @@ const KNOWN: [&str; 9] = [
     "recall",
 ];
 
+/// Read elsewhere.
+const OTHERS: [&str; 1] = ["wait"];
+
 impl Prefer {
     /// Reads the headers `Prefer`.
     ///
@@ -66,6 +69,7 @@ impl Prefer {
                 }
                 // A limit that nobody keeps is not said to be kept.
                 Some(_) if name == "max-affected" && !strict => {}
+                _ if OTHERS.contains(&name) => {}
                 _ => unknown.push(part),
             }
         }

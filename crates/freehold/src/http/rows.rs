@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{
     auth::Caller,
+    consistency,
     error::Answer,
     media::{self, Media},
     prefer::{Prefer, Return},
@@ -179,7 +180,10 @@ async fn answer(
     let manner =
         Manner { shape: media.shape(), range: media::range(headers)?, zone, recall: prefer.recall };
     let read = Read { entity, query, count: prefer.count };
-    let rows = engine.read_as(tenant, read, &manner).await?;
+    let rows = match consistency::after(headers)? {
+        Some(after) => engine.read_after(tenant, read, &manner, after).await?,
+        None => engine.read_as(tenant, read, &manner).await?,
+    };
     if rows.search.is_none() {
         prefer.forget("recall");
     }
@@ -231,6 +235,7 @@ fn changed(
     written: Written,
     ranged: bool,
 ) -> Response {
+    let token = written.token;
     let mut response = if prefer.returns == Return::Representation {
         media.body(status, written.body)
     } else {
@@ -242,6 +247,7 @@ fn changed(
         _ => format!("*/{total}"),
     };
     insert_header(&mut response, "content-range", &range);
+    consistency::tell(&mut response, token.as_deref());
     if let Some(applied) = prefer.applied(true) {
         response.headers_mut().insert("preference-applied", applied);
     }

@@ -18,8 +18,8 @@ piece as not materialized (
         where i.inhrelid = c.oid and p.relnamespace in (select oid from home)) > 0)),
 -- The platform's own tables behind the wall.
 walled as (
-  select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname in ('embedding_due', 'change_log', 'projection', 'parked', 'blob') as relforcerowsecurity
-    from pg_class c where c.relnamespace in (select oid from platform) and c.relname in ('embedding_due', 'import_mark', 'projection', 'parked', 'blob')),
+  select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname in ('embedding_due', 'change_log', 'projection', 'parked', 'job', 'blob') as relforcerowsecurity
+    from pg_class c where c.relnamespace in (select oid from platform) and c.relname in ('embedding_due', 'import_mark', 'projection', 'parked', 'job', 'blob')),
 -- Tables beside the model's that hold one tenant's rows by a check: copies that are to become partitions.
 copy (oid) as (
   select k.conrelid from pg_constraint k join pg_class c on c.oid = k.conrelid and not c.relispartition and c.relkind = 'r'
@@ -59,7 +59,12 @@ allowed (role, name) as (values
   ('freehold_app', 'freehold."position"()'),
   ('freehold_control', 'freehold.cluster()'), ('freehold_control', 'freehold.projection_due(text,bigint)'),
   ('freehold_control', 'freehold.tend_log(interval)'), ('freehold_control', 'freehold.parked_units(bigint)'),
-  ('freehold_control', 'freehold.replay(text)'), ('freehold_control', 'freehold.fresh(uuid,text[],integer[],xid8)'),
+  ('freehold_control', 'freehold.replay(text)'), ('freehold_control', 'freehold.fresh(uuid,text[],xid8)'),
+  ('freehold_control', 'freehold.build_due(text,integer,bigint)'), ('freehold_control', 'freehold.build_state(text,integer)'),
+  ('freehold_control', 'freehold.enqueue(text,uuid,text,jsonb,interval,integer)'), ('freehold_control', 'freehold.job_take(text[],interval)'),
+  ('freehold_control', 'freehold.job_hold(bigint,bigint,interval)'), ('freehold_control', 'freehold.job_fence(bigint,bigint)'),
+  ('freehold_control', 'freehold.job_done(bigint,bigint,interval)'), ('freehold_control', 'freehold.job_failed(bigint,bigint,text)'),
+  ('freehold_control', 'freehold.job_status()'), ('freehold_control', 'freehold.job_replay(text)'),
   ('freehold_control', 'freehold.projection_status(bigint)'),
   ('freehold_control', 'freehold.placements()'), ('freehold_control', 'freehold.placement_pulse()'),
   ('freehold_control', 'freehold.blob_key(uuid,text)'), ('freehold_control', 'freehold.blob_begin(uuid,uuid,uuid,text,text,text,text,bigint,text,text)'),
@@ -72,7 +77,7 @@ allowed (role, name) as (values
   ('freehold_project', 'freehold.step(text,integer,bigint)'), ('freehold_project', 'freehold.projection_start(text,integer)'),
   ('freehold_project', 'freehold.changes(text,text[],bigint,bigint)'), ('freehold_project', 'freehold.step_done(text,integer,boolean,bigint)'),
   ('freehold_project', 'freehold.step_pause(text,integer,boolean,interval)'),
-  ('freehold_project', 'freehold.step_filled(text,integer,text[],boolean)'),
+  ('freehold_project', 'freehold.step_filled(text,integer,text[],boolean,bigint)'),
   ('freehold_project', 'freehold.park(text,integer,text[],text,text)'), ('freehold_project', 'freehold.unpark(text,integer,text[])'),
   ('freehold_project', 'freehold.parked_due(text,integer,bigint)')),
 -- Settings that were given to roles and databases, as far as they are for this database.

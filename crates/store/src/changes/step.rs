@@ -8,6 +8,7 @@ use super::{Projection, due::count};
 use crate::{
     error::{Error, Fault},
     param::list,
+    role::Role,
     row::Row,
     store::{Store, Wording},
     tx::TenantTx,
@@ -69,7 +70,6 @@ pub struct Change {
 pub struct Paused {
     projection: Projection,
     turn: i64,
-    images: u64,
 }
 
 impl Store {
@@ -86,8 +86,7 @@ impl Store {
     /// # Errors
     /// As [`Store::step`].
     pub async fn resume(&self, paused: &Paused) -> Result<Option<Step>, Error> {
-        let step = self.take(&paused.projection, Some(paused.turn)).await?;
-        Ok(step.map(|step| Step { images: paused.images, ..step }))
+        self.take(&paused.projection, Some(paused.turn)).await
     }
 
     async fn take(
@@ -110,7 +109,7 @@ impl Store {
         let doing = "taking a projection";
         let mut lease = self.worker().await?;
         let call = self.0.feed.minter.opening(
-            crate::role::Role::Writer,
+            Role::Writer,
             projection.tenant.id(),
             uuid::Uuid::nil(),
             lease.backend(),
@@ -153,12 +152,6 @@ impl Store {
 }
 
 impl Step {
-    /// Whether there is more than this step's window: then another step is due at once.
-    #[must_use]
-    pub fn is_cut(&self) -> bool {
-        self.since.contains(' ')
-    }
-
     /// What the projection needs.
     #[must_use]
     pub fn phase(&self) -> &Phase {
@@ -230,12 +223,25 @@ impl Step {
         self.tx.query(sql).await
     }
 
-    /// Parks a unit that fails: it is tried again later, and shown until then.
+    /// PostgreSQL's own state of the statement that failed in this step.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.tx.state()
+    }
+
+    /// Parks a unit that fails with this error, of which PostgreSQL said this state: it is tried again later, and shown
+    /// until then.
     ///
     /// # Errors
     /// Faults only.
-    pub async fn park(&mut self, unit: &[String], error: &Error) -> Result<(), Error> {
+    pub async fn park(
+        &mut self,
+        unit: &[String],
+        error: &Error,
+        sqlstate: Option<&str>,
+    ) -> Result<(), Error> {
         let (state, words) = error.of_postgres();
+        let state = sqlstate.map_or(state, str::to_owned);
         let text = "select freehold.park($1, $2::text::integer, $3::text::text[], $4, $5)::text";
         let (version, unit) = (self.version(), list(unit.iter().map(String::as_str)));
         let params = [&*self.projection.model, &version, &unit, &state, &words].map(Some);
@@ -303,21 +309,22 @@ impl Step {
         let rows = self.tx.ask(doing, text, &params).await?;
         let turn = rows.first().and_then(|row| row.int(0));
         let turn = turn.ok_or_else(|| Fault::new(doing, "no such projection"))?;
-        let (projection, images) = (self.projection.clone(), self.images);
+        let projection = self.projection.clone();
         self.commit().await?;
-        Ok(Paused { projection, turn, images })
+        Ok(Paused { projection, turn })
     }
 
-    /// Ends one transaction of a fill: it has rows for all units up to `after`, or for all there are.
+    /// Ends one transaction of a fill, of so many `units`: it has rows for all of them up to `after`, or for all there are.
     ///
     /// # Errors
     /// As [`Step::finish`].
-    pub async fn filled(mut self, after: Option<&[String]>) -> Result<(), Error> {
-        let text = "select freehold.step_filled($1, $2::text::integer, $3::text::text[], $4::text::boolean)::text";
+    pub async fn filled(mut self, after: Option<&[String]>, units: usize) -> Result<(), Error> {
+        let text = "select freehold.step_filled($1, $2::text::integer, $3::text::text[], $4::text::boolean, $5::text::bigint)::text";
         let (version, whole) = (self.version(), after.is_none().to_string());
         let place = after.map(|unit| list(unit.iter().map(String::as_str)));
         let model = self.projection.model.clone();
-        let params = [Some(&*model), Some(&version), place.as_deref(), Some(&whole)];
+        let units = units.to_string();
+        let params = [Some(&*model), Some(&version), place.as_deref(), Some(&whole), Some(&units)];
         self.tx.ask("noting how far a fill is", text, &params).await?;
         self.commit().await
     }

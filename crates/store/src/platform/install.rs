@@ -86,6 +86,7 @@ async fn install_once(
         include_str!("watch.sql"),
         include_str!("changes.sql"),
         include_str!("projection.sql"),
+        include_str!("jobs.sql"),
         include_str!("placement.sql"),
         include_str!("blobs.sql"),
     ] {

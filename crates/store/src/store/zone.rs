@@ -29,7 +29,7 @@ impl TimeZone {
     }
 
     /// What follows the opening of a transaction; nothing if there is no zone.
-    pub(super) fn setting(zone: Option<&Self>) -> String {
+    pub(crate) fn setting(zone: Option<&Self>) -> String {
         zone.map_or(String::new(), |zone| format!("; set local timezone = '{}'", zone.0))
     }
 }

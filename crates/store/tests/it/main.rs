@@ -10,6 +10,7 @@ mod drivers;
 mod fixture;
 mod hygiene;
 mod isolation;
+mod jobs;
 mod operator;
 mod placement;
 mod requests;
