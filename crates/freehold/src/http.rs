@@ -3,8 +3,11 @@
 mod auth;
 mod error;
 mod metrics;
+mod openapi;
+mod profile;
 mod request;
 mod rows;
+mod rpc;
 mod transaction;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
@@ -32,12 +35,21 @@ fn routes(engine: Engine) -> Router {
                 .head(rows::read)
                 .post(rows::insert)
                 .patch(rows::update)
-                .delete(rows::delete),
+                .delete(rows::delete)
+                .options(openapi::relation_options)
+                .fallback(rows::query_method),
+        )
+        .route("/rest/v1/", get(openapi::document).options(openapi::root_options))
+        .route("/rest/v1/query/{entity}", post(rows::query))
+        .route(
+            "/rest/v1/rpc/{function}",
+            get(rpc::read).post(rpc::run).options(openapi::function_options),
         )
         .route("/query/{entity}", post(rows::query))
         .route("/transaction", post(transaction::run))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
+        .layer(axum::middleware::from_fn(profile::demand))
         .layer(axum::middleware::from_fn(error::with_request_id))
         .with_state(engine)
 }

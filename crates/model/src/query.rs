@@ -96,7 +96,7 @@ pub struct TextOperand<'q> {
 /// # Errors
 /// A refusal that names what is wrong and, where there is one, the name that was probably meant.
 pub fn parse(model: &Model, entity: &str, query: &str, limits: &Limits) -> Result<Query, Refusal> {
-    check::entity(model, entity)?;
+    check::relation(model, entity)?;
     let written = parse::parse(query, limits)?;
     for (name, given) in
         [("columns", written.columns.is_some()), ("on_conflict", written.on_conflict.is_some())]

@@ -1,5 +1,6 @@
 //! The door for tenants: every transaction opens one tenant, and only one.
 
+mod call;
 mod due;
 mod issue;
 mod tenant;

@@ -47,6 +47,21 @@ pub(super) async fn query(
     answer(&engine, &tenant, &entity, query.trim(), &headers).await
 }
 
+/// The same by the method QUERY, which this path has beside those that the router knows by name.
+pub(super) async fn query_method(
+    state: State<Engine>,
+    caller: Caller,
+    entity: Entity,
+    method: axum::http::Method,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Answer> {
+    if method.as_str() != "QUERY" {
+        return Err(Refusal::new(Code::Method, "this method does not fit the path").into());
+    }
+    query(state, caller, entity, headers, body).await
+}
+
 pub(super) async fn insert(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
@@ -93,15 +108,15 @@ pub(super) async fn delete(
 
 /// The preferences this server knows; others are ignored, as RFC 7240 wants it.
 #[derive(Debug, Default)]
-struct Prefer {
+pub(super) struct Prefer {
     representation: bool,
-    count: bool,
+    pub(super) count: bool,
     merge: bool,
     ignore: bool,
 }
 
 impl Prefer {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut prefer = Self::default();
         for value in headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()) {
             for preference in value.split(',').map(str::trim) {
@@ -133,7 +148,7 @@ impl Prefer {
         if self.representation { StatusCode::OK } else { StatusCode::NO_CONTENT }
     }
 
-    fn applied(&self) -> Option<HeaderValue> {
+    pub(super) fn applied(&self) -> Option<HeaderValue> {
         let mut applied = Vec::new();
         match self.resolution() {
             Some(Resolution::Merge) => applied.push("resolution=merge-duplicates"),
@@ -178,7 +193,7 @@ async fn answer(
     Ok(response)
 }
 
-fn content_range(rows: &Rows) -> String {
+pub(super) fn content_range(rows: &Rows) -> String {
     let total = rows.total.map_or_else(|| "*".to_owned(), |total| total.to_string());
     match rows.rows {
         0 => format!("*/{total}"),
@@ -186,14 +201,14 @@ fn content_range(rows: &Rows) -> String {
     }
 }
 
-fn wants_single(headers: &HeaderMap) -> bool {
+pub(super) fn wants_single(headers: &HeaderMap) -> bool {
     headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("application/vnd.pgrst.object"))
 }
 
-fn single(rows: Rows) -> Result<Response, Answer> {
+pub(super) fn single(rows: Rows) -> Result<Response, Answer> {
     if rows.rows != 1 {
         return Err(Refusal::new(Code::NotSingular, "one row was asked for")
             .detail(format!("The result contains {} rows", rows.rows))
@@ -234,7 +249,7 @@ pub(super) fn json_body(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
 }
 
-fn insert_header(response: &mut Response, name: &'static str, value: &str) {
+pub(super) fn insert_header(response: &mut Response, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }

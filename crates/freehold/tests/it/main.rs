@@ -4,6 +4,7 @@
 
 mod audit;
 mod bad_input;
+mod beside;
 mod cli;
 mod crash;
 mod documents;

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Name,
+    catalogue::Invocation,
     entity::{Entity, Metric, VectorForm},
 };
 
@@ -24,6 +25,8 @@ pub(crate) struct Level {
     pub(crate) offset: u64,
     /// Vector fields whose distance is asked for, and where, until it is known that `nearest` is about them.
     pub(crate) measured: Vec<String>,
+    /// The function whose rows these are, in place of the table's.
+    pub(crate) call: Option<Invocation>,
 }
 
 /// One column of the answer.
@@ -161,6 +164,7 @@ impl Level {
             limit: None,
             offset: 0,
             measured: Vec::new(),
+            call: None,
         }
     }
 

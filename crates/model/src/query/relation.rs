@@ -54,8 +54,7 @@ pub(crate) fn find(
 
 fn relations(model: &Model, from: &Entity) -> Vec<Relation> {
     let mut relations = Vec::new();
-    let reads = model.reads().iter().map(crate::ReadModel::shape);
-    for entity in model.entities().iter().chain(reads) {
+    for entity in model.relations() {
         for field in &entity.fields {
             let Kind::Ref(reference) = &field.kind else { continue };
             if entity.name == from.name {

@@ -74,6 +74,10 @@ impl Renderer {
 
     /// `app."entity" alias`
     pub(crate) fn table(&mut self, level: &Level, alias: &str) {
+        if level.call.is_some() {
+            self.sql.raw("\"~call\" ").raw(alias);
+            return;
+        }
         self.sql.raw("app.").ident(&level.entity).raw(" ").raw(alias);
     }
 
@@ -333,9 +337,16 @@ impl Renderer {
         self.sql.raw(")");
     }
 
-    /// `with` and the rows that `row:` operands compare with.
+    /// `with`, the function's rows if they are a function's, and the rows that `row:` operands compare with.
     fn anchors(&mut self, level: &Level) {
         let mut first = true;
+        if let Some(call) = &level.call {
+            // Called once, however often the rows are looked at.
+            self.sql.raw("with \"~call\" as materialized (select * from ");
+            call.write(&mut self.sql);
+            self.sql.raw(")");
+            first = false;
+        }
         for level in level.walk() {
             let Some(Nearest { field, anchor: Anchor::Row { number, column, value }, .. }) =
                 &level.nearest
