@@ -8,7 +8,7 @@ const MADE: &str = "
 set role freehold_owner;
 create view app.titled with (security_invoker) as select tenant_id, id, title, author as writer, number from app.note;
 create view app.authors with (security_invoker) as select handle, (select count(*) from app.note n where n.author = p.id) as notes from app.person p;
-create view app.loose as select * from app.note;
+create view app.loose with (security_invoker) as select t.name from freehold.tenant t;
 grant select on app.titled, app.authors, app.loose to freehold_app;
 create function app.notes_from(low integer, high integer default 100) returns setof app.note language sql stable
   as 'select * from app.note where number between low and high order by number';
@@ -23,13 +23,15 @@ create function app.echo(jsonb) returns jsonb language sql immutable as 'select 
 create function app.twice(n integer) returns integer language sql immutable as 'select n * 2';
 create function app.twice(n text) returns text language sql immutable as 'select n || n';
 create function app.refuses() returns integer language plpgsql as 'begin raise exception ''not on Sundays'' using hint = ''wait''; end';
-create function app.mighty() returns bigint language sql security definer as 'select count(*) from app.note';
+create function app.mighty() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from app.note';
 create function app.match_documents(query_embedding freehold_ext.vector, match_count integer default 5, filter jsonb default '{}')
   returns table (id uuid, content text, metadata jsonb, similarity double precision) language sql stable as $$
     select n.id, n.title, jsonb_build_object('number', n.number), 1 - (n.mark operator(freehold_ext.<=>) query_embedding)
     from app.note n where n.mark is not null and jsonb_build_object('number', n.number) @> filter
     order by n.mark operator(freehold_ext.<=>) query_embedding limit match_count $$;
 grant execute on all functions in schema app to freehold_app;
+-- Granted, it would break the wall, and nobody would be served.
+revoke execute on function app.mighty() from freehold_app;
 reset role;
 ";
 
