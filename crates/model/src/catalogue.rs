@@ -16,7 +16,7 @@ pub use call::{Arguments, Call, call};
 pub use function::{Argument, Function, Returns};
 use serde_json::Value;
 
-use crate::{Model, Name, entity::Entity};
+use crate::{Model, Name, ReadModel, entity::Entity};
 
 /// Views and functions.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -88,6 +88,39 @@ impl Catalogue {
 
     fn leave_out(&mut self, object: impl Into<String>, why: impl Into<String>) {
         self.left_out.push(LeftOut { object: object.into(), why: why.into() });
+    }
+}
+
+impl Model {
+    /// The entity called `name`, or the read model, view or rows of a function in the shape of one.
+    #[must_use]
+    pub fn rows(&self, name: &str) -> Option<&Entity> {
+        self.entity(name)
+            .or_else(|| self.read(name).map(ReadModel::shape))
+            .or_else(|| self.catalogue.view(name).map(|view| &view.shape))
+            .or_else(|| self.catalogue.result(name))
+    }
+
+    /// What is served beside entities and read models.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The same model with these views and functions beside it.
+    #[must_use]
+    pub fn beside(mut self, catalogue: Catalogue) -> Self {
+        self.catalogue = catalogue;
+        self
+    }
+
+    /// What can be read by name: entities, read models and views, in this order.
+    pub fn relations(&self) -> impl Iterator<Item = &Entity> {
+        let reads = self.reads.iter().map(ReadModel::shape);
+        self.entities
+            .iter()
+            .chain(reads)
+            .chain(self.catalogue.views().iter().map(|view| &view.shape))
     }
 }
 

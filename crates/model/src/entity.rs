@@ -63,37 +63,6 @@ impl Model {
         self.reads.iter().find(|read| &**read.name() == name)
     }
 
-    /// The entity called `name`, or the read model, view or rows of a function in the shape of one.
-    #[must_use]
-    pub fn rows(&self, name: &str) -> Option<&Entity> {
-        self.entity(name)
-            .or_else(|| self.read(name).map(ReadModel::shape))
-            .or_else(|| self.catalogue.view(name).map(|view| &view.shape))
-            .or_else(|| self.catalogue.result(name))
-    }
-
-    /// What is served beside entities and read models.
-    #[must_use]
-    pub fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
-    }
-
-    /// The same model with these views and functions beside it.
-    #[must_use]
-    pub fn beside(mut self, catalogue: Catalogue) -> Self {
-        self.catalogue = catalogue;
-        self
-    }
-
-    /// What can be read by name: entities, read models and views, in this order.
-    pub fn relations(&self) -> impl Iterator<Item = &Entity> {
-        let reads = self.reads.iter().map(ReadModel::shape);
-        self.entities
-            .iter()
-            .chain(reads)
-            .chain(self.catalogue.views().iter().map(|view| &view.shape))
-    }
-
     /// What the change log must carry for the read models, in the order of the entities.
     #[must_use]
     pub fn captures(&self) -> Vec<Capture> {

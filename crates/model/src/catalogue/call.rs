@@ -291,7 +291,7 @@ fn by_name(
         };
         let value = match &written[..] {
             [Written::Json(value)] => json_text(argument, value)?,
-            [Written::Text(text)] if !(argument.variadic && !text.starts_with('{')) => {
+            [Written::Text(text)] if !argument.variadic || text.starts_with('{') => {
                 Some(plain_text(argument, text)?)
             }
             texts if argument.variadic => {
