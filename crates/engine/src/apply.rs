@@ -132,8 +132,12 @@ pub async fn apply_throttled(
         return Ok(proposal.from_version);
     }
     let embedders = Embedders::new(&proposal.model, base_dir)?;
-    let snapshot =
-        Snapshot { version: proposal.from_version, model: proposal.model.clone(), embedders };
+    let snapshot = Snapshot {
+        version: proposal.from_version,
+        model: proposal.model.clone(),
+        exposed: String::new(),
+        embedders,
+    };
     let engine = Engine::with_snapshot(store.clone(), base_dir.to_owned(), snapshot);
     let tenants = operator.active_tenants().await?;
     let wanted = Apply {

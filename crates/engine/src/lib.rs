@@ -10,12 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use freehold_model::{Model, Name, declare, query::Limits};
+use freehold_model::{Catalogue, Model, Name, declare, query::Limits};
 
 pub mod apply;
 pub mod audit;
 pub mod auth;
 pub mod blob;
+pub mod call;
 pub mod embed;
 pub mod error;
 pub mod export;
@@ -63,8 +64,10 @@ pub struct Engine {
 pub struct Snapshot {
     /// Version of the recorded model, counted from 1; 0 if none was applied yet.
     pub version: i64,
-    /// The applied model.
+    /// The applied model, with what is served beside it.
     pub model: Model,
+    /// What the database said of what is beside it.
+    exposed: String,
     /// The embedders it declares.
     pub embedders: Embedders,
 }
@@ -186,6 +189,7 @@ impl Engine {
             );
         }
         let pulse = self.store.pulse().await?;
+        let mut look = pulse.model != self.snapshot().version;
         if pulse.ddl != *ddl || examined.elapsed() > EXAMINE_PAUSE {
             for broken in self.store.examine().await?.iter() {
                 tracing::error!(
@@ -195,9 +199,9 @@ impl Engine {
                     "the wall is broken; no tenant is opened"
                 );
             }
-            (*ddl, *examined) = (pulse.ddl, Instant::now());
+            (*ddl, *examined, look) = (pulse.ddl, Instant::now(), true);
         }
-        if pulse.model != self.snapshot().version {
+        if look {
             self.refresh().await?;
         }
         self.store.refresh_placements().await
@@ -209,17 +213,18 @@ impl Engine {
         self.store.placement(tenant, entity)
     }
 
-    /// Takes over the model that is applied now, if it is another than before.
+    /// Takes over the model that is applied now, and what is served beside it, if they are others than before.
     ///
     /// # Errors
     /// As [`Engine::open`]; the old model stays.
     pub async fn refresh(&self) -> Result<(), Error> {
         let version = self.store.current_model().await?.map_or(0, |(version, _)| version);
-        if version == self.snapshot().version {
+        let before = self.snapshot();
+        if version == before.version && self.store.exposed().await? == before.exposed {
             return Ok(());
         }
         let fresh = load(&self.store, &self.base_dir).await?;
-        tracing::info!(version = fresh.version, "model taken over");
+        tracing::info!(version = fresh.version, "model and catalogue taken over");
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         Ok(())
     }
@@ -238,7 +243,12 @@ async fn load(store: &Store, base_dir: &std::path::Path) -> Result<Snapshot, Err
         None => (0, Model::default()),
     };
     let embedders = Embedders::new(&model, base_dir)?;
-    Ok(Snapshot { version, model, embedders })
+    let exposed = store.exposed().await?;
+    let catalogue = Catalogue::read(&exposed, &model);
+    for left_out in catalogue.left_out() {
+        tracing::debug!(object = left_out.object, why = left_out.why, "not served");
+    }
+    Ok(Snapshot { version, model: model.beside(catalogue), exposed, embedders })
 }
 
 /// Reads a model that was applied before, so one that this or another version accepted.

@@ -194,7 +194,7 @@ impl Engine {
     }
 }
 
-async fn embed_questions(snapshot: &Snapshot, query: &mut Query) -> Result<(), Error> {
+pub(crate) async fn embed_questions(snapshot: &Snapshot, query: &mut Query) -> Result<(), Error> {
     let questions: Vec<_> = query
         .texts()
         .into_iter()
@@ -265,7 +265,7 @@ fn stale(models: &[&str], patience: Duration) -> Refusal {
         .hint("wait longer, or read without the token; if it lasts, `freehold status` shows how far the workers are")
 }
 
-fn missing_anchor() -> Refusal {
+pub(crate) fn missing_anchor() -> Refusal {
     Refusal::new(Code::Vector, "the row to compare with does not exist or has no vector yet")
         .hint("check the id after `row:`; a row whose text was just written may still be waiting for its embedding")
 }

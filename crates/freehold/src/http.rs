@@ -11,9 +11,12 @@ mod listen;
 mod media;
 mod metrics;
 mod observe;
+mod openapi;
 mod prefer;
+mod profile;
 mod request;
 mod rows;
+mod rpc;
 mod storage;
 mod transaction;
 
@@ -45,7 +48,15 @@ fn guarded() -> Router<Engine> {
                 .post(rows::insert)
                 .put(rows::put)
                 .patch(rows::update)
-                .delete(rows::delete),
+                .delete(rows::delete)
+                .options(openapi::relation_options)
+                .fallback(rows::query_method),
+        )
+        .route("/rest/v1/", get(openapi::document).options(openapi::root_options))
+        .route("/rest/v1/query/{entity}", post(rows::query))
+        .route(
+            "/rest/v1/rpc/{function}",
+            get(rpc::read).post(rpc::run).options(openapi::function_options),
         )
         .route("/query/{entity}", post(rows::query))
         .route("/transaction", post(transaction::run))
@@ -76,6 +87,7 @@ fn routes(face: &Face) -> Router {
         .merge(open())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
+        .layer(axum::middleware::from_fn(profile::demand))
         .layer(from_fn_with_state(face.clone(), cors::allow))
         .layer(from_fn_with_state(face.clone(), admit::short_enough))
         .layer(from_fn_with_state(face.counts.clone(), observe::observed))

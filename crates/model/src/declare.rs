@@ -78,7 +78,10 @@ pub fn read(text: &str) -> Result<Checked, Vec<Diagnostic>> {
             .help("begin one with `[entity.person]`");
     }
     let warnings = report.finish()?;
-    Ok(Checked { model: Model { name, about, entities, embedders, reads }, warnings })
+    Ok(Checked {
+        model: Model { name, about, entities, embedders, reads, ..Model::default() },
+        warnings,
+    })
 }
 
 fn about_model(root: &walk::Found, report: &mut Report) -> (String, Option<String>) {

@@ -9,6 +9,7 @@ pub use blob::Blob;
 use std::collections::BTreeMap;
 
 use crate::{
+    catalogue::Catalogue,
     names::Name,
     view::{Capture, ReadModel, Source},
 };
@@ -21,6 +22,7 @@ pub struct Model {
     pub(crate) entities: Vec<Entity>,
     pub(crate) embedders: BTreeMap<Name, Embedder>,
     pub(crate) reads: Vec<ReadModel>,
+    pub(crate) catalogue: Catalogue,
 }
 
 impl Model {
@@ -64,12 +66,6 @@ impl Model {
     #[must_use]
     pub fn read(&self, name: &str) -> Option<&ReadModel> {
         self.reads.iter().find(|read| &**read.name() == name)
-    }
-
-    /// The entity called `name`, or the read model in the shape of one.
-    #[must_use]
-    pub fn rows(&self, name: &str) -> Option<&Entity> {
-        self.entity(name).or_else(|| self.read(name).map(ReadModel::shape))
     }
 
     /// What the change log must carry for the read models, in the order of the entities.

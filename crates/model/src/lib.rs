@@ -4,6 +4,7 @@
 //! the same SQL. Core types are not `Serialize`; wire formats live at the edge.
 
 pub mod blobs;
+pub mod catalogue;
 pub mod ddl;
 pub mod declare;
 pub mod diagnostic;
@@ -16,6 +17,7 @@ pub mod refusal;
 pub mod sql;
 pub mod view;
 
+pub use catalogue::Catalogue;
 pub use diagnostic::{Diagnostic, Label};
 pub use entity::Model;
 pub use names::Name;

@@ -160,7 +160,7 @@ pub fn parse_within(
     range: Option<Range>,
     limits: &Limits,
 ) -> Result<Query, Refusal> {
-    check::entity(model, entity)?;
+    check::relation(model, entity)?;
     let mut written = parse::parse(query, limits)?;
     if let Some(range) = range {
         written.cut(range)?;

@@ -83,6 +83,8 @@ codes! {
     PutFilters = "PGRST105", 405;
     /// The range asked for is impossible.
     Range = "PGRST103", 416;
+    /// The schema asked for is not the one that is served.
+    Profile = "PGRST106", 406;
     /// The media types the caller accepts are not served.
     NotAcceptable = "PGRST107", 406;
     /// A filter, order or limit names an embed that `select` does not have.
@@ -111,6 +113,10 @@ codes! {
     NoRelationship = "PGRST200", 400;
     /// More than one relationship between two entities.
     AmbiguousRelationship = "PGRST201", 300;
+    /// No function takes these arguments.
+    NoSuchFunction = "PGRST202", 404;
+    /// More than one function takes these arguments.
+    AmbiguousFunction = "PGRST203", 300;
     /// An entity has no such field.
     NoSuchField = "PGRST204", 400;
     /// No such entity.
@@ -133,6 +139,10 @@ codes! {
     Conflict = "23505", 409;
     /// A declared check fails.
     Check = "23514", 400;
+    /// A function changes something although it says that it does not, or was called by a method that only reads.
+    ReadOnly = "25006", 405;
+    /// A function of the operator's refuses, in its own words.
+    Raised = "P0001", 400;
     /// The caller may not do this.
     Forbidden = "42501", 403;
     /// The statement took longer than allowed.

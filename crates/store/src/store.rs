@@ -1,5 +1,6 @@
 //! The door for tenants: every transaction opens one tenant, and only one.
 
+mod call;
 mod due;
 mod issue;
 mod keys;
@@ -295,8 +296,12 @@ impl Store {
 
     // A simple query: it leaves no named statement behind that somebody could put another in the place of.
     pub(crate) fn opening(&self, session: &Session, tenant: &Tenant) -> String {
+        self.opening_by("begin", session, tenant)
+    }
+
+    fn opening_by(&self, begin: &str, session: &Session, tenant: &Tenant) -> String {
         format!(
-            "begin; {}",
+            "{begin}; {}",
             self.0.minter.opening(tenant.role(), tenant.id(), tenant.key(), session.backend())
         )
     }

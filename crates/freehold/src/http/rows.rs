@@ -53,6 +53,21 @@ pub(super) async fn query(
     answer(&engine, &tenant, &entity, query.trim(), &headers).await
 }
 
+/// The same by the method QUERY, which this path has beside those that the router knows by name.
+pub(super) async fn query_method(
+    state: State<Engine>,
+    caller: Caller,
+    entity: Entity,
+    method: axum::http::Method,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Answer> {
+    if method.as_str() != "QUERY" {
+        return Err(Refusal::new(Code::Method, "this method does not fit the path").into());
+    }
+    query(state, caller, entity, headers, body).await
+}
+
 pub(super) async fn insert(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
@@ -219,12 +234,37 @@ async fn answer(
     Ok(response)
 }
 
-fn content_range(rows: &Rows) -> String {
+pub(super) fn content_range(rows: &Rows) -> String {
     let total = rows.total.map_or_else(|| "*".to_owned(), |total| total.to_string());
     match rows.rows {
         0 => format!("*/{total}"),
         n => format!("{}-{}/{total}", rows.offset, rows.offset + n - 1),
     }
+}
+
+pub(super) fn wants_single(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("application/vnd.pgrst.object"))
+}
+
+pub(super) fn single(rows: Rows) -> Result<Response, Answer> {
+    if rows.rows != 1 {
+        return Err(Refusal::new(Code::NotSingular, "one row was asked for")
+            .detail(format!("The result contains {} rows", rows.rows))
+            .into());
+    }
+    // PostgreSQL built `[{…}]`: the one object is what is between the brackets.
+    let object =
+        rows.body.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or("{}");
+    let mut response = object.to_owned().into_response();
+    insert_header(
+        &mut response,
+        "content-type",
+        "application/vnd.pgrst.object+json; charset=utf-8",
+    );
+    Ok(response)
 }
 
 /// `ranged` says which rows of the result these are, as an update does.
@@ -258,7 +298,7 @@ pub(super) fn json_body(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
 }
 
-fn insert_header(response: &mut Response, name: &'static str, value: &str) {
+pub(super) fn insert_header(response: &mut Response, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }

@@ -5,6 +5,7 @@
 mod access;
 mod audit;
 mod bad_input;
+mod beside;
 mod chaos;
 mod cli;
 mod crash;

@@ -23,7 +23,11 @@ use crate::{
 /// `NoSuchEntity`, and `Method` for a read model.
 pub(crate) fn written<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Refusal> {
     match model.read(name) {
-        None => entity(model, name),
+        None if model.catalogue().view(name).is_some() => {
+            let message = format!("{name} is a view, which is only read");
+            Err(Refusal::new(Code::Method, message).hint("write the entities it shows"))
+        }
+        None => relation(model, name),
         Some(read) => {
             let sources: Vec<&str> = read.sources().iter().map(|source| &*source.entity).collect();
             let message = format!("{name} is a read model, which only its workers write");
@@ -33,20 +37,29 @@ pub(crate) fn written<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Re
     }
 }
 
-/// The entity or read model called `name`.
+/// The entity, read model or view called `name`, and not the rows of a function.
+///
+/// # Errors
+/// `NoSuchEntity`.
+pub(crate) fn relation<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Refusal> {
+    let found = model.relations().find(|relation| *relation.name == *name);
+    found.map_or_else(|| Err(no_such_entity(model, name)), Ok)
+}
+
+/// The entity, read model, view or rows of a function called `name`.
 ///
 /// # Errors
 /// `NoSuchEntity`.
 pub(crate) fn entity<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Refusal> {
-    model.rows(name).ok_or_else(|| {
-        let refusal =
-            Refusal::new(Code::NoSuchEntity, format!("there is no entity {}", shorten(name)));
-        let reads = model.reads().iter().map(|read| &**read.name());
-        match suggest(name, model.entities().iter().map(|entity| &*entity.name).chain(reads)) {
-            Some(near) => refusal.hint(format!("did you mean {near}?")),
-            None => refusal,
-        }
-    })
+    model.rows(name).ok_or_else(|| no_such_entity(model, name))
+}
+
+fn no_such_entity(model: &Model, name: &str) -> Refusal {
+    let refusal = Refusal::new(Code::NoSuchEntity, format!("there is no entity {}", shorten(name)));
+    match suggest(name, model.relations().map(|relation| &*relation.name)) {
+        Some(near) => refusal.hint(format!("did you mean {near}?")),
+        None => refusal,
+    }
 }
 
 /// That `entity` has no field `name`.

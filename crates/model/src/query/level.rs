@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Name,
+    catalogue::Invocation,
     entity::{Entity, Metric, VectorForm},
 };
 
@@ -30,6 +31,8 @@ pub(crate) struct Level {
     pub(crate) measured: Vec<String>,
     /// Whether `score()` is asked for.
     pub(crate) scored: bool,
+    /// The function whose rows these are, in place of the table's.
+    pub(crate) call: Option<Invocation>,
 }
 
 /// One column of the answer.
@@ -257,6 +260,7 @@ impl Level {
             offset: 0,
             measured: Vec::new(),
             scored: false,
+            call: None,
         }
     }
 

@@ -82,8 +82,7 @@ fn is_constraint(from: &Entity, relation: &Relation, name: &str) -> bool {
 
 fn relations(model: &Model, from: &Entity) -> Vec<Relation> {
     let mut relations = Vec::new();
-    let reads = model.reads().iter().map(crate::ReadModel::shape);
-    for entity in model.entities().iter().chain(reads) {
+    for entity in model.relations() {
         let references = entity.fields.iter().filter_map(|field| match &field.kind {
             Kind::Ref(reference) => Some((&field.name, &reference.entity)),
             _ => None,

@@ -94,6 +94,10 @@ impl Renderer {
 
     /// `app."entity" alias`
     pub(crate) fn table(&mut self, level: &Level, alias: &str) {
+        if level.call.is_some() {
+            self.sql.raw("\"~call\" ").raw(alias);
+            return;
+        }
         self.sql.table(&level.entity).raw(" ").raw(alias);
     }
 
@@ -279,8 +283,15 @@ impl Renderer {
         self.ctes += 1;
     }
 
-    /// The rows that `row:` operands compare with.
+    /// The function's rows if they are a function's, and the rows that `row:` operands compare with.
     fn anchors(&mut self, level: &Level) {
+        if let Some(call) = &level.call {
+            // Called once, however often the rows are looked at.
+            self.with();
+            self.sql.raw("\"~call\" as materialized (select * from ");
+            call.write(&mut self.sql);
+            self.sql.raw(")");
+        }
         for level in level.walk() {
             for nearest in &level.nearest {
                 let Anchor::Row { number, column, value } = &nearest.anchor else { continue };

@@ -57,7 +57,7 @@ allowed (role, name) as (values
   ('freehold_control', 'freehold.due()'), ('freehold_control', 'freehold.pulse()'), ('freehold_control', 'freehold.wall_faults()'),
   ('freehold_control', 'freehold.watch(interval,interval,integer[])'), ('freehold_control', 'freehold.repair_login()'),
   ('freehold_app', 'freehold."position"()'),
-  ('freehold_control', 'freehold.cluster()'), ('freehold_control', 'freehold.projection_due(text,bigint)'),
+  ('freehold_control', 'freehold.exposed()'), ('freehold_control', 'freehold.cluster()'), ('freehold_control', 'freehold.projection_due(text,bigint)'),
   ('freehold_control', 'freehold.tend_log(interval)'), ('freehold_control', 'freehold.parked_units(bigint)'),
   ('freehold_control', 'freehold.replay(text)'), ('freehold_control', 'freehold.fresh(uuid,text[],xid8)'),
   ('freehold_control', 'freehold.build_due(text,integer,bigint)'), ('freehold_control', 'freehold.build_state(text,integer)'),

@@ -82,6 +82,7 @@ async fn install_once(
     for part in [
         include_str!("gate.sql"),
         include_str!("control.sql"),
+        include_str!("exposed.sql"),
         include_str!("imports.sql"),
         include_str!("watch.sql"),
         include_str!("changes.sql"),

@@ -112,6 +112,7 @@ pub(crate) const SABOTAGES: &[Sabotage] = &[
     spoil("FH-W07", "drop table app.file"),
     spoil("FH-W08", "create view app.everything as select * from app.person"),
     spoil("FH-W08", "create view app.everything with (security_invoker = false) as select * from app.person"),
+    spoil("FH-W13", "create view app.outside with (security_invoker) as select t.name from freehold.tenant t"),
     spoil("FH-W08", "create view public.everything as select * from app.person; grant select on public.everything to freehold_app"),
     spoil("FH-W09", "create materialized view app.everything as select 1 as one"),
     spoil("FH-W09", "create materialized view public.everything as select * from app.person; grant select on public.everything to public"),
