@@ -242,31 +242,6 @@ pub(super) fn content_range(rows: &Rows) -> String {
     }
 }
 
-pub(super) fn wants_single(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|accept| accept.contains("application/vnd.pgrst.object"))
-}
-
-pub(super) fn single(rows: Rows) -> Result<Response, Answer> {
-    if rows.rows != 1 {
-        return Err(Refusal::new(Code::NotSingular, "one row was asked for")
-            .detail(format!("The result contains {} rows", rows.rows))
-            .into());
-    }
-    // PostgreSQL built `[{…}]`: the one object is what is between the brackets.
-    let object =
-        rows.body.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or("{}");
-    let mut response = object.to_owned().into_response();
-    insert_header(
-        &mut response,
-        "content-type",
-        "application/vnd.pgrst.object+json; charset=utf-8",
-    );
-    Ok(response)
-}
-
 /// `ranged` says which rows of the result these are, as an update does.
 fn changed(
     status: StatusCode,
