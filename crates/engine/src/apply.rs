@@ -8,7 +8,9 @@ use std::{
 };
 
 use freehold_model::{
-    Model, declare,
+    Model,
+    ddl::own::Places,
+    declare,
     diagnostic::Diagnostic,
     plan::{self, Plan, Target},
 };
@@ -18,6 +20,7 @@ use crate::{
     Engine, Snapshot,
     embed::Embedders,
     error::{Code, Error, Refusal},
+    project::{BuildProgress, Throttle},
     recorded,
 };
 
@@ -44,8 +47,8 @@ pub enum Progress {
     Waiting(u32),
     /// So many more vectors were filled.
     Filled(u64),
-    /// The read model under way is filled for so many tenants, of so many.
-    Built(u64, u64),
+    /// How far the read model under way is filled.
+    Built(BuildProgress),
 }
 
 /// Reads a model file.
@@ -75,13 +78,25 @@ pub async fn propose(operator: &mut Operator, text: String) -> Result<Proposal, 
     };
     let applied = if operator.is_set_up().await? { operator.current_model().await? } else { None };
     let unchanged = applied.as_ref().is_some_and(|(_, applied)| *applied == text);
+    let places = if applied.is_some() { operator.places().await? } else { Places::default() };
     let (from_version, old) = match applied {
         Some((version, text)) => (version, recorded(&text)?),
         None => (0, Model::default()),
     };
-    let plan = plan::plan(&old, &model, Target { major: operator.check_server().await?.major })
-        .map_err(|refusals| all(&refusals))?;
+    let target = Target { major: operator.check_server().await?.major };
+    let plan = plan::plan_with(&old, &model, target, &places).map_err(|refusals| all(&refusals))?;
     Ok(Proposal { text, model, plan, from_version, unchanged })
+}
+
+/// Gives up an apply that was interrupted, if all it did was to build read models; says how many of its steps were taken
+/// back, or nothing if none was interrupted.
+///
+/// # Errors
+/// `ApplyConflict` if one runs, or a step cannot be taken back; faults.
+pub async fn cancel(operator: &mut Operator) -> Result<Option<usize>, Error> {
+    let Some(unfinished) = operator.unfinished_apply().await? else { return Ok(None) };
+    let proposal = propose(operator, unfinished.text).await?;
+    operator.cancel_apply(&proposal.plan, |_| {}).await.map(Some)
 }
 
 /// Runs a proposal; destructive steps only if `allow` names their flags.
@@ -97,12 +112,32 @@ pub async fn apply(
     allow: &[String],
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<i64, Error> {
+    apply_throttled(operator, store, base_dir, proposal, allow, Throttle::None, progress).await
+}
+
+/// The same, building read models no faster than `throttle` says.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn apply_throttled(
+    operator: &mut Operator,
+    store: &Store,
+    base_dir: &Path,
+    proposal: &Proposal,
+    allow: &[String],
+    throttle: Throttle,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<i64, Error> {
     if proposal.unchanged && proposal.plan.is_empty() {
         return Ok(proposal.from_version);
     }
     let embedders = Embedders::new(&proposal.model, base_dir)?;
-    let snapshot =
-        Snapshot { version: proposal.from_version, model: proposal.model.clone(), embedders };
+    let snapshot = Snapshot {
+        version: proposal.from_version,
+        model: proposal.model.clone(),
+        exposed: String::new(),
+        embedders,
+    };
     let engine = Engine::with_snapshot(store.clone(), base_dir.to_owned(), snapshot);
     let tenants = operator.active_tenants().await?;
     let wanted = Apply {
@@ -127,8 +162,8 @@ pub async fn apply(
     let chore = async |chore: &Chore| match chore {
         Chore::Fill(filling) => fill(filling).await,
         Chore::Build(building) => {
-            let mut built = |done, all| tell(Progress::Built(done, all));
-            engine.build(building, &mut built).await
+            let mut built = |progress| tell(Progress::Built(progress));
+            engine.build(building, throttle, &mut built).await
         }
     };
     let step = |step: Step<'_>| {
@@ -137,7 +172,27 @@ pub async fn apply(
             tries => Progress::Waiting(tries),
         });
     };
-    operator.apply(wanted, chore, step).await
+    let version = operator.apply(wanted, chore, step).await?;
+    if proposal.plan.steps.iter().any(|step| matches!(step.action, plan::Action::Build { .. })) {
+        engine.follow_once().await;
+    }
+    Ok(version)
+}
+
+/// The model that is applied now.
+pub(crate) async fn recorded_model(operator: &mut Operator) -> Result<Model, Error> {
+    match operator.current_model().await? {
+        Some((_, text)) => recorded(&text),
+        None => Ok(Model::default()),
+    }
+}
+
+/// Gives tenants' own partitions the indexes of the applied model; what is missing there is searched exactly meanwhile.
+///
+/// # Errors
+/// Faults only; running it again goes on.
+pub async fn tend_graphs(operator: &mut Operator, helper: &mut Operator) -> Result<(), Error> {
+    operator.tend_graphs(helper, |_, _| ()).await
 }
 
 fn all(refusals: &[Refusal]) -> Error {

@@ -10,25 +10,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-use freehold_model::{Model, declare, query::Limits};
+use freehold_model::{Catalogue, Model, Name, declare, query::Limits};
 
 pub mod apply;
 pub mod audit;
+pub mod auth;
+pub mod blob;
+pub mod call;
 pub mod embed;
 pub mod error;
 pub mod export;
 pub mod fill;
 pub mod import;
+pub mod job;
+pub mod place;
 pub mod project;
 pub mod prove;
 pub mod read;
+pub mod rebuild;
+pub mod search;
 mod text;
 pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::{
-    Complaint, Config as StoreConfig, Done, Login, Operator, RootKey, Store, Table, Tenant,
-    Transaction, Typed, TypedError, Watch, Way, Work, Yardstick, script,
+    Complaint, Config as StoreConfig, Done, Graph, Load, Login, Operator, Placement, Policy, Role,
+    RootKey, Scan, Size, Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way,
+    Work, Writer, Yardstick, script,
 };
 
 use embed::Embedders;
@@ -43,18 +51,23 @@ const EXAMINE_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Engine {
     store: Store,
+    blobs: Option<blob::Blobs>,
     limits: Limits,
     /// Paths in the model file are relative to this folder.
     base_dir: PathBuf,
     snapshot: Arc<RwLock<Arc<Snapshot>>>,
+    /// What is known of tenants' own approximate indexes.
+    indexes: search::Shared,
 }
 
 /// The model of one moment. A request takes it once and never looks again.
 pub struct Snapshot {
     /// Version of the recorded model, counted from 1; 0 if none was applied yet.
     pub version: i64,
-    /// The applied model.
+    /// The applied model, with what is served beside it.
     pub model: Model,
+    /// What the database said of what is beside it.
+    exposed: String,
     /// The embedders it declares.
     pub embedders: Embedders,
 }
@@ -68,9 +81,11 @@ impl Engine {
         let snapshot = load(&store, &base_dir).await?;
         Ok(Self {
             store,
+            blobs: None,
             limits: Limits::default(),
             base_dir,
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
+            indexes: search::Shared::default(),
         })
     }
 
@@ -78,9 +93,11 @@ impl Engine {
     pub(crate) fn with_snapshot(store: Store, base_dir: PathBuf, snapshot: Snapshot) -> Self {
         Self {
             store,
+            blobs: None,
             limits: Limits::default(),
             base_dir,
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
+            indexes: search::Shared::default(),
         }
     }
 
@@ -132,10 +149,15 @@ impl Engine {
         self.store.raw(tenant, text).await
     }
 
-    /// Does what workers do, until the process ends: keeps read models up to date and fills vectors. What it is in the
-    /// middle of when it is dropped is rolled back.
+    /// Does what workers do, until the process ends: keeps read models up to date, fills vectors, deletes the bytes of blobs
+    /// that no row has and does jobs. What it is in the middle of when it is dropped is rolled back.
     pub async fn work_forever(&self) {
-        tokio::join!(self.project_forever(), self.fill_forever());
+        tokio::join!(
+            self.project_forever(),
+            self.fill_forever(),
+            self.tend_blobs_forever(),
+            self.job_forever()
+        );
     }
 
     /// A backend for what is typed in the tenant's name, statement by statement.
@@ -167,6 +189,7 @@ impl Engine {
             );
         }
         let pulse = self.store.pulse().await?;
+        let mut look = pulse.model != self.snapshot().version;
         if pulse.ddl != *ddl || examined.elapsed() > EXAMINE_PAUSE {
             for broken in self.store.examine().await?.iter() {
                 tracing::error!(
@@ -176,25 +199,32 @@ impl Engine {
                     "the wall is broken; no tenant is opened"
                 );
             }
-            (*ddl, *examined) = (pulse.ddl, Instant::now());
+            (*ddl, *examined, look) = (pulse.ddl, Instant::now(), true);
         }
-        if pulse.model != self.snapshot().version {
+        if look {
             self.refresh().await?;
         }
-        Ok(())
+        self.store.refresh_placements().await
     }
 
-    /// Takes over the model that is applied now, if it is another than before.
+    /// Where a tenant's rows of an entity are, as this process has known for a second at most.
+    #[must_use]
+    pub fn placement(&self, tenant: &Tenant, entity: &Name) -> Placement {
+        self.store.placement(tenant, entity)
+    }
+
+    /// Takes over the model that is applied now, and what is served beside it, if they are others than before.
     ///
     /// # Errors
     /// As [`Engine::open`]; the old model stays.
     pub async fn refresh(&self) -> Result<(), Error> {
         let version = self.store.current_model().await?.map_or(0, |(version, _)| version);
-        if version == self.snapshot().version {
+        let before = self.snapshot();
+        if version == before.version && self.store.exposed().await? == before.exposed {
             return Ok(());
         }
         let fresh = load(&self.store, &self.base_dir).await?;
-        tracing::info!(version = fresh.version, "model taken over");
+        tracing::info!(version = fresh.version, "model and catalogue taken over");
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         Ok(())
     }
@@ -213,7 +243,12 @@ async fn load(store: &Store, base_dir: &std::path::Path) -> Result<Snapshot, Err
         None => (0, Model::default()),
     };
     let embedders = Embedders::new(&model, base_dir)?;
-    Ok(Snapshot { version, model, embedders })
+    let exposed = store.exposed().await?;
+    let catalogue = Catalogue::read(&exposed, &model);
+    for left_out in catalogue.left_out() {
+        tracing::debug!(object = left_out.object, why = left_out.why, "not served");
+    }
+    Ok(Snapshot { version, model: model.beside(catalogue), exposed, embedders })
 }
 
 /// Reads a model that was applied before, so one that this or another version accepted.

@@ -4,19 +4,22 @@
 //! with how far it is. Projections of different tenants and read models do not wait for one another; one that fails leaves
 //! the failing unit parked and goes on.
 
+pub(crate) mod build;
 mod isolate;
 mod look;
 
+pub use build::{BuildProgress, Throttle};
 pub use freehold_store::{Lag, Parked, Seen};
 pub use look::Compared;
+pub(crate) use look::no_such_read;
 
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
 
-use freehold_model::{Name, ReadModel, plan::next_table, view::Images};
-use freehold_store::{Building, Phase, Projection, Step, Undone, identity};
+use freehold_model::{Name, ReadModel, view::Images};
+use freehold_store::{Phase, Projection, Step, Undone, identity};
 use futures_util::{StreamExt as _, stream};
 
 use crate::{Engine, error::Error};
@@ -42,9 +45,6 @@ const LIVELY: Duration = Duration::from_secs(2);
 /// How often it looks at everything, in case another process was told of work and died.
 const LOOK_AT_ALL: Duration = Duration::from_secs(15);
 
-/// How often it empties parts of the change log that nobody needs.
-const TEND: Duration = Duration::from_secs(60);
-
 /// How long it waits after a fault.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
@@ -52,25 +52,19 @@ const AFTER_FAULT: Duration = Duration::from_secs(1);
 type Units = BTreeSet<Vec<String>>;
 
 /// A read model and the table of it that is worked on.
-struct Target<'a> {
-    read: &'a ReadModel,
-    table: String,
+pub(crate) struct Target<'a> {
+    pub(crate) read: &'a ReadModel,
+    pub(crate) table: String,
 }
 
 impl Engine {
     /// Keeps read models up to date until the process ends. Run it as a task; any number of processes may.
     pub async fn project_forever(&self) {
         let mut seen = Seen::default();
-        let (mut all, mut tended, mut busy) = (Instant::now(), Instant::now(), Instant::now());
+        let (mut all, mut busy) = (Instant::now(), Instant::now());
         loop {
             if all.elapsed() > LOOK_AT_ALL {
                 (seen, all) = (Seen::default(), Instant::now());
-            }
-            if tended.elapsed() > TEND {
-                tended = Instant::now();
-                if let Err(error) = self.store.tend_log(None).await {
-                    tracing::warn!(error = %error, "the change log could not be tended");
-                }
             }
             match self.project_round(&mut seen).await {
                 Ok(0) => {
@@ -97,7 +91,7 @@ impl Engine {
         let again = std::sync::atomic::AtomicBool::new(false);
         let moved = stream::iter(due)
             .map(async |undone| match self.project(&undone).await {
-                Ok(moved) => moved,
+                Ok(moved) => moved.is_some(),
                 Err(error) => {
                     again.store(true, std::sync::atomic::Ordering::Relaxed);
                     let Projection { tenant, model, .. } = &undone.projection;
@@ -115,57 +109,28 @@ impl Engine {
         Ok(moved)
     }
 
-    /// Fills the table of a read model that is being built, until every tenant's follows. `progress` hears how many
-    /// tenants do, and of how many.
-    ///
-    /// # Errors
-    /// Faults; what was filled stays.
-    pub async fn build(
-        &self,
-        building: &Building,
-        progress: &mut (dyn FnMut(u64, u64) + Send),
-    ) -> Result<(), Error> {
-        loop {
-            let mut seen = Seen::default();
-            let due = self.store.projection_due(&mut seen, LIST).await?;
-            let ours = due.iter().filter(|undone| {
-                undone.projection.model == *building.read
-                    && undone.projection.version == building.version
-            });
-            let mut left = 0;
-            for undone in ours {
-                left += 1;
-                while self.project(undone).await? {}
-            }
-            let status = self.store.projection_status(0).await?;
-            let ours = |lag: &&freehold_store::Lag| {
-                lag.tenant.is_none()
-                    && lag.model == *building.read
-                    && lag.version == i64::from(building.version)
-            };
-            if let Some(lag) = status.iter().find(ours) {
-                progress(lag.filled, lag.tenants);
-            }
-            if left == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    /// One step of one projection, if there is one to make and nobody else is at it; says whether one was made.
-    async fn project(&self, undone: &Undone) -> Result<bool, Error> {
+    /// One step of one projection, if there is one to make and nobody else is at it; says how many units it was about.
+    async fn project(&self, undone: &Undone) -> Result<Option<usize>, Error> {
         let snapshot = self.snapshot();
         let read = snapshot.model.read(&undone.projection.model);
-        // That of another definition is somebody else's: of the apply that builds it, or of a server with a newer model.
+        // That of another definition is somebody else's: of a server with a newer model.
         let Some(read) = read.filter(|read| identity(read) == undone.identity) else {
-            return Ok(false);
+            return Ok(None);
         };
-        let table = if undone.served { read.name().to_string() } else { next_table(read.name()) };
-        let target = Target { read, table };
-        let Some(step) = self.store.step(&undone.projection).await? else { return Ok(false) };
+        let target = Target { read, table: read.name().to_string() };
+        self.advance(&undone.projection, &target).await
+    }
+
+    /// The same for a table that may be another than the one that is read.
+    pub(crate) async fn advance(
+        &self,
+        projection: &Projection,
+        target: &Target<'_>,
+    ) -> Result<Option<usize>, Error> {
+        let Some(step) = self.store.step(projection).await? else { return Ok(None) };
         match step.phase().clone() {
-            Phase::Fill(after) => self.fill_page(&undone.projection, &target, step, after).await,
-            Phase::Steady(_) => self.follow(&undone.projection, &target, step).await,
+            Phase::Fill(after) => self.fill_page(projection, target, step, after).await.map(Some),
+            Phase::Steady(_) => self.follow(projection, target, step).await,
         }
     }
 
@@ -174,10 +139,9 @@ impl Engine {
         projection: &Projection,
         target: &Target<'_>,
         mut step: Step,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<usize>, Error> {
         let parked: Vec<Vec<String>> = step.parked(UNITS).await?;
         let mut units = touched(&mut step, target.read).await?;
-        let any = !units.is_empty() || !parked.is_empty();
         units.extend(parked.iter().cloned());
         let units: Vec<Vec<String>> = units.into_iter().collect();
         let mut chunks = units.chunks(UNITS).peekable();
@@ -192,14 +156,15 @@ impl Engine {
             }
             let paused = step.pause().await?;
             // Somebody else goes on where this one was too slow.
-            let Some(resumed) = self.store.resume(&paused).await? else { return Ok(false) };
+            let Some(resumed) = self.store.resume(&paused).await? else { return Ok(None) };
             step = resumed;
         }
         match done {
-            Ok(()) => step.finish().await.map(|()| any),
+            Ok(()) => step.finish().await.map(|()| (!units.is_empty()).then_some(units.len())),
             Err(error) if error.is_of_rows() => {
                 step.give_up().await?;
-                self.isolate(projection, target, &units).await
+                let isolated = self.isolate(projection, target, &units).await?;
+                Ok(isolated.then_some(units.len()))
             }
             Err(error) => Err(error),
         }
@@ -211,7 +176,7 @@ impl Engine {
         target: &Target<'_>,
         mut step: Step,
         after: Option<Vec<String>>,
-    ) -> Result<bool, Error> {
+    ) -> Result<usize, Error> {
         if after.is_none() {
             step.query(&target.read.clear(&target.table)).await?;
         }
@@ -220,17 +185,18 @@ impl Engine {
         let page: Vec<Vec<String>> =
             rows.iter().filter_map(|row| texts(row, target.read)).collect();
         let Some(last) = page.last().cloned() else {
-            step.filled(None).await?;
-            return Ok(true);
+            step.filled(None, 0).await?;
+            return Ok(0);
         };
         match target.recompute(&mut step, &page).await {
-            Ok(()) => step.filled(Some(&last)).await.map(|()| true),
+            Ok(()) => step.filled(Some(&last), page.len()).await?,
             Err(error) if error.is_of_rows() => {
                 step.give_up().await?;
-                self.isolate_page(projection, target, &page).await
+                self.isolate_page(projection, target, &page).await?;
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
         }
+        Ok(page.len())
     }
 }
 

@@ -107,8 +107,8 @@ impl Engine {
     ) -> Result<Proof, Error> {
         let snapshot = self.snapshot();
         let keys = [
-            operator.create_key(a, "proof", Some(3600)).await?.secret,
-            operator.create_key(b, "proof", Some(3600)).await?.secret,
+            operator.create_key(a, "proof", freehold_store::Role::Writer, Some(3600)).await?.secret,
+            operator.create_key(b, "proof", freehold_store::Role::Writer, Some(3600)).await?.secret,
         ];
         let (a, b) = (self.tenant(a).await?, self.tenant(b).await?);
         let arena = Arena::open(proving.url, proving.root_key, &snapshot.model, [&a, &b]).await?;

@@ -2,16 +2,22 @@
 //!
 //! parse → embed the question, if it is text → render → one transaction, one round trip → answer.
 
+use std::time::Duration;
+
 use freehold_model::query::{self, Limits, Query};
-use freehold_store::Tenant;
+pub use freehold_model::query::{Range, Shape};
+pub use freehold_store::TimeZone;
+use freehold_store::{Row, Tenant};
+use tokio::time::Instant;
 
 use crate::{
     Engine, Snapshot,
     error::{Code, Error, Refusal},
+    search::{Path, Recall, Search},
 };
 
 /// What a read answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// A JSON array of objects, as PostgreSQL built it.
     pub body: String,
@@ -21,6 +27,8 @@ pub struct Answer {
     pub total: Option<u64>,
     /// The first row's position in the whole result.
     pub offset: u64,
+    /// How the rows were found; only if they were searched for by `nearest` or `rank`.
+    pub search: Option<Search>,
 }
 
 /// What to read, as the caller wrote it.
@@ -34,31 +42,148 @@ pub struct Read<'a> {
     pub count: bool,
 }
 
+/// How the answer is to be given.
+#[derive(Debug, Clone, Default)]
+pub struct Manner {
+    /// As JSON or CSV.
+    pub shape: Shape,
+    /// Which of the rows.
+    pub range: Option<Range>,
+    /// Where times are told.
+    pub zone: Option<TimeZone>,
+    /// How sure a search has to be.
+    pub recall: Recall,
+}
+
+/// What a read has to show, and how long it may wait for that.
+#[derive(Debug, Clone, Copy)]
+pub struct After<'a> {
+    /// What the write returned.
+    pub token: &'a str,
+    /// At most so long.
+    pub patience: Duration,
+}
+
 impl Engine {
     /// Reads rows of one tenant.
     ///
     /// # Errors
     /// Refusals for what the query gets wrong, with the place; faults of the database.
     pub async fn read(&self, tenant: &Tenant, read: Read<'_>) -> Result<Answer, Error> {
+        self.read_as(tenant, read, &Manner::default()).await
+    }
+
+    /// The same, where a search has to be this sure.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn search(
+        &self,
+        tenant: &Tenant,
+        read: Read<'_>,
+        recall: Recall,
+    ) -> Result<Answer, Error> {
+        self.read_as(tenant, read, &Manner { recall, ..Manner::default() }).await
+    }
+
+    /// The same, given in a manner of the caller's. The body of CSV begins with the line of names.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; `Range`; `Preference` for a time zone that is none.
+    pub async fn read_as(
+        &self,
+        tenant: &Tenant,
+        read: Read<'_>,
+        manner: &Manner,
+    ) -> Result<Answer, Error> {
         let snapshot = self.snapshot();
-        let mut query = query::parse(&snapshot.model, read.entity, read.query, &self.limits)?;
+        let query = self.understand(&snapshot, read, manner).await?;
+        self.answer(&snapshot, tenant, query, manner).await
+    }
+
+    /// The same, of read models that show what a write did. Entities show it always.
+    ///
+    /// # Errors
+    /// `Preference` for a token that is none of this database's; `Stale` if it takes longer than allowed; as
+    /// [`Engine::read_as`].
+    pub async fn read_after(
+        &self,
+        tenant: &Tenant,
+        read: Read<'_>,
+        manner: &Manner,
+        after: After<'_>,
+    ) -> Result<Answer, Error> {
+        let position = self.store.read_position(after.token).await?;
+        let until = Instant::now() + after.patience;
+        let snapshot = self.snapshot();
+        let query = self.understand(&snapshot, read, manner).await?;
+        let reads = query.reads();
+        let models: Vec<&str> = reads
+            .iter()
+            .filter(|name| snapshot.model.read(name).is_some())
+            .map(|name| &***name)
+            .collect();
+        loop {
+            let before = self.store.wait_fresh(tenant, &models, position, until).await?;
+            if !before.is_fresh {
+                return Err(stale(&models, after.patience).into());
+            }
+            let answer = self.answer(&snapshot, tenant, query.clone(), manner).await?;
+            // Another table may have taken the place of the one that was asked about before this one was read.
+            if models.is_empty() || self.store.freshness(tenant, &models, position).await? == before
+            {
+                return Ok(answer);
+            }
+        }
+    }
+
+    async fn understand(
+        &self,
+        snapshot: &Snapshot,
+        read: Read<'_>,
+        manner: &Manner,
+    ) -> Result<Query, Error> {
+        let (model, range) = (&snapshot.model, manner.range);
+        let mut query = query::parse_within(model, read.entity, read.query, range, &self.limits)?;
+        query.shaped(manner.shape);
         if read.count {
             query.count_exact();
         }
-        embed_questions(&snapshot, &mut query).await?;
-        let row = self
-            .store
-            .run(tenant, &query.render())
-            .await
-            .map_err(|error| snapshot.refine(error))?;
+        embed_questions(snapshot, &mut query).await?;
+        Ok(query)
+    }
+
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        tenant: &Tenant,
+        mut query: Query,
+        manner: &Manner,
+    ) -> Result<Answer, Error> {
+        let chosen = self.choose(tenant, &mut query, manner.recall).await;
+        let index = chosen.map_err(|error| snapshot.refine(error))?;
+        let run = async |query: &Query| {
+            self.store
+                .run_in(tenant, &query.render(), manner.zone.as_ref())
+                .await
+                .map_err(|error| snapshot.refine(error))
+        };
+        let mut row = run(&query).await?;
+        // What an index gives too few of is looked for again in all rows, so that few rows are all there are.
+        let corrected = index.is_some() && count(row.int(1)) < query.limit();
+        if corrected {
+            query.exactly();
+            row = run(&query).await?;
+        }
         if row.bool(3) == Some(false) {
             return Err(missing_anchor().into());
         }
         Ok(Answer {
-            body: row.text(0).unwrap_or("[]").to_owned(),
+            body: shaped(&query, manner.shape, row.text(0)),
             rows: count(row.int(1)),
             total: row.int(2).map(|total| count(Some(total))),
             offset: query.offset(),
+            search: describe(&query, &row, index, corrected),
         })
     }
 
@@ -69,7 +194,7 @@ impl Engine {
     }
 }
 
-async fn embed_questions(snapshot: &Snapshot, query: &mut Query) -> Result<(), Error> {
+pub(crate) async fn embed_questions(snapshot: &Snapshot, query: &mut Query) -> Result<(), Error> {
     let questions: Vec<_> = query
         .texts()
         .into_iter()
@@ -84,7 +209,63 @@ async fn embed_questions(snapshot: &Snapshot, query: &mut Query) -> Result<(), E
     Ok(())
 }
 
-fn missing_anchor() -> Refusal {
+fn describe(
+    query: &Query,
+    row: &Row,
+    index: Option<(u32, f64)>,
+    corrected: bool,
+) -> Option<Search> {
+    let itself = query.searches();
+    if !itself && !query.searches_below() {
+        return None;
+    }
+    let scanned = itself.then(|| count(row.int(4)));
+    Some(match index.filter(|_| !corrected) {
+        Some((ef_search, recall)) => {
+            let path = Path::Index { ef_search };
+            Search { path, scanned, complete: false, recall, more: Some(true) }
+        }
+        None => {
+            let path = if corrected { Path::Corrected } else { Path::Exact };
+            let more = itself.then(|| count(row.int(5)) > query.offset() + count(row.int(1)));
+            Search { path, scanned, complete: true, recall: 1.0, more }
+        }
+    })
+}
+
+/// The refusal of an answer that is not one row, where one was asked for.
+#[must_use]
+pub fn not_singular(rows: u64) -> Refusal {
+    Refusal::new(Code::NotSingular, "Cannot coerce the result to a single JSON object")
+        .detail(format!("The result contains {rows} rows"))
+}
+
+/// The body as the caller gets it.
+pub(crate) fn shaped(query: &Query, shape: Shape, rows: Option<&str>) -> String {
+    match (shape, rows) {
+        (Shape::Csv, rows) => {
+            let cell = |name: &str| match name.contains([',', '"', '\n', '\r']) {
+                true => format!("\"{}\"", name.replace('"', "\"\"")),
+                false => name.to_owned(),
+            };
+            let names: Vec<String> = query.names().into_iter().map(cell).collect();
+            let names = names.join(",");
+            match rows.filter(|rows| !rows.is_empty()) {
+                Some(rows) => format!("{names}\n{rows}"),
+                None => names,
+            }
+        }
+        (_, rows) => rows.unwrap_or("[]").to_owned(),
+    }
+}
+
+fn stale(models: &[&str], patience: Duration) -> Refusal {
+    Refusal::new(Code::Stale, "a read model does not show yet what it was to wait for")
+        .detail(format!("{}, waited {} ms", models.join(", "), patience.as_millis()))
+        .hint("wait longer, or read without the token; if it lasts, `freehold status` shows how far the workers are")
+}
+
+pub(crate) fn missing_anchor() -> Refusal {
     Refusal::new(Code::Vector, "the row to compare with does not exist or has no vector yet")
         .hint("check the id after `row:`; a row whose text was just written may still be waiting for its embedding")
 }

@@ -4,23 +4,29 @@
 //! Embedding before the transaction begins keeps row locks short; what an update leaves of the old text is known
 //! only inside, so those vectors are made there. Either way row and vector commit together.
 
+mod mutation;
+mod terms;
+
 use std::collections::HashSet;
 
 pub use freehold_model::mutate::Resolution;
 use freehold_model::{
-    Model, Name, Sql,
+    Model, Name,
     entity::{Kind, Vector, When},
-    mutate::{self, Delete, Filling, Insert, Update},
+    mutate::{self, Filling},
 };
-use freehold_store::{Row, Tenant, TenantTx};
+use freehold_store::{Position, Row, Tenant, TenantTx};
 use serde_json::{Map, Value};
+
+use self::mutation::Mutation;
+pub use self::terms::Terms;
 
 pub(crate) use crate::text::{known_text, source_text};
 use crate::{
     Engine, Snapshot,
     embed::EmbedError,
     error::{Code, Error, Refusal},
-    read::count,
+    read::{Shape, count, shaped},
 };
 
 /// Most changes in one transaction.
@@ -47,6 +53,8 @@ pub struct Operation {
 pub enum Verb {
     /// New rows: an object or an array of them; what to do with a row whose key is taken.
     Insert(Value, Option<Resolution>),
+    /// The one row the query names, new or over the one that is there.
+    Put(Value),
     /// New values for the rows that match.
     Update(Value),
     /// Away with the rows that match.
@@ -62,12 +70,8 @@ pub struct Written {
     pub rows: u64,
     /// Of an upsert, rows that are new.
     pub inserted: Option<u64>,
-}
-
-enum Mutation {
-    Insert(Insert),
-    Update(Update),
-    Delete(Delete),
+    /// With which a later read can wait until read models show the transaction; none if it wrote nothing.
+    pub token: Option<String>,
 }
 
 impl Engine {
@@ -76,17 +80,53 @@ impl Engine {
     /// # Errors
     /// Refusals for what the change gets wrong; faults. Nothing is changed then.
     pub async fn write(&self, tenant: &Tenant, operation: Operation) -> Result<Written, Error> {
+        self.write_on(tenant, operation, &Terms::default()).await
+    }
+
+    /// The same on terms of the caller's.
+    ///
+    /// # Errors
+    /// As [`Self::write`]; `NotSingular`, `TooManyAffected`, and `Preference` for a time zone that is none.
+    pub async fn write_on(
+        &self,
+        tenant: &Tenant,
+        operation: Operation,
+        terms: &Terms,
+    ) -> Result<Written, Error> {
         let snapshot = self.snapshot();
+        let zone = terms.zone.as_ref();
         let mut mutation = self.check(&snapshot.model, operation)?;
+        mutation.agree(terms);
+        let counted = mutation.count();
+        if let Some(rows) = counted {
+            terms.check(rows)?;
+        }
         embed_new_rows(&snapshot, &mut mutation).await?;
-        let written = if mutation.is_one_statement() {
-            self.store.run(tenant, &mutation.render()).await.map(|row| Written::of(&row))
+        let at_once = !terms.roll_back
+            && mutation.is_one_statement()
+            && (counted.is_some() || !terms.are_about_rows());
+        let mut written = if at_once {
+            let done = self.store.run_one_placed(tenant, &mutation.render(), zone).await;
+            done.map(|(row, position)| Written { token: self.token(position), ..Written::of(&row) })
         } else {
-            let mut tx = self.store.begin(tenant).await?;
+            let mut tx = self.store.begin_in(tenant, zone).await?;
             let written = change(&snapshot, &mut tx, &mutation).await;
-            finish(tx, written).await
-        };
-        written.map_err(|error| snapshot.refine(error))
+            let written = written.and_then(|written| {
+                terms.check(written.rows).map(|()| written).map_err(Error::from)
+            });
+            match (written, terms.roll_back) {
+                (Ok(written), true) => tx.roll_back().await.map(|()| written),
+                (written, _) => {
+                    let done = self.finish(tx, written).await;
+                    done.map(|(written, token)| Written { token, ..written })
+                }
+            }
+        }
+        .map_err(|error| snapshot.refine(error))?;
+        if let Some(query) = mutation.returning_mut().filter(|_| terms.shape == Shape::Csv) {
+            written.body = shaped(query, terms.shape, Some(&written.body));
+        }
+        Ok(written)
     }
 
     /// Makes several changes in one transaction: all of them or none.
@@ -120,12 +160,29 @@ impl Engine {
         for (number, mutation) in (1..).zip(&mutations) {
             match change(&snapshot, &mut tx, mutation).await {
                 Ok(one) => written.push(one),
-                Err(error) => {
-                    return finish(tx, Err(numbered(number, snapshot.refine(error)))).await;
-                }
+                Err(error) => return Err(numbered(number, snapshot.refine(error))),
             }
         }
-        finish(tx, Ok(written)).await
+        let (mut written, token) = self.finish(tx, Ok(written)).await?;
+        for one in &mut written {
+            one.token.clone_from(&token);
+        }
+        Ok(written)
+    }
+
+    /// Commits what went well; what did not is rolled back by dropping the transaction.
+    async fn finish<T>(
+        &self,
+        tx: TenantTx,
+        outcome: Result<T, Error>,
+    ) -> Result<(T, Option<String>), Error> {
+        let value = outcome?;
+        let position = tx.commit_placed(&self.store).await?;
+        Ok((value, self.token(position)))
+    }
+
+    fn token(&self, position: Option<Position>) -> Option<String> {
+        position.map(|position| self.store.position_text(position))
     }
 
     fn check(&self, model: &Model, operation: Operation) -> Result<Mutation, Error> {
@@ -135,6 +192,9 @@ impl Engine {
             Verb::Insert(body, resolution) => Mutation::Insert(mutate::insert(
                 model, &entity, &body, &query, resolution, returning, limits,
             )?),
+            Verb::Put(row) => {
+                Mutation::Insert(mutate::put(model, &entity, &row, &query, returning, limits)?)
+            }
             Verb::Update(patch) => {
                 Mutation::Update(mutate::update(model, &entity, &patch, &query, returning, limits)?)
             }
@@ -145,68 +205,13 @@ impl Engine {
     }
 }
 
-impl Mutation {
-    fn is_one_statement(&self) -> bool {
-        self.watched().is_empty()
-    }
-
-    fn entity(&self) -> &str {
-        match self {
-            Self::Insert(insert) => insert.entity(),
-            Self::Update(update) => update.entity(),
-            Self::Delete(delete) => delete.entity(),
-        }
-    }
-
-    /// Vector fields that the statement may leave empty although there is text for them.
-    fn watched(&self) -> Vec<&Name> {
-        match self {
-            Self::Insert(insert) => insert.watched(),
-            Self::Update(update) => update.watched(),
-            Self::Delete(_) => Vec::new(),
-        }
-    }
-
-    fn render_watched(&self) -> Sql {
-        match self {
-            Self::Insert(insert) => insert.render_watched(),
-            Self::Update(update) => update.render_watched(),
-            Self::Delete(delete) => delete.render(),
-        }
-    }
-
-    /// Vectors that were brought and must be set once more.
-    fn render_again(&self, field: &str, ids: &[&str]) -> Option<Sql> {
-        match self {
-            Self::Insert(insert) => insert.render_again(field, ids),
-            Self::Update(update) => update.render_again(field, ids),
-            Self::Delete(_) => None,
-        }
-    }
-
-    fn render_returned(&self, ids: &[&str]) -> Option<Sql> {
-        match self {
-            Self::Insert(insert) => insert.render_returned(ids),
-            Self::Update(update) => update.render_returned(ids),
-            Self::Delete(_) => None,
-        }
-    }
-
-    fn render(&self) -> Sql {
-        match self {
-            Self::Insert(insert) => insert.render(),
-            Self::Update(update) => update.render(),
-            Self::Delete(delete) => delete.render(),
-        }
-    }
-}
-
 impl Written {
     fn of(row: &Row) -> Self {
         Self {
             body: row.text(0).unwrap_or("[]").to_owned(),
             rows: count(row.int(1)),
             inserted: row.int(2).map(|inserted| count(Some(inserted))),
+            token: None,
         }
     }
 }
@@ -339,12 +344,6 @@ pub(crate) fn objects_of_lines(lines: &str) -> Vec<Map<String, Value>> {
 fn vector_text(vector: &[f32]) -> String {
     let numbers: Vec<String> = vector.iter().map(f32::to_string).collect();
     format!("[{}]", numbers.join(","))
-}
-
-/// Commits what went well; what did not is rolled back by dropping the transaction.
-async fn finish<T>(tx: TenantTx, outcome: Result<T, Error>) -> Result<T, Error> {
-    let value = outcome?;
-    tx.commit().await.map(|()| value)
 }
 
 fn numbered(number: usize, error: Error) -> Error {

@@ -1,10 +1,14 @@
 //! `bench`: our way against the plain way, side by side in one run, in a database of its own that is dropped after.
 
 mod api;
+mod blob;
 mod client;
 mod import;
+mod project;
 mod report;
+mod search;
 mod wall;
+mod write;
 
 use freehold_engine::{Engine, Operator, Store, StoreConfig, Tenant, Yardstick, apply};
 use indicatif::ProgressBar;
@@ -19,6 +23,9 @@ use crate::{
 
 /// The model every benchmark works on.
 const MODEL: &str = include_str!("bench/model.toml");
+
+/// That of benchmarks of writing and of read models.
+const READ_MODEL: &str = include_str!("bench/read.toml");
 
 /// The mode of the gate that every server allows.
 const TICKET: &str = "ticket";
@@ -91,7 +98,11 @@ async fn measure(
         config.base_dir(),
     )
     .await?;
-    let proposal = apply::propose(&mut operator, MODEL.into()).await?;
+    let model = match bench.name {
+        BenchName::Write | BenchName::Project => READ_MODEL,
+        _ => MODEL,
+    };
+    let proposal = apply::propose(&mut operator, model.into()).await?;
     apply::apply(&mut operator, &engine.store(), &config.base_dir(), &proposal, &[], &mut |_| {})
         .await?;
     engine.refresh().await?;
@@ -100,7 +111,11 @@ async fn measure(
     let mut ground = Ground { site, url, engine, operator, bar, quick: bench.quick };
     let report = match bench.name {
         BenchName::Wall => wall::run(&mut ground, mode, &bench.partitions).await?,
+        BenchName::Write => write::run(&mut ground).await?,
+        BenchName::Project => project::run(&mut ground, bench.tenants).await?,
         BenchName::Api => api::run(&mut ground).await?,
+        BenchName::Blob => blob::run(&mut ground, config.blobs.as_deref()).await?,
+        BenchName::Search => search::run(&mut ground, &bench.search).await?,
         BenchName::Import => {
             import::run(&mut ground, bench.rows.as_deref(), bench.vectors.as_deref()).await?
         }

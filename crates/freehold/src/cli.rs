@@ -1,12 +1,29 @@
 //! The command line, as `--help` shows it.
 
 mod audit;
+mod bench;
+mod blobs;
+mod build;
+mod place;
+mod query;
+mod role;
+mod search;
+mod token;
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{Audit, ProfileName, Threshold};
+pub(crate) use bench::{Bench, BenchName};
+pub(crate) use blobs::{Blobs, BlobsAt};
+pub(crate) use build::{Apply, Rebuild};
+pub(crate) use place::{Keep, Place};
+pub(crate) use query::Query;
+pub(crate) use role::RoleName;
+use role::days;
+pub(crate) use search::{SearchBench, Sure};
+pub(crate) use token::Token;
 
 /// One PostgreSQL as a multi-tenant data platform: business data and embeddings in the same rows, every tenant
 /// walled off by the database kernel.
@@ -45,6 +62,8 @@ pub(crate) struct Global {
     /// File of the root key [default: root.key in the state folder]
     #[arg(long, global = true, value_name = "FILE", env = "FREEHOLD_KEY_FILE")]
     pub(crate) key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) blobs: BlobsAt,
     /// Answer in JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -71,14 +90,7 @@ pub(crate) enum Command {
     /// Show what applying the model would do, as SQL
     Plan,
     /// Make the database what the model says
-    Apply {
-        /// Allow a destructive step by its flag, such as drop:person.email (repeatable)
-        #[arg(long, value_name = "FLAG")]
-        allow: Vec<String>,
-        /// Finish an apply that was interrupted, with the model it had
-        #[arg(long)]
-        resume: bool,
-    },
+    Apply(Apply),
     /// Create, list, suspend, resume and delete tenants
     #[command(subcommand)]
     Tenant(Tenant),
@@ -86,15 +98,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Key(Key),
     /// Query rows in PostgREST's grammar: 'person?select=handle&limit=5'
-    Query {
-        /// ENTITY?QUERY
-        query: String,
-        #[arg(long)]
-        tenant: String,
-        /// Also give the number of all rows that match
-        #[arg(long)]
-        count: bool,
-    },
+    Query(Query),
     /// Insert rows: a JSON object, an array, or @FILE, or - for standard input
     Insert {
         entity: String,
@@ -137,6 +141,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         passfile: Option<PathBuf>,
     },
+    /// Look after blobs: sweep, verify, quotas
+    #[command(subcommand)]
+    Blobs(Blobs),
     /// Attack the wall with two tenants made for it, and report what held; safe beside real tenants
     Prove(Prove),
     /// Serve the HTTP API (and the workers)
@@ -146,6 +153,9 @@ pub(crate) enum Command {
         /// Do what there is to do now, and exit
         #[arg(long)]
         once: bool,
+        /// Also move tenants that have grown or shrunk; needs the operator's DATABASE_URL
+        #[arg(long)]
+        placement: bool,
     },
     /// The model, the wall, and how far read models are behind
     Status {
@@ -153,10 +163,16 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value_t = 10)]
         limit: usize,
     },
-    /// Try parked units again at once: of a read model, or of all
+    /// Fill a read model anew beside the table that is read, and then let them change places; run it again if it is
+    /// interrupted
+    Rebuild(Rebuild),
+    /// Try parked units again at once: of a read model, or of all and parked jobs with them
     Replay {
         /// The read model
         name: Option<String>,
+        /// Parked jobs of this kind instead
+        #[arg(long, value_name = "KIND", conflicts_with = "name")]
+        job: Option<String>,
     },
     /// Everything on this machine with nothing installed: apply the model, make a tenant and a key, serve
     Dev {
@@ -202,6 +218,8 @@ pub(crate) enum Tenant {
         #[arg(long, value_name = "NAME")]
         confirm: String,
     },
+    #[command(flatten)]
+    Place(Place),
 }
 
 #[derive(Debug, Subcommand)]
@@ -213,8 +231,11 @@ pub(crate) enum Key {
         /// What the key is for
         #[arg(long, default_value = "default")]
         name: String,
-        /// Days until it expires
-        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=24_000))]
+        /// What it lets its holder do
+        #[arg(long, value_enum, default_value_t = RoleName::Writer)]
+        role: RoleName,
+        /// Days until it expires, such as 30 or 30d
+        #[arg(long, value_name = "DAYS", value_parser = days)]
         expires: Option<u32>,
     },
     /// All keys, or a tenant's
@@ -284,6 +305,9 @@ pub(crate) struct Export {
 pub(crate) struct Sql {
     #[arg(long)]
     pub(crate) tenant: String,
+    /// What the statements may do; a reader's transactions are read only
+    #[arg(long, value_enum, default_value_t = RoleName::Writer)]
+    pub(crate) role: RoleName,
     /// Run this and exit; several statements are one transaction
     #[arg(value_name = "SQL")]
     pub(crate) text: Option<String>,
@@ -298,28 +322,6 @@ pub(crate) struct Sql {
     pub(crate) csv: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Token {
-    #[arg(long, required_unless_present = "stdin", requires = "backend")]
-    pub(crate) tenant: Option<String>,
-    /// What `select pg_backend_pid()` says in the driver's connection
-    #[arg(long, value_name = "PID", requires = "tenant")]
-    pub(crate) backend: Option<i32>,
-    /// How long it can be used, at most 60s
-    #[arg(long, value_name = "SECONDS", default_value = "30s", value_parser = life)]
-    pub(crate) life: Duration,
-    /// Answer each line `PID TENANT` of standard input with a token, for a process that needs many
-    #[arg(long, conflicts_with_all = ["tenant", "backend"])]
-    pub(crate) stdin: bool,
-}
-
-fn life(text: &str) -> Result<Duration, String> {
-    match text.strip_suffix('s').unwrap_or(text).parse() {
-        Ok(seconds @ 1..=60) => Ok(Duration::from_secs(seconds)),
-        _ => Err("from 1s to 60s".into()),
-    }
-}
-
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Serve {
     /// Address to listen on
@@ -328,6 +330,9 @@ pub(crate) struct Serve {
     /// Address for /metrics in Prometheus' text format; it tells of all tenants together, so keep it off the API's network
     #[arg(long, value_name = "ADDRESS", env = "FREEHOLD_METRICS")]
     pub(crate) metrics: Option<String>,
+    /// How the server behaves: who may ask, limits, CORS
+    #[arg(long, value_name = "FILE", env = "FREEHOLD_SERVER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
     /// Leave the workers to other processes
     #[arg(long)]
     pub(crate) no_workers: bool,
@@ -359,34 +364,4 @@ pub(crate) struct Demo {
     pub(crate) commits: u32,
     #[command(flatten)]
     pub(crate) serve: Serve,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Bench {
-    /// Which
-    #[arg(value_enum)]
-    pub(crate) name: BenchName,
-    /// A first answer in under a minute
-    #[arg(long)]
-    pub(crate) quick: bool,
-    /// Numbers of tenants with a partition of their own, one after the other (wall); with 1 or more, such a tenant is
-    /// measured
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "0")]
-    pub(crate) partitions: Vec<u32>,
-    /// Rows to use instead of generated ones (import)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) rows: Option<PathBuf>,
-    /// Their vectors: FILE.f16 or FILE.f32
-    #[arg(long, value_name = "FILE", requires = "rows")]
-    pub(crate) vectors: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BenchName {
-    /// Rows per second against a raw COPY into an unprotected table
-    Import,
-    /// With the wall against a WHERE by hand on tables without one
-    Wall,
-    /// Uncached reads against the same SQL through pgbench
-    Api,
 }

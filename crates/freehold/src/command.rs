@@ -2,10 +2,14 @@
 
 mod apply;
 mod audit;
+mod blobs;
 mod bulk;
+mod jobs;
 mod model;
+mod placement;
 mod project;
 mod prove;
+mod rebuild;
 mod rows;
 mod serve;
 mod sql;
@@ -51,12 +55,11 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         }
         Command::Schema => model::schema(),
         Command::Plan => apply::plan(config).await,
-        Command::Apply { allow, resume } => apply::apply(config, &allow, resume).await,
+        Command::Apply(what) => apply::apply(config, &what).await,
+        Command::Rebuild(what) => rebuild::rebuild(config, &what).await,
         Command::Tenant(what) => tenant::tenant(config, what).await,
         Command::Key(what) => tenant::key(config, what).await,
-        Command::Query { query, tenant, count } => {
-            rows::query(config, &query, &tenant, count).await
-        }
+        Command::Query(what) => rows::query(config, &what).await,
         Command::Insert { entity, rows, tenant, upsert, on_conflict } => {
             rows::insert(config, entity, &rows, &tenant, upsert, on_conflict).await
         }
@@ -67,14 +70,19 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Import(import) => bulk::import(config, &import).await,
         Command::Export(export) => bulk::export(config, &export).await,
         Command::Sql(what) => sql::sql(config, what).await,
+        Command::Blobs(what) => blobs::blobs(config, what).await,
         Command::Token(what) => token::token(config, &what).await,
         Command::Login { passfile } => token::login(config, passfile.as_deref()).await,
         Command::Prove(wanted) => prove::prove(config, &wanted).await,
         Command::Serve(serve) => serve::serve(config, &serve).await,
-        Command::Work { once: false } => serve::work(config).await,
-        Command::Work { once: true } => project::once(config).await,
+        Command::Work { once: false, placement } => serve::work(config, placement).await,
+        Command::Work { once: true, placement } => {
+            project::once(config).await?;
+            if placement { placement::once(config).await } else { Ok(()) }
+        }
         Command::Status { limit } => project::status(config, limit).await,
-        Command::Replay { name } => project::replay(config, name.as_deref()).await,
+        Command::Replay { name, job: None } => project::replay(config, name.as_deref()).await,
+        Command::Replay { job: Some(kind), .. } => jobs::replay(config, &kind).await,
         Command::Audit(audit) => audit::audit(config, &audit).await,
         Command::Dev { serve, tenant } => serve::dev(config, &serve, &tenant).await,
         Command::Demo(_) | Command::Bench(_) => {
@@ -124,6 +132,17 @@ impl Site {
         Ok(operator)
     }
 
+    /// Where the bytes of blobs are. Beside somebody's server it has to be said: a folder of this machine is not where other
+    /// machines look.
+    fn blobs(&self, config: &Config) -> Result<Option<freehold_engine::blob::Blobs>, Failure> {
+        use freehold_engine::blob::Blobs;
+        Ok(match (&config.blobs, &self.database) {
+            (Some(url), _) => Some(Blobs::open(url)?),
+            (None, Database::Local { .. }) => Some(Blobs::folder(config.state.join("blobs"))?),
+            (None, Database::Named(_)) => None,
+        })
+    }
+
     pub(crate) async fn store(&self) -> Result<Store, Failure> {
         let config = StoreConfig::new(self.database.url(), self.root_key()?);
         Ok(Store::connect(config).await?)
@@ -131,6 +150,10 @@ impl Site {
 
     /// The engine, as the role that owns nothing.
     pub(crate) async fn engine(&self, config: &Config) -> Result<Engine, Failure> {
-        Ok(Engine::open(self.store().await?, config.base_dir()).await?)
+        let engine = Engine::open(self.store().await?, config.base_dir()).await?;
+        Ok(match self.blobs(config)? {
+            Some(blobs) => engine.with_blobs(blobs),
+            None => engine,
+        })
     }
 }

@@ -3,6 +3,8 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+pub(crate) mod server;
+
 use crate::cli::Global;
 
 /// The file in root's state folder that says where the data of its local PostgreSQL is.
@@ -20,6 +22,8 @@ pub(crate) struct Config {
     /// The state folder itself.
     pub(crate) state: PathBuf,
     pub(crate) key_file: PathBuf,
+    /// Where blobs are kept, if that was said.
+    pub(crate) blobs: Option<String>,
     pub(crate) json: bool,
 }
 
@@ -32,6 +36,7 @@ impl Config {
             cache_dir: freehold_local::default_cache_dir(),
             state: global.state.clone(),
             key_file: global.key_file.clone().unwrap_or_else(|| global.state.join("root.key")),
+            blobs: global.blobs.url.clone().filter(|url| !url.trim().is_empty()),
             json: global.json,
         }
     }

@@ -1,58 +1,155 @@
 //! The HTTP API: every route on one screen.
 
+mod admit;
 mod auth;
+mod consistency;
+mod cors;
 mod error;
+mod keys;
+mod limit;
+mod listen;
+mod media;
 mod metrics;
+mod observe;
+mod openapi;
+mod prefer;
+mod profile;
 mod request;
 mod rows;
+mod rpc;
+mod storage;
 mod transaction;
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+pub(crate) use consistency::patience;
+
+use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
-    routing::{get, post},
+    http::HeaderValue,
+    middleware::from_fn_with_state,
+    routing::{delete, get, post},
 };
-use freehold_engine::Engine;
+use freehold_engine::{Engine, Refusal, auth::Verifier};
 use tokio::net::TcpListener;
 
-/// Largest body of a request, in bytes.
-const BODY_BYTES_MAX: usize = 32 << 20;
+use crate::config::server::ServerConfig;
 
-/// How long a stopping server waits for requests that are running.
-const DRAIN: Duration = Duration::from_secs(10);
+/// Largest body of a request that any configuration allows, in bytes.
+pub(crate) const BODY_BYTES_MAX: usize = 32 << 20;
 
-fn routes(engine: Engine) -> Router {
+/// Needs a key or token; the role is checked in `auth`, and again by the database.
+fn guarded() -> Router<Engine> {
     Router::new()
-        .route("/health/live", get(|| async { "live\n" }))
-        .route("/health/ready", get(rows::ready))
         .route(
             "/rest/v1/{entity}",
             get(rows::read)
                 .head(rows::read)
                 .post(rows::insert)
+                .put(rows::put)
                 .patch(rows::update)
-                .delete(rows::delete),
+                .delete(rows::delete)
+                .options(openapi::relation_options)
+                .fallback(rows::query_method),
+        )
+        .route("/rest/v1/", get(openapi::document).options(openapi::root_options))
+        .route("/rest/v1/query/{entity}", post(rows::query))
+        .route(
+            "/rest/v1/rpc/{function}",
+            get(rpc::read).post(rpc::run).options(openapi::function_options),
         )
         .route("/query/{entity}", post(rows::query))
         .route("/transaction", post(transaction::run))
+        .route("/admin/v1/keys", get(keys::list).post(keys::create))
+        .route("/admin/v1/keys/{id}", delete(keys::revoke))
+}
+
+/// Tells whether the server is there, to anybody.
+fn open() -> Router<Engine> {
+    Router::new()
+        .route("/live", get(|| async { "live\n" }))
+        .route("/ready", get(rows::ready))
+        .route("/health/live", get(|| async { "live\n" }))
+        .route("/health/ready", get(rows::ready))
+}
+
+/// Blobs: their bytes stream, and a signed URL speaks for itself.
+fn stored(face: &Face) -> Router<Engine> {
+    Router::new()
+        .nest("/storage/v1", storage::routes())
+        .route_layer(from_fn_with_state(face.clone(), admit::stream))
+}
+
+fn routes(face: &Face) -> Router {
+    guarded()
+        .route_layer(from_fn_with_state(face.clone(), admit::admit))
+        .merge(stored(face))
+        .merge(open())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
-        .layer(axum::middleware::from_fn(error::with_request_id))
-        .with_state(engine)
+        .layer(axum::middleware::from_fn(profile::demand))
+        .layer(from_fn_with_state(face.clone(), cors::allow))
+        .layer(from_fn_with_state(face.clone(), admit::short_enough))
+        .layer(from_fn_with_state(face.counts.clone(), observe::observed))
+        .with_state(face.engine.clone())
+}
+
+/// What stands between a request and the engine.
+#[derive(Clone)]
+struct Face {
+    engine: Engine,
+    tokens: Option<Arc<Verifier>>,
+    gate: limit::Gate,
+    counts: observe::Counts,
+    config: Arc<ServerConfig>,
+}
+
+impl Face {
+    fn new(engine: Engine, config: ServerConfig) -> Result<Self, Refusal> {
+        let tokens = config.auth.jwt.as_ref().map(|jwt| Verifier::new(jwt.rules(), &config.base));
+        Ok(Self {
+            engine,
+            tokens: tokens.transpose()?.map(Arc::new),
+            gate: limit::Gate::new(&config),
+            counts: observe::Counts::default(),
+            config: Arc::new(config),
+        })
+    }
+
+    /// What a page of this origin is told, if it may ask.
+    fn allows(&self, origin: &HeaderValue) -> Option<HeaderValue> {
+        let named = |known: &String| known == "*" || known.as_bytes() == origin.as_bytes();
+        self.config.cors.origins.iter().any(named).then(|| origin.clone())
+    }
 }
 
 /// A server that has its port and is not yet serving.
 pub(crate) struct Server {
     listener: TcpListener,
     metrics: Option<TcpListener>,
-    engine: Engine,
+    face: Face,
 }
 
 impl Server {
-    /// Takes the port.
+    /// Takes the port, and behaves by the defaults.
     pub(crate) async fn bind(listen: &str, engine: Engine) -> std::io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(listen).await?, metrics: None, engine })
+        let face = Face {
+            engine,
+            tokens: None,
+            gate: limit::Gate::new(&ServerConfig::default()),
+            counts: observe::Counts::default(),
+            config: Arc::default(),
+        };
+        Ok(Self { listener: TcpListener::bind(listen).await?, metrics: None, face })
+    }
+
+    /// Behaves as the configuration says.
+    ///
+    /// # Errors
+    /// `Usage` if the keys of tokens cannot be read.
+    pub(crate) fn configured(mut self, config: ServerConfig) -> Result<Self, Refusal> {
+        self.face = Face::new(self.face.engine, config)?;
+        Ok(self)
     }
 
     /// Takes a port for the metrics, too. Tenants' callers have no business there, so it is another one.
@@ -71,26 +168,16 @@ impl Server {
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
-        let (stopping, stopped) = tokio::sync::oneshot::channel();
         let measured = async {
             match self.metrics {
-                Some(listener) => axum::serve(listener, metrics::routes(self.engine.clone())).await,
+                Some(listener) => axum::serve(listener, metrics::routes(&self.face)).await,
                 None => std::future::pending().await,
             }
         };
-        let serve = axum::serve(self.listener, routes(self.engine.clone())).with_graceful_shutdown(
-            async move {
-                stop.await;
-                let _ = stopping.send(());
-            },
-        );
+        let limits = &self.face.config.limits;
         tokio::select! {
-            served = serve.into_future() => served,
+            served = listen::serve(self.listener, routes(&self.face), limits, stop) => served,
             measured = measured => measured,
-            () = async { if stopped.await.is_ok() { tokio::time::sleep(DRAIN).await } else { std::future::pending().await } } => {
-                tracing::warn!("requests still running after {DRAIN:?} were cut off");
-                Ok(())
-            }
         }
     }
 }

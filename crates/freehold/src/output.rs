@@ -20,6 +20,9 @@ pub(crate) const FAILED: u8 = 3;
 /// An import ended with rows left out.
 pub(crate) const INCOMPLETE: u8 = 4;
 
+/// It was asked to stop before it was done; run again, it goes on.
+pub(crate) const STOPPED: u8 = 130;
+
 /// Whether notes are for a program: set once, when the command line is known.
 static AS_JSON: AtomicBool = AtomicBool::new(false);
 

@@ -124,6 +124,14 @@ impl Server {
         self.leave()
     }
 
+    /// Ends the server as a crash would, whoever uses it: an immediate shutdown, after which the next start repairs what is
+    /// there.
+    pub fn crash(mut self) -> Result<(), Error> {
+        self.using = None;
+        let _turn = self.folder.turn(&mut |_| {})?;
+        shut_down(&self.folder, self.postmaster.pid, self.child.as_mut(), Signal::QUIT)
+    }
+
     /// Leaves the server running, used by nobody. [`stop`] ends it.
     pub fn detach(mut self) {
         self.using = None;
@@ -137,7 +145,7 @@ impl Server {
         if self.folder.users()?.try_lock().is_err() {
             return Ok(false);
         }
-        shut_down(&self.folder, self.postmaster.pid, self.child.as_mut())?;
+        shut_down(&self.folder, self.postmaster.pid, self.child.as_mut(), Signal::INT)?;
         Ok(true)
     }
 }
@@ -161,7 +169,7 @@ pub fn stop(data_dir: &Path) -> Result<bool, Error> {
     else {
         return Ok(false);
     };
-    shut_down(&folder, pid, None)?;
+    shut_down(&folder, pid, None, Signal::INT)?;
     Ok(true)
 }
 
@@ -300,11 +308,16 @@ fn did_not_start(log: &Path, begin: u64, ended: Option<ExitStatus>) -> Error {
     }
 }
 
-/// A fast shutdown: sessions are ended, everything is written out.
-fn shut_down(folder: &Folder, pid: Pid, child: Option<&mut Child>) -> Result<(), Error> {
+/// With `INT` a fast shutdown: sessions are ended, everything is written out. With `QUIT` an immediate one.
+fn shut_down(
+    folder: &Folder,
+    pid: Pid,
+    child: Option<&mut Child>,
+    how: Signal,
+) -> Result<(), Error> {
     let cluster = folder.cluster();
     if process::works_in(pid, &cluster) {
-        process::signal(pid, Signal::INT)?;
+        process::signal(pid, how)?;
     }
     let mut child = child;
     let gone = process::until(STOP_LIMIT, || {

@@ -1,11 +1,13 @@
 //! The model in PostgreSQL: which tables, columns, indexes, constraints and triggers an entity has, what they are
 //! called, and the statements that make and remove each.
 
+pub(crate) mod blob;
 pub(crate) mod capture;
 pub(crate) mod column;
 pub(crate) mod constraint;
 pub(crate) mod index;
 pub(crate) mod naming;
+pub mod own;
 pub mod read;
 pub(crate) mod table;
 pub(crate) mod vector;
@@ -13,7 +15,11 @@ pub(crate) mod wall;
 
 pub use capture::{capture, release};
 
-use crate::{Model, Name, ddl::table::Table, entity::Entity};
+use crate::{
+    Model, Name,
+    ddl::table::Table,
+    entity::{Entity, Kind},
+};
 
 /// Partitions that the rows of tenants without a partition of their own are spread over.
 pub const SHELVES: u16 = 8;
@@ -51,6 +57,13 @@ pub enum Violation {
         /// The entity referred to, whose row was to be deleted.
         target: Name,
     },
+    /// A blob that the field does not take.
+    Blob {
+        /// Of which entity.
+        entity: Name,
+        /// Of which field.
+        field: Name,
+    },
     /// A value outside what is declared.
     Check {
         /// Of which entity.
@@ -75,6 +88,12 @@ pub fn violation(model: &Model, constraint: &str) -> Option<Violation> {
 
 fn meaning(entity: &Entity, name: &str, of_part: bool) -> Option<Violation> {
     let table = Table::of(entity);
+    let blob = entity.fields.iter().find(|field| {
+        matches!(field.kind, Kind::Blob(_)) && blob::name(&entity.name, &field.name) == name
+    });
+    if let Some(field) = blob {
+        return Some(Violation::Blob { entity: entity.name.clone(), field: field.name.clone() });
+    }
     let field = |name: &str| entity.field(name).map(|field| field.name.clone());
     let entity = entity.name.clone();
     if table.primary_key == name {

@@ -3,6 +3,7 @@
 //! `syntax` makes a tree, `walk` compares it with the `grammar`, the other parts check what only they know. No part stops at a
 //! problem: each leaves out what it could not read, and what depends on that stays silent.
 
+mod blob;
 mod codes;
 mod complaint;
 mod constant;
@@ -77,7 +78,10 @@ pub fn read(text: &str) -> Result<Checked, Vec<Diagnostic>> {
             .help("begin one with `[entity.person]`");
     }
     let warnings = report.finish()?;
-    Ok(Checked { model: Model { name, about, entities, embedders, reads }, warnings })
+    Ok(Checked {
+        model: Model { name, about, entities, embedders, reads, ..Model::default() },
+        warnings,
+    })
 }
 
 fn about_model(root: &walk::Found, report: &mut Report) -> (String, Option<String>) {

@@ -1,9 +1,15 @@
 //! The checked model: entities and their fields. Only [`crate::declare::read`] makes one, so whatever holds a
 //! [`Model`] holds one without problems: every name resolves, every default fits its type.
 
+mod blob;
+mod sql_type;
+
+pub use blob::Blob;
+
 use std::collections::BTreeMap;
 
 use crate::{
+    catalogue::Catalogue,
     names::Name,
     view::{Capture, ReadModel, Source},
 };
@@ -16,6 +22,7 @@ pub struct Model {
     pub(crate) entities: Vec<Entity>,
     pub(crate) embedders: BTreeMap<Name, Embedder>,
     pub(crate) reads: Vec<ReadModel>,
+    pub(crate) catalogue: Catalogue,
 }
 
 impl Model {
@@ -59,12 +66,6 @@ impl Model {
     #[must_use]
     pub fn read(&self, name: &str) -> Option<&ReadModel> {
         self.reads.iter().find(|read| &**read.name() == name)
-    }
-
-    /// The entity called `name`, or the read model in the shape of one.
-    #[must_use]
-    pub fn rows(&self, name: &str) -> Option<&Entity> {
-        self.entity(name).or_else(|| self.read(name).map(ReadModel::shape))
     }
 
     /// What the change log must carry for the read models, in the order of the entities.
@@ -164,6 +165,8 @@ pub enum Kind {
     Vector(Vector),
     /// The id of a row of an entity of the same tenant.
     Ref(Ref),
+    /// The id of a blob that is this row's alone.
+    Blob(Blob),
 }
 
 /// The plain types.
@@ -332,42 +335,6 @@ pub enum Pooling {
     Cls,
 }
 
-impl Scalar {
-    /// PostgreSQL's name of the type.
-    #[must_use]
-    pub fn sql_type(self) -> String {
-        match self {
-            Self::Text => "text".into(),
-            Self::SmallInt => "smallint".into(),
-            Self::Integer => "integer".into(),
-            Self::BigInt => "bigint".into(),
-            Self::Numeric(None) => "numeric".into(),
-            Self::Numeric(Some((precision, scale))) => format!("numeric({precision},{scale})"),
-            Self::Double => "double precision".into(),
-            Self::Boolean => "boolean".into(),
-            Self::Uuid => "uuid".into(),
-            Self::TimestampTz => "timestamptz".into(),
-            Self::Date => "date".into(),
-            Self::Jsonb => "jsonb".into(),
-            Self::Bytea => "bytea".into(),
-        }
-    }
-}
-
-impl Vector {
-    /// The type with its dimensions, qualified: pgvector lives in the schema `freehold_ext`.
-    #[must_use]
-    pub fn sql_type(&self) -> String {
-        let n = self.dimensions;
-        match self.form {
-            VectorForm::Vector => format!("freehold_ext.vector({n})"),
-            VectorForm::Halfvec => format!("freehold_ext.halfvec({n})"),
-            VectorForm::Sparsevec => format!("freehold_ext.sparsevec({n})"),
-            VectorForm::Bit => format!("bit({n})"),
-        }
-    }
-}
-
 impl Metric {
     /// pgvector's operator, qualified so that no search path can change its meaning.
     #[must_use]
@@ -379,20 +346,6 @@ impl Metric {
             Self::L1 => "operator(freehold_ext.<+>)",
             Self::Hamming => "operator(freehold_ext.<~>)",
             Self::Jaccard => "operator(freehold_ext.<%>)",
-        }
-    }
-}
-
-impl Kind {
-    /// PostgreSQL's type of the column. Enums are `text` with a check.
-    #[must_use]
-    pub fn sql_type(&self) -> String {
-        match self {
-            Self::Scalar(scalar) => scalar.sql_type(),
-            Self::Array(scalar) => format!("{}[]", scalar.sql_type()),
-            Self::Enum(_) => "text".into(),
-            Self::Vector(vector) => vector.sql_type(),
-            Self::Ref(_) => "uuid".into(),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Invariants: no I/O, no clock, no environment, no randomness, no async. The same text always gives
 //! the same SQL. Core types are not `Serialize`; wire formats live at the edge.
 
+pub mod blobs;
+pub mod catalogue;
 pub mod ddl;
 pub mod declare;
 pub mod diagnostic;
@@ -15,6 +17,7 @@ pub mod refusal;
 pub mod sql;
 pub mod view;
 
+pub use catalogue::Catalogue;
 pub use diagnostic::{Diagnostic, Label};
 pub use entity::Model;
 pub use names::Name;

@@ -14,6 +14,8 @@ mod dump;
 mod fill;
 mod insert;
 mod load;
+mod missing;
+mod put;
 mod row;
 mod update;
 
@@ -25,7 +27,7 @@ use std::collections::BTreeSet;
 use crate::{
     Code, Model, Name, Refusal, Sql,
     entity::{Entity, Kind},
-    query::{Limits, Query, not_built, render::Renderer, render::Source, value, written},
+    query::{Limits, Query, render::Renderer, render::Source, value, written},
     sql::ident,
 };
 
@@ -33,6 +35,7 @@ pub use dump::dump;
 pub use fill::{Filling, fill_vectors, unfilled};
 pub use insert::{Insert, OnConflict, Resolution, insert};
 pub use load::{ColumnType, Load, load};
+pub use put::put;
 pub use row::{check_row, missing, value_text};
 pub use update::{Delete, Update, delete, update};
 
@@ -54,13 +57,12 @@ fn directions(
     crate::query::check::written(model, entity)?;
     let mut written = written(query, limits)?;
     let (columns, on_conflict) = (written.columns.take(), written.on_conflict.take());
-    let cut = written.limits.iter().chain(&written.offsets).any(|at| at.path.is_empty());
-    if cut || written.orders.iter().any(|at| at.path.is_empty()) {
-        return Err(not_built("limit, offset or order of the rows to write")
+    if written.limits.iter().chain(&written.offsets).any(|at| at.path.is_empty()) {
+        return Err(Refusal::new(Code::Syntax, "a write has no limit or offset")
             .hint("read the rows first and write those with id=in.(…)"));
     }
     let query = Query::checked(model, entity, written, limits)?;
-    if query.level.walk().iter().any(|level| level.nearest.is_some()) {
+    if query.level.walk().iter().any(|level| level.searches()) {
         return Err(Refusal::new(Code::Syntax, "nearest belongs to reads")
             .hint("read the rows first and write those with id=in.(…)"));
     }
@@ -72,11 +74,7 @@ fn directions(
 /// `) select body, rows, inserted from …` after the CTE `written`.
 fn answer(renderer: &mut Renderer, returning: Option<&Query>, inserted: &str) {
     renderer.sql.raw(") select ");
-    renderer.sql.raw(if returning.is_some() {
-        "coalesce(json_agg(r.*), '[]')::text"
-    } else {
-        "'[]'::text"
-    });
+    renderer.sql.raw(returning.map_or("'[]'::text", |query| query.shape.body()));
     renderer.sql.raw(" as body, count(*) as rows, ").raw(inserted).raw(" as inserted from ");
     match returning {
         Some(query) => {
@@ -110,7 +108,7 @@ fn answer_watched(
     let any = if empty.is_empty() { "false".to_owned() } else { empty.join(" or ") };
     renderer.sql.raw(") select ");
     if let Some(query) = returning {
-        renderer.sql.raw("(select coalesce(json_agg(r.*), '[]')::text from (");
+        renderer.sql.raw("(select ").raw(query.shape.body()).raw(" from (");
         renderer.rows(&query.level, Source::Written);
         renderer.sql.raw(") r)");
     } else {
@@ -147,14 +145,15 @@ fn returned_now(query: &Query, ids: &[&str]) -> Sql {
     renderer.sql
 }
 
-fn nothing_watched(renderer: &mut Renderer) {
-    nothing(renderer);
+fn nothing_watched(renderer: &mut Renderer, returning: Option<&Query>) {
+    nothing(renderer, returning);
     renderer.sql.raw(", '[]'::text as empty, '[]'::text as ids");
 }
 
 /// The answer of a write that has nothing to do.
-fn nothing(renderer: &mut Renderer) {
-    renderer.sql.raw("select '[]'::text as body, 0::bigint as rows, null::bigint as inserted");
+fn nothing(renderer: &mut Renderer, returning: Option<&Query>) {
+    renderer.sql.raw("select ").raw(returning.map_or("'[]'::text", |query| query.shape.nothing()));
+    renderer.sql.raw(" as body, 0::bigint as rows, null::bigint as inserted");
 }
 
 /// What `written` returns: whole rows only if they are asked for.

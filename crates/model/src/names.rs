@@ -37,6 +37,11 @@ impl Name {
         Ok(Self(text.into()))
     }
 
+    /// A name of this crate's own, which nobody can declare.
+    pub(crate) fn derived(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The name as written.
     #[must_use]
     pub fn as_str(&self) -> &str {

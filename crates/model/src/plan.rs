@@ -16,7 +16,11 @@ pub use reads::next_table;
 
 use std::fmt::Write as _;
 
-use crate::{Model, Name, Refusal, ddl::naming::root, sql::ident};
+use crate::{
+    Model, Name, Refusal,
+    ddl::{naming::root, own::Places},
+    sql::ident,
+};
 
 /// The server a plan is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,8 @@ pub struct Step {
     pub note: Option<String>,
     /// How it is done.
     pub action: Action,
+    /// Statements that take it back, in the name of `freehold_owner`; none if it cannot be taken back.
+    pub undo: Option<Vec<String>>,
 }
 
 /// What a step costs those who use the data meanwhile, or afterwards.
@@ -94,12 +100,25 @@ pub enum Action {
 /// # Errors
 /// Changes that PostgreSQL cannot make, all of them, each with the alternative.
 pub fn plan(old: &Model, new: &Model, target: Target) -> Result<Plan, Vec<Refusal>> {
+    plan_with(old, new, target, &Places::default())
+}
+
+/// The same where tenants have partitions of their own, which are carried along.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_with(
+    old: &Model,
+    new: &Model,
+    target: Target,
+    places: &Places,
+) -> Result<Plan, Vec<Refusal>> {
     let renames = rename::find(old, new)?;
     let renamed = renames.apply(old);
     let mut order = order::Order::default();
     let noted = renames.captures(old, &renamed);
-    rename::plan(old, &renamed, &noted, &mut order);
-    entity::plan(&renamed, new, target, &mut order);
+    rename::plan(old, &renamed, places, &noted, &mut order);
+    entity::plan(&renamed, new, target, &renames.places(places), &mut order);
     reads::plan(old, new, &noted, &mut order);
     order.finish()
 }

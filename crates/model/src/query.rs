@@ -6,6 +6,8 @@
 //! `*` means `id` and all fields but vectors, which are given when they are named: a page of rows should not carry
 //! megabytes of numbers that nobody asked for.
 
+mod aggregate;
+mod approach;
 mod ast;
 pub(crate) mod check;
 mod conds;
@@ -15,6 +17,7 @@ pub(crate) mod lexer;
 mod nearest;
 mod outputs;
 mod parse;
+mod rank;
 mod relation;
 pub(crate) mod render;
 mod select;
@@ -28,6 +31,8 @@ pub(crate) mod tests;
 
 use self::{ast::Written, level::Anchor, render::Renderer};
 use crate::{Model, Name, Refusal, Sql};
+
+pub use approach::{EF_SEARCH, Indexable};
 
 pub(crate) use nearest::vector_text;
 pub(crate) use parse::not_built;
@@ -70,12 +75,57 @@ impl Default for Limits {
 /// A checked query.
 ///
 /// [`Query::render`] yields one row of `body text` (a JSON array), `rows bigint`, `total bigint` (null unless
-/// [`Query::count_exact`] was called) and `anchor boolean` (null without a `row:` operand; false if such a row, or
-/// its vector, is missing).
+/// [`Query::count_exact`] was called), `anchor boolean` (null without a `row:` operand; false if such a row, or
+/// its vector, is missing); if [`Query::searches`], also of `scanned bigint` (rows that were measured) and
+/// `found bigint` (rows that all pages have together).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
     pub(crate) level: level::Level,
+    pub(crate) shape: Shape,
     count: bool,
+}
+
+/// How the rows of an answer are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shape {
+    /// A JSON array of objects.
+    #[default]
+    Json,
+    /// The same without what is null.
+    Stripped,
+    /// Comma-separated values, a line for each row, without the line of names ([`Query::names`]).
+    Csv,
+}
+
+impl Shape {
+    /// The rows `r` as one text.
+    pub(crate) fn body(self) -> &'static str {
+        match self {
+            Self::Json => "coalesce(json_agg(r.*), '[]')::text",
+            Self::Stripped => "coalesce(json_strip_nulls(json_agg(r.*)), '[]')::text",
+            // The text form of a row, without the parentheses.
+            Self::Csv => {
+                "coalesce(string_agg(substring((r.*)::text, 2, length((r.*)::text) - 2), E'\\n'), '')"
+            }
+        }
+    }
+
+    /// No rows as one text.
+    pub(crate) fn nothing(self) -> &'static str {
+        match self {
+            Self::Json | Self::Stripped => "'[]'::text",
+            Self::Csv => "''::text",
+        }
+    }
+}
+
+/// The rows a caller wants of an answer, both counted from 0 and both in it; to the end if there is no last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// The first row.
+    pub first: u64,
+    /// The last row.
+    pub last: Option<u64>,
 }
 
 /// A text to embed before the query can be rendered.
@@ -96,8 +146,25 @@ pub struct TextOperand<'q> {
 /// # Errors
 /// A refusal that names what is wrong and, where there is one, the name that was probably meant.
 pub fn parse(model: &Model, entity: &str, query: &str, limits: &Limits) -> Result<Query, Refusal> {
-    check::entity(model, entity)?;
-    let written = parse::parse(query, limits)?;
+    parse_within(model, entity, query, None, limits)
+}
+
+/// The same, within a range of what `limit` and `offset` leave.
+///
+/// # Errors
+/// As [`parse`]; `Range` if the range ends before it begins.
+pub fn parse_within(
+    model: &Model,
+    entity: &str,
+    query: &str,
+    range: Option<Range>,
+    limits: &Limits,
+) -> Result<Query, Refusal> {
+    check::relation(model, entity)?;
+    let mut written = parse::parse(query, limits)?;
+    if let Some(range) = range {
+        written.cut(range)?;
+    }
     for (name, given) in
         [("columns", written.columns.is_some()), ("on_conflict", written.on_conflict.is_some())]
     {
@@ -124,13 +191,23 @@ impl Query {
         written: Written,
         limits: &Limits,
     ) -> Result<Self, Refusal> {
-        Ok(Self { level: check::check(model, entity, written, limits)?, count: false })
+        let level = check::check(model, entity, written, limits)?;
+        Ok(Self { level, shape: Shape::default(), count: false })
     }
 
     /// The entity's name.
     #[must_use]
     pub fn entity(&self) -> &str {
         &self.level.entity
+    }
+
+    /// The names of all entities and read models it reads, embeds included, each once.
+    #[must_use]
+    pub fn reads(&self) -> Vec<&Name> {
+        let mut names: Vec<&Name> = self.level.walk().iter().map(|level| &level.entity).collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Most rows the answer has.
@@ -148,7 +225,7 @@ impl Query {
     /// The texts of `nearest.text:` operands; each is to be embedded and given to [`Query::bind`].
     #[must_use]
     pub fn texts(&self) -> Vec<TextOperand<'_>> {
-        let nearest = self.level.walk().into_iter().filter_map(|level| level.nearest.as_ref());
+        let nearest = self.level.walk().into_iter().flat_map(|level| &level.nearest);
         nearest
             .filter_map(|nearest| match &nearest.anchor {
                 Anchor::Text { slot, text, embedder, .. } => Some(TextOperand {
@@ -179,6 +256,17 @@ impl Query {
         self.count = true;
     }
 
+    /// What the columns of the answer are called, in their order.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.level.names()
+    }
+
+    /// Asks for the rows in another shape than a JSON array.
+    pub fn shaped(&mut self, shape: Shape) {
+        self.shape = shape;
+    }
+
     /// The statement.
     ///
     /// # Panics
@@ -186,7 +274,10 @@ impl Query {
     #[must_use]
     pub fn render(&self) -> Sql {
         let mut renderer = Renderer::default();
-        renderer.read(&self.level, self.count);
-        renderer.sql
+        renderer.read(&self.level, self.count, self.shape);
+        match self.level.index {
+            Some(index) => renderer.sql.within(index.settings()),
+            None => renderer.sql,
+        }
     }
 }

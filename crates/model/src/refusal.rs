@@ -79,26 +79,44 @@ codes! {
     Syntax = "PGRST100", 400;
     /// The body cannot be read: not JSON, not UTF-8, rows with different keys, unknown media type.
     Body = "PGRST102", 400;
+    /// A PUT does not name its row by its id or a unique key.
+    PutFilters = "PGRST105", 405;
     /// The range asked for is impossible.
     Range = "PGRST103", 416;
+    /// The schema asked for is not the one that is served.
+    Profile = "PGRST106", 406;
     /// The media types the caller accepts are not served.
     NotAcceptable = "PGRST107", 406;
     /// A filter, order or limit names an embed that `select` does not have.
     EmbedNotSelected = "PGRST108", 400;
+    /// A PUT has limit or offset.
+    PutRange = "PGRST114", 400;
+    /// The row of a PUT is another than the one its URL names.
+    PutMismatch = "PGRST115", 400;
     /// Not exactly one row where one was asked for.
     NotSingular = "PGRST116", 406;
     /// The method does not fit the path.
     Method = "PGRST117", 405;
     /// Ordering by an embed that has many rows.
     OrderByMany = "PGRST118", 400;
+    /// An embed is compared with something else than null.
+    EmbedCompared = "PGRST120", 400;
     /// A header or preference cannot be read.
     Preference = "PGRST122", 400;
+    /// More rows would be written than `max-affected` allows.
+    TooManyAffected = "PGRST124", 400;
     /// The path is not served.
     Path = "PGRST125", 404;
+    /// A combination of the language's parts that has no meaning.
+    NotImplemented = "PGRST127", 400;
     /// No relationship between two entities.
     NoRelationship = "PGRST200", 400;
     /// More than one relationship between two entities.
     AmbiguousRelationship = "PGRST201", 300;
+    /// No function takes these arguments.
+    NoSuchFunction = "PGRST202", 404;
+    /// More than one function takes these arguments.
+    AmbiguousFunction = "PGRST203", 300;
     /// An entity has no such field.
     NoSuchField = "PGRST204", 400;
     /// No such entity.
@@ -121,6 +139,10 @@ codes! {
     Conflict = "23505", 409;
     /// A declared check fails.
     Check = "23514", 400;
+    /// A function changes something although it says that it does not, or was called by a method that only reads.
+    ReadOnly = "25006", 405;
+    /// A function of the operator's refuses, in its own words.
+    Raised = "P0001", 400;
     /// The caller may not do this.
     Forbidden = "42501", 403;
     /// The statement took longer than allowed.
@@ -135,6 +157,18 @@ codes! {
     TenantExists = "FH003", 409;
     /// More than a limit allows.
     Limit = "FH004", 413;
+    /// More requests than a tenant or key may make; later is right.
+    TooMany = "FH005", 429;
+    /// No blob there, or no upload of this id; the code by which storage clients know it.
+    NoSuchBlob = "NoSuchKey", 404;
+    /// A blob of this content type is not taken.
+    BlobType = "FH071", 415;
+    /// The tenant has no room left.
+    Quota = "FH072", 413;
+    /// The object storage cannot be reached or fails.
+    Storage = "FH073", 503;
+    /// A condition of the request does not hold.
+    Precondition = "FH074", 412;
     /// The vector has the wrong number of dimensions or a value that is not finite.
     Vector = "FH010", 400;
     /// The provider that makes embeddings cannot be reached or refuses.
@@ -153,4 +187,6 @@ codes! {
     Import = "FH050", 422;
     /// Bad arguments on the command line, or a file that cannot be read.
     Usage = "FH060", 400;
+    /// A read model does not show yet what a read was to wait for.
+    Stale = "FH070", 504;
 }

@@ -1,6 +1,6 @@
 //! SQL text as a type: only this crate can make it, so no caller's text ever becomes a statement.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
 /// A statement and its parameters. Every parameter is sent in text format with its type left for PostgreSQL to
 /// infer, `None` is NULL.
@@ -8,6 +8,9 @@ use std::fmt::Write as _;
 pub struct Sql {
     text: String,
     params: Vec<Option<String>>,
+    /// Where tables are read from, in the text.
+    tables: Vec<Range<usize>>,
+    settings: String,
 }
 
 impl Sql {
@@ -17,13 +20,41 @@ impl Sql {
 
     /// A statement of this crate's own, with `$1`, `$2` … in it.
     pub(crate) fn with(text: &str, params: Vec<Option<String>>) -> Self {
-        Self { text: text.to_owned(), params }
+        Self { text: text.to_owned(), params, ..Self::default() }
+    }
+
+    /// What has to be set in its transaction before it: statements of their own, separated by `;`, or nothing.
+    #[must_use]
+    pub fn settings(&self) -> &str {
+        &self.settings
+    }
+
+    /// The same statement in a transaction with these settings.
+    pub(crate) fn within(mut self, settings: String) -> Self {
+        self.settings = settings;
+        self
     }
 
     /// The statement with `$1`, `$2` … where parameters go.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The same statement for one tenant, whose id it names beside the wall wherever it reads a table: it is planned for
+    /// the tenant's partitions alone, and locks no others. `tenant` is a UUID in text form.
+    #[must_use]
+    pub fn text_for(&self, tenant: &str) -> String {
+        let is_id = tenant.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+        let mut text = self.text.clone();
+        for table in self.tables.iter().rev().filter(|_| is_id) {
+            let read = format!(
+                "(select * from {} where tenant_id = '{tenant}'::uuid)",
+                &self.text[table.clone()]
+            );
+            text.replace_range(table.clone(), &read);
+        }
+        text
     }
 
     /// The parameters in order.
@@ -36,13 +67,13 @@ impl Sql {
     #[cfg(feature = "any-sql")]
     #[must_use]
     pub fn any(text: &str, params: Vec<Option<String>>) -> Self {
-        Self { text: text.to_owned(), params }
+        Self { text: text.to_owned(), params, ..Self::default() }
     }
 
     /// The same statement with these parameters.
     #[cfg(test)]
     pub(crate) fn with_params(&self, params: Vec<Option<String>>) -> Self {
-        Self { text: self.text.clone(), params }
+        Self { params, ..self.clone() }
     }
 
     /// Appends text of this crate's own.
@@ -54,6 +85,14 @@ impl Sql {
     /// Appends a quoted identifier.
     pub(crate) fn ident(&mut self, name: &str) -> &mut Self {
         self.text.push_str(&ident(name));
+        self
+    }
+
+    /// Appends the table of an entity, to be read from.
+    pub(crate) fn table(&mut self, entity: &str) -> &mut Self {
+        let begin = self.text.len();
+        self.raw("app.").ident(entity);
+        self.tables.push(begin..self.text.len());
         self
     }
 

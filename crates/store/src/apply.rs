@@ -14,10 +14,19 @@ use crate::{
     operator::Operator,
     platform::in_gates_name,
     refusal::explain,
+    session::Session,
 };
 
 // Held by the session that applies, for as long as it does.
 const LOCK: i64 = 0x6672_6565_6170_6c79;
+
+// Partitions of tenants' own follow their tables, whatever those are called now; what was placed knows the names.
+const CARRIED: &str = "with place as (select p.tenant_id, p.entity, p.suffix, r.relname from freehold.placement p \
+    left join (pg_class c join pg_inherits i on i.inhrelid = c.oid join pg_class r on r.oid = i.inhparent) \
+    on c.relnamespace = 'freehold_shelf'::regnamespace and c.relname like '%~' || p.suffix and c.relkind = 'r' where p.state = 'own'), \
+    gone as (delete from freehold.placement p using place where p.suffix = place.suffix and place.relname is null), \
+    renamed as (update freehold.placement p set entity = place.relname from place where p.suffix = place.suffix and place.relname <> place.entity returning 1) \
+    select nextval('freehold.placement_change') where exists (select from place where relname is distinct from entity)";
 
 /// How often a step is tried again when others hold what it needs: about two minutes in all.
 const TRIES: u32 = 24;
@@ -90,6 +99,8 @@ pub struct Building {
     pub read: Name,
     /// Which of its definitions.
     pub version: i32,
+    /// About how many rows the table has that is read meanwhile; 0 if nobody knows.
+    pub about: u64,
 }
 
 impl Operator {
@@ -126,19 +137,11 @@ impl Operator {
                 .into());
         }
         let doing = "waiting for a turn to apply";
-        let text = format!("select pg_try_advisory_lock({LOCK})");
-        let rows = self.session.select(doing, &text, &[]).await?;
-        if rows.first().and_then(|row| row.bool(0)) != Some(true) {
-            return Err(conflict("another apply is running")
-                .hint("wait until it has ended")
-                .into());
-        }
+        take_turn(&mut self.session, doing).await?;
         let applied = self.apply_alone(wanted, &mut chore, &mut progress).await;
-        let unlocked =
-            self.session.batch(&format!("reset role; select pg_advisory_unlock({LOCK})")).await;
+        let ended = end_turn(&mut self.session, doing).await;
         let version = applied?;
-        unlocked.map_err(|error| explain(doing, error))?;
-        Ok(version)
+        ended.map(|()| version)
     }
 
     async fn apply_alone(
@@ -148,6 +151,7 @@ impl Operator {
         progress: &mut impl FnMut(Progress<'_>),
     ) -> Result<i64, Error> {
         let checksum = checksum(&wanted);
+        self.undo_moves(None).await?;
         let done = self.start(&wanted, &checksum).await?;
         let total = wanted.plan.steps.len();
         for (at, step) in wanted.plan.steps.iter().enumerate().skip(done) {
@@ -197,6 +201,7 @@ impl Operator {
                 .hint("apply the model file it was begun with again, or `freehold apply --resume`")
                 .into());
         }
+        self.demand_no_rebuild().await?;
         if current != wanted.from_version {
             return Err(conflict("the model changed since the plan was made")
                 .hint("plan again")
@@ -210,7 +215,7 @@ impl Operator {
         Ok(0)
     }
 
-    async fn run_under_way(&mut self) -> Result<Option<(Unfinished, String)>, Error> {
+    pub(crate) async fn run_under_way(&mut self) -> Result<Option<(Unfinished, String)>, Error> {
         let text =
             "select base_version, text, steps_done, steps_total, checksum from freehold.apply_run";
         let rows = self.as_gate(text, &[]).await?;
@@ -232,6 +237,18 @@ impl Operator {
         done: usize,
         tell: &mut impl FnMut(u32),
     ) -> Result<(), Error> {
+        let note = format!("update freehold.apply_run set steps_done = {done}, touched_at = now()");
+        self.transact(statements, &note, tell).await
+    }
+
+    /// Statements in the name of `freehold_owner` and a note in the gate's, in one transaction that is tried again when
+    /// others are in the way.
+    pub(crate) async fn transact(
+        &mut self,
+        statements: &[String],
+        note: &str,
+        tell: &mut impl FnMut(u32),
+    ) -> Result<(), Error> {
         let doing = "applying a step";
         for tries in 1.. {
             let session = &mut self.session;
@@ -246,11 +263,7 @@ impl Operator {
                 for statement in statements {
                     session.batch(statement).await?;
                 }
-                let note = format!(
-                    "set local role freehold_gate; \
-                     update freehold.apply_run set steps_done = {done}, touched_at = now()"
-                );
-                session.batch(&note).await?;
+                session.batch(&format!("set local role freehold_gate; {note}")).await?;
                 session.batch("commit").await
             };
             let Err(error) = tried.await else { return Ok(()) };
@@ -298,26 +311,6 @@ impl Operator {
         Ok(())
     }
 
-    /// Makes a read model known to workers, to be built beside the one that is served.
-    ///
-    /// # Errors
-    /// Faults only.
-    pub async fn begin_building(&mut self, model: &Model, read: &Name) -> Result<Building, Error> {
-        let doing = "beginning to build a read model";
-        let Some(read) = model.read(read) else {
-            return Err(Fault::new(doing, "there is no such read model").into());
-        };
-        let sources: Vec<&str> = read.sources().iter().map(|source| &*source.entity).collect();
-        let sources = crate::param::list(sources);
-        let identity = crate::changes::identity(read);
-        let text = "select freehold.projector_begin($1, $2::text::text[], $3)";
-        let rows =
-            self.as_gate(text, &[Some(read.name()), Some(&sources), Some(&identity)]).await?;
-        let version = rows.first().and_then(|row| row.int(0)).and_then(|v| i32::try_from(v).ok());
-        let version = version.ok_or_else(|| Fault::new(doing, "no version"))?;
-        Ok(Building { read: read.name().clone(), version })
-    }
-
     async fn note(&mut self, done: usize) -> Result<(), Error> {
         let text =
             "update freehold.apply_run set steps_done = $1::text::integer, touched_at = now()";
@@ -333,6 +326,7 @@ impl Operator {
                 self.as_gate(note, &[Some(entity), Some(field)]).await?;
             }
         }
+        self.as_gate(CARRIED, &[]).await?;
         let text = "with ended as (delete from freehold.apply_run) \
                     insert into freehold.model_version (text, checksum) values ($1, $2) returning version";
         let rows =
@@ -340,6 +334,24 @@ impl Operator {
         let version = rows.first().and_then(|row| row.int(0));
         Ok(version.ok_or_else(|| Fault::new("recording the model", "no version"))?)
     }
+}
+
+/// One apply at a time, and none while a tenant is moved.
+pub(crate) async fn take_turn(session: &mut Session, doing: &'static str) -> Result<(), Error> {
+    let text = format!("select pg_try_advisory_lock({LOCK})");
+    let rows = session.select(doing, &text, &[]).await?;
+    if rows.first().and_then(|row| row.bool(0)) == Some(true) {
+        return Ok(());
+    }
+    Err(conflict("another apply or rebuild is running, or a tenant is being moved")
+        .hint("wait until it has ended")
+        .into())
+}
+
+/// Ends what [`take_turn`] began.
+pub(crate) async fn end_turn(session: &mut Session, doing: &'static str) -> Result<(), Error> {
+    let unlocked = session.batch(&format!("reset role; select pg_advisory_unlock({LOCK})")).await;
+    unlocked.map_err(|error| explain(doing, error))
 }
 
 fn checksum(wanted: &Apply<'_>) -> String {
@@ -350,11 +362,11 @@ fn checksum(wanted: &Apply<'_>) -> String {
     hex(context.finish().as_ref())
 }
 
-fn is_in_the_way(error: &tokio_postgres::Error) -> bool {
+pub(crate) fn is_in_the_way(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|state| matches!(state.code(), "55P03" | "40P01" | "40001"))
 }
 
-async fn rest(tries: u32) {
+pub(crate) async fn rest(tries: u32) {
     tokio::time::sleep(Duration::from_millis(100 << tries.min(5))).await;
 }
 
@@ -372,6 +384,6 @@ fn in_step(step: &Step, error: Error) -> Error {
     }
 }
 
-fn conflict(message: &str) -> Refusal {
+pub(crate) fn conflict(message: &str) -> Refusal {
     Refusal::new(Code::ApplyConflict, message)
 }

@@ -16,6 +16,7 @@
 //! A statement that fails spoils its transaction: drop the step, find the unit that fails in steps of their own, and
 //! [`Step::park`] it in the step that finishes.
 
+mod build;
 mod due;
 mod position;
 mod step;
@@ -26,8 +27,10 @@ use aws_lc_rs::digest;
 use freehold_model::ReadModel;
 use tokio::sync::Notify;
 
+pub use build::Built;
+pub(crate) use due::count;
 pub use due::{Lag, Parked, Seen, Undone};
-pub use position::Position;
+pub use position::{Freshness, Position};
 pub use step::{Change, Images, Paused, Phase, Step};
 
 use crate::{

@@ -116,3 +116,9 @@ impl From<Fault> for Error {
         Self::Failed(fault)
     }
 }
+
+impl From<crate::seal::Rot> for Error {
+    fn from(rot: crate::seal::Rot) -> Self {
+        Fault::new("opening a blob", rot).into()
+    }
+}

@@ -128,6 +128,16 @@ impl RootKey {
         self.derive(b"freehold report")
     }
 
+    /// Wraps the tenants' keys.
+    pub(crate) fn tenants_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derive(b"freehold tenant keys")
+    }
+
+    /// Seals the tokens of signed URLs.
+    pub(crate) fn url_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derive(b"freehold signed urls")
+    }
+
     /// Tells keys apart without saying anything about them.
     pub(crate) fn fingerprint(&self) -> String {
         hex(&self.derive(b"freehold fingerprint")[..8])
@@ -157,6 +167,14 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// The bytes that hexadecimal digits stand for.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
+    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 #[cfg(test)]

@@ -8,10 +8,12 @@
 
 mod apply;
 pub mod audit;
+mod blobs;
 mod changes;
 mod connect;
 mod error;
 mod imports;
+mod jobs;
 mod key;
 mod login;
 mod operator;
@@ -19,29 +21,41 @@ mod param;
 mod platform;
 mod pool;
 pub mod prove;
+mod rebuild;
 mod refusal;
+mod role;
 mod row;
 pub mod script;
+pub mod seal;
 mod session;
 mod store;
 mod token;
 mod tx;
 
 pub use apply::{Apply, Building, Chore, Filling, Progress, Unfinished};
+pub use blobs::{BlobPlace, BlobTotals, Doomed, NewBlob, NotedBlob, Upload, Verb};
 pub use changes::{
-    Change, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step, Undone, identity,
+    Built, Change, Freshness, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step,
+    Undone, identity,
 };
 pub use error::{Error, Fault};
 pub use imports::ImportMark;
+pub use jobs::{Job, JobStatus, Wanted};
 pub use key::RootKey;
 pub use login::Login;
-pub use operator::{ApiKey, KeyInfo, Operator, Swept, TenantInfo, TenantState};
+pub use operator::{
+    ApiKey, BlobUsage, Decision, KeyInfo, Moving, Operator, Placed, Policy, Swept, TenantInfo,
+    TenantState,
+};
 pub use param::Column;
 pub use platform::{Mode, Server};
+pub use rebuild::{Begun, given_up};
 pub use refusal::Violation;
+pub use role::Role;
 pub use row::Row;
 pub use store::{
-    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Pulse, Store, Table, Tenant,
-    Transaction, Typed, TypedError, Watch, Way, Work, Yardstick,
+    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Graph, Load, Placement, Pulse, Scan,
+    Size, Store, Table, Target, Tenant, TimeZone, Transaction, Typed, TypedError, Watch, Way, Work,
+    Writer, Yardstick,
 };
 pub use tx::TenantTx;

@@ -83,6 +83,16 @@ impl Violation {
                 format!("the row of {target} cannot go: rows of {entity} refer to it"),
             )
             .detail(format!("{entity}.{field}")),
+            Rule::Blob { entity, field } if self.code == Code::Check => Refusal::new(
+                Code::Check,
+                format!("{field} does not take blobs of this size or content type"),
+            )
+            .detail(format!("{entity}.{field}")),
+            Rule::Blob { entity, field } => Refusal::new(
+                Code::Reference,
+                format!("{field} names no upload for it that is whole and that no row has taken"),
+            )
+            .detail(format!("{entity}.{field}")),
             Rule::Check { entity, field, what } => {
                 let what_is_wrong = match what {
                     "min" => "is less than the least value allowed",
@@ -161,6 +171,7 @@ fn reported_by_server(report: &DbError) -> Option<Error> {
         _ if state.starts_with("22") => {
             refuse(Code::InvalidValue, "a value does not have its field's form")
         }
+        "25006" => refuse(Code::Forbidden, "this role reads and does not write"),
         "42501" => refuse(Code::Forbidden, "this is not allowed"),
         "54000" => refuse(Code::Limit, "a value is too big for the index on its field"),
         "57014" => Some(Error::Refused(

@@ -37,6 +37,9 @@ pub(crate) const ROLLBACK: &str = "rollback; reset all";
 /// Asks for the number of the transaction.
 const POSITION: &str = "select freehold.position()";
 
+/// What PostgreSQL says to a time zone it does not know.
+pub(crate) const NO_SUCH_ZONE: &str = "22023";
+
 type Answer<T> = Result<T, tokio_postgres::Error>;
 
 /// A connection with its prepared statements.
@@ -242,7 +245,9 @@ impl Drop for Session {
 
 /// Whether `freehold.open()` took the token and found the tenant missing or not active, or the API key revoked.
 pub(crate) fn tells_of_tenant(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|state| matches!(state.code(), "FH001" | "FH002" | "FH003"))
+    error
+        .code()
+        .is_some_and(|state| matches!(state.code(), "FH001" | "FH002" | "FH003" | NO_SUCH_ZONE))
 }
 
 /// Where a whole transaction failed.

@@ -1,20 +1,29 @@
 //! The door for tenants: every transaction opens one tenant, and only one.
 
+mod call;
 mod due;
 mod issue;
+mod keys;
+mod load;
+mod placement;
 mod tenant;
 mod typed;
 mod watch;
 mod yardstick;
+mod zone;
 
 pub use due::{Due, DueNotes};
+pub use load::{Load, Size, Target, Writer};
+pub(crate) use placement::Wording;
+pub use placement::{Graph, Placement};
 use tenant::Recognised;
 pub use tenant::Tenant;
 pub(crate) use tenant::hash_of;
 pub(crate) use tenant::tenant_in;
 pub use typed::{Complaint, Done, Transaction, Typed, TypedError};
 pub use watch::{Broken, Ended, Pulse, Watch};
-pub use yardstick::{Way, Work, Yardstick};
+pub use yardstick::{Scan, Way, Work, Yardstick};
+pub use zone::TimeZone;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,6 +31,7 @@ use freehold_model::{Code, Refusal, Sql};
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::{
+    blobs::KeyRing,
     changes::{self, Feed},
     connect::{Address, chain},
     error::{Error, Fault},
@@ -89,6 +99,8 @@ pub(crate) struct Inner {
     state: watch::State,
     pub(crate) feed: Feed,
     recognised: Recognised,
+    placements: placement::State,
+    pub(crate) ring: KeyRing,
 }
 
 /// What one statement of [`Store::raw`] answered.
@@ -148,11 +160,14 @@ impl Store {
             state: watch::State::default(),
             feed: Feed::new(workers, minter(platform::PROJECT), &config.root_key),
             recognised: Recognised::default(),
+            placements: placement::State::default(),
+            ring: KeyRing::new(&config.root_key),
         }));
         let mut lease = store.0.control.lease().await?;
         platform::check(&mut lease).await?;
         lease.give_back();
         store.demand_wall().await?;
+        store.refresh_placements().await?;
         store.lease().await?.give_back();
         Ok(store)
     }
@@ -173,7 +188,23 @@ impl Store {
     /// # Errors
     /// What the statement breaks; `TenantSuspended`; a fault if it answers with no row or several.
     pub async fn run(&self, tenant: &Tenant, sql: &Sql) -> Result<Row, Error> {
-        let mut rows = self.run_all(tenant, sql).await?;
+        self.run_in(tenant, sql, None).await
+    }
+
+    /// The same with times told in a time zone.
+    ///
+    /// # Errors
+    /// As [`Self::run`]; `Preference` if there is no such zone.
+    pub async fn run_in(
+        &self,
+        tenant: &Tenant,
+        sql: &Sql,
+        zone: Option<&TimeZone>,
+    ) -> Result<Row, Error> {
+        let mut lease = self.lease().await?;
+        let done = self.in_time(self.whole(&mut lease, tenant, sql, zone)).await?;
+        lease.give_back();
+        let mut rows = done?;
         match (rows.pop(), rows.is_empty()) {
             (Some(row), true) => Ok(row),
             _ => Err(Fault::new("running a statement", "not one row").into()),
@@ -186,7 +217,7 @@ impl Store {
     /// As [`Self::run`].
     pub async fn run_all(&self, tenant: &Tenant, sql: &Sql) -> Result<Vec<Row>, Error> {
         let mut lease = self.lease().await?;
-        let done = self.in_time(self.whole(&mut lease, tenant, sql)).await?;
+        let done = self.in_time(self.whole(&mut lease, tenant, sql, None)).await?;
         lease.give_back();
         done
     }
@@ -196,12 +227,24 @@ impl Store {
     /// # Errors
     /// `NoSuchTenant`, `TenantSuspended`.
     pub async fn begin(&self, tenant: &Tenant) -> Result<TenantTx, Error> {
+        self.begin_in(tenant, None).await
+    }
+
+    /// The same with times told in a time zone.
+    ///
+    /// # Errors
+    /// As [`Self::begin`]; `Preference` if there is no such zone.
+    pub async fn begin_in(
+        &self,
+        tenant: &Tenant,
+        zone: Option<&TimeZone>,
+    ) -> Result<TenantTx, Error> {
         let mut lease = self.lease().await?;
-        let opening = self.opening(&lease, tenant);
+        let opening = self.opening(&lease, tenant) + &TimeZone::setting(zone);
         self.in_time(lease.batch(&opening))
             .await?
             .map_err(|error| self.not_opened(tenant, error))?;
-        Ok(TenantTx::new(lease, self.0.patience))
+        Ok(TenantTx::new(lease, self.0.patience, self.wording(tenant)))
     }
 
     /// Whatever an operator types, inside the tenant's wall and in a backend that is used for nothing else. Committed if all
@@ -223,17 +266,22 @@ impl Store {
         lease: &mut Lease,
         tenant: &Tenant,
         sql: &Sql,
+        zone: Option<&TimeZone>,
     ) -> Result<Vec<Row>, Error> {
         let doing = "running a statement";
-        let mut may_be_stale = lease.knows(sql.text());
+        let wording = self.wording(tenant);
+        let text = wording.of(sql);
+        let mut may_be_stale = lease.knows(&text);
         loop {
-            let statement =
-                lease.statement(sql.text()).await.map_err(|error| explain(doing, error))?;
-            let opening = self.opening(lease, tenant);
+            let statement = lease.statement(&text).await.map_err(|error| explain(doing, error))?;
+            let mut opening = self.opening(lease, tenant) + &TimeZone::setting(zone);
+            if !sql.settings().is_empty() {
+                opening = format!("{opening}; {}", sql.settings());
+            }
             match lease.transact(&opening, &statement, sql.params()).await {
                 Ok(rows) => return Ok(rows),
                 Err(Stumble::Statement(error)) if is_stale(&error) => {
-                    lease.forget(sql.text());
+                    lease.forget(&text);
                     // Nothing was done, so it can be done again.
                     if !std::mem::take(&mut may_be_stale) {
                         return Err(explain(doing, error));
@@ -248,7 +296,14 @@ impl Store {
 
     // A simple query: it leaves no named statement behind that somebody could put another in the place of.
     pub(crate) fn opening(&self, session: &Session, tenant: &Tenant) -> String {
-        format!("begin; {}", self.0.minter.opening(tenant.id(), tenant.key(), session.backend()))
+        self.opening_by("begin", session, tenant)
+    }
+
+    fn opening_by(&self, begin: &str, session: &Session, tenant: &Tenant) -> String {
+        format!(
+            "{begin}; {}",
+            self.0.minter.opening(tenant.role(), tenant.id(), tenant.key(), session.backend())
+        )
     }
 
     pub(crate) async fn ask(

@@ -1,10 +1,10 @@
 //! Tokens that open a tenant for one transaction of one backend.
 //!
-//! A token is the arguments of `freehold.open(kid, tenant, principal, expiry, nonce, mac)`: as typed arguments it needs no
+//! A token is the arguments of `freehold.open(kid, role, tenant, principal, expiry, nonce, mac)`: as typed arguments it needs no
 //! slicing in the database, where that would cost more than the MAC. Drivers pass the same as one text,
-//! `v2.<kid 4>.<tenant 32>.<principal 32>.<expiry 16>.<nonce 16>.<mac 64>`, hexadecimal digits all. Either way it can stand
+//! `v3.<kid 4>.<role 4>.<tenant 32>.<principal 32>.<expiry 16>.<nonce 16>.<mac 64>`, hexadecimal digits all. Either way it can stand
 //! in a statement as it is. The MAC is HMAC-SHA256 over
-//! `tenant 16 ‖ principal 16 ‖ expiry 8 ‖ nonce 8 ‖ backend 4 ‖ database ‖ 0 ‖ login role`, numbers big-endian.
+//! `role 2 ‖ tenant 16 ‖ principal 16 ‖ expiry 8 ‖ nonce 8 ‖ backend 4 ‖ database ‖ 0 ‖ login role`, numbers big-endian.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,10 @@ use aws_lc_rs::hmac;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::key::{RootKey, hex};
+use crate::{
+    key::{RootKey, hex},
+    role::Role,
+};
 
 /// The key in `freehold.mac_key` that servers sign with.
 pub(crate) const KID: i16 = 1;
@@ -37,19 +40,26 @@ impl Minter {
     }
 
     /// The call that opens the tenant in this backend, now; in the name of an API key, or of the server if it is nil.
-    pub(crate) fn opening(&self, tenant: Uuid, principal: Uuid, backend: i32) -> String {
-        let token = self.sign(tenant, principal, backend, LIFE);
+    pub(crate) fn opening(
+        &self,
+        role: Role,
+        tenant: Uuid,
+        principal: Uuid,
+        backend: i32,
+    ) -> String {
+        let token = self.sign(role, tenant, principal, backend, LIFE);
         format!(
-            "call freehold.open('{KID}','{}','{}','{}','{}','\\x{}')",
-            token.tenant, token.principal, token.expiry, token.nonce, token.mac
+            "call freehold.open('{KID}','{}','{}','{}','{}','{}','\\x{}')",
+            token.role, token.tenant, token.principal, token.expiry, token.nonce, token.mac
         )
     }
 
     /// The token as one text, for drivers.
-    pub(crate) fn text(&self, tenant: Uuid, backend: i32, life: Duration) -> String {
-        let token = self.sign(tenant, Uuid::nil(), backend, life);
+    pub(crate) fn text(&self, role: Role, tenant: Uuid, backend: i32, life: Duration) -> String {
+        let token = self.sign(role, tenant, Uuid::nil(), backend, life);
         format!(
-            "v2.{KID:04x}.{}.{}.{:016x}.{:016x}.{}",
+            "v3.{KID:04x}.{:04x}.{}.{}.{:016x}.{:016x}.{}",
+            token.role,
             token.tenant.simple(),
             token.principal.simple(),
             token.expiry,
@@ -71,13 +81,22 @@ impl Minter {
         Some(u64::from_be_bytes(masked.try_into().ok()?) ^ u64::from_be_bytes(mask))
     }
 
-    fn sign(&self, tenant: Uuid, principal: Uuid, backend: i32, life: Duration) -> Token {
+    fn sign(
+        &self,
+        role: Role,
+        tenant: Uuid,
+        principal: Uuid,
+        backend: i32,
+        life: Duration,
+    ) -> Token {
+        let role = role.number();
         let mut nonce = [0; 8];
         aws_lc_rs::rand::fill(&mut nonce).expect("the system has randomness");
         let until = SystemTime::now() + life;
         let expiry = until.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let expiry = i64::try_from(expiry).unwrap_or_default();
         let mut mac = hmac::Context::with_key(&self.key);
+        mac.update(&role.to_be_bytes());
         mac.update(tenant.as_bytes());
         mac.update(principal.as_bytes());
         mac.update(&expiry.to_be_bytes());
@@ -87,11 +106,12 @@ impl Minter {
         mac.update(b"\0");
         mac.update(self.role.as_bytes());
         let mac = hex(mac.sign().as_ref());
-        Token { tenant, principal, expiry, nonce: i64::from_be_bytes(nonce), mac }
+        Token { role, tenant, principal, expiry, nonce: i64::from_be_bytes(nonce), mac }
     }
 }
 
 struct Token {
+    role: i16,
     tenant: Uuid,
     principal: Uuid,
     expiry: i64,
@@ -117,21 +137,21 @@ mod tests {
     #[test]
     fn a_token_has_nothing_that_needs_quotes_and_is_never_the_same() {
         let minter = Minter::new(&RootKey::new([7; 32]), "a'b\\c", "freehold_app");
-        let opening = || minter.opening(Uuid::from_u128(u128::MAX), Uuid::nil(), 1);
+        let opening = || minter.opening(Role::Writer, Uuid::from_u128(u128::MAX), Uuid::nil(), 1);
         assert_ne!(opening(), opening());
         let call = opening();
         let arguments =
             call.strip_prefix("call freehold.open(").unwrap().strip_suffix(')').unwrap();
         let parts: Vec<&str> = arguments.split(',').collect();
-        assert_eq!(parts.len(), 6);
+        assert_eq!(parts.len(), 7);
         for part in parts {
             let inner = part.strip_prefix('\'').unwrap().strip_suffix('\'').unwrap();
             let inner = inner.strip_prefix("\\x").unwrap_or(inner);
             let plain = |c: u8| c.is_ascii_digit() || c.is_ascii_lowercase() || c == b'-';
             assert!(inner.bytes().all(plain), "{inner}");
         }
-        let text = minter.text(Uuid::from_u128(u128::MAX), 1, LIFE);
-        assert_eq!(text.len(), 172);
+        let text = minter.text(Role::Reader, Uuid::from_u128(u128::MAX), 1, LIFE);
+        assert_eq!(text.len(), 177);
         assert!(text.bytes().all(|c| c.is_ascii_hexdigit() || c == b'.' || c == b'v'), "{text}");
     }
 }

@@ -13,20 +13,22 @@ use crate::{
     refusal::explain,
     row::Row,
     session::{COMMIT, ROLLBACK, is_stale},
-    store::Store,
+    store::{Store, Wording},
 };
 
 /// A transaction with its tenant opened. Dropped, it is rolled back; after an error nothing but dropping it is of use.
 pub struct TenantTx {
     lease: Option<Lease>,
     patience: Duration,
+    wording: Wording,
     // PostgreSQL answers COMMIT of a failed transaction with success, having rolled it back.
     failed: bool,
+    state: Option<String>,
 }
 
 impl TenantTx {
-    pub(crate) fn new(lease: Lease, patience: Duration) -> Self {
-        Self { lease: Some(lease), patience, failed: false }
+    pub(crate) fn new(lease: Lease, patience: Duration, wording: Wording) -> Self {
+        Self { lease: Some(lease), patience, wording, failed: false, state: None }
     }
 
     /// Runs one statement.
@@ -53,13 +55,15 @@ impl TenantTx {
     /// That of the first that fails.
     pub async fn batch(&mut self, batch: &[Sql]) -> Result<Vec<Vec<Row>>, Error> {
         let was_failed = std::mem::replace(&mut self.failed, true);
-        let known = batch.iter().all(|sql| self.session().knows(sql.text()));
+        let wording = self.wording.clone();
+        let texts: Vec<_> = batch.iter().map(|sql| wording.of(sql)).collect();
+        let known = texts.iter().all(|text| self.session().knows(text));
         let patience = self.patience;
         let session = self.session();
         let work = async {
             let mut statements = Vec::with_capacity(batch.len());
-            for sql in batch {
-                statements.push((session.statement(sql.text()).await?, sql.params()));
+            for (sql, text) in batch.iter().zip(&texts) {
+                statements.push((session.statement(text).await?, sql.params()));
             }
             session.pipeline(&statements).await
         };
@@ -70,8 +74,9 @@ impl TenantTx {
             }
             Err(error) => error,
         };
+        self.state = error.code().map(|state| state.code().to_owned());
         if is_stale(&error) {
-            batch.iter().for_each(|sql| self.session().forget(sql.text()));
+            texts.iter().for_each(|text| self.session().forget(text));
             if known {
                 return Err(Refusal::new(Code::TryAgain, "the tables changed underneath")
                     .hint("try again")
@@ -151,13 +156,21 @@ impl TenantTx {
     }
 
     /// Rolls it back, and waits until that is done: dropping it does not wait.
-    pub(crate) async fn roll_back(mut self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// A fault if the connection is lost, which rolls back as well.
+    pub async fn roll_back(mut self) -> Result<(), Error> {
         let mut lease = self.lease.take().expect("there until the transaction ends");
         in_time(self.patience, lease.batch(ROLLBACK))
             .await?
             .map_err(|error| explain("rolling back", error))?;
         lease.give_back();
         Ok(())
+    }
+
+    /// PostgreSQL's own state of the statement that failed.
+    pub(crate) fn state(&self) -> Option<&str> {
+        self.state.as_deref()
     }
 
     /// One of this crate's own statements.

@@ -1,11 +1,8 @@
 //! The shared server.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU32, Ordering},
 };
 
 use freehold_local::{Event, Major, Options, Server, default_cache_dir};
@@ -62,7 +59,7 @@ fn begin() -> String {
 /// A server for one test alone, which may do to its roles what it likes. Ended and removed when it is dropped.
 pub struct OwnServer {
     server: Option<Server>,
-    data_dir: PathBuf,
+    options: Options,
 }
 
 impl OwnServer {
@@ -79,9 +76,23 @@ impl OwnServer {
                 options.cache_dir.join(format!("own-{}-{number}", std::process::id()));
             let server = Server::start(&options, &mut |_| {});
             let server = server.unwrap_or_else(|error| panic!("{}", error.report()));
-            Self { server: Some(server), data_dir: options.data_dir }
+            Self { server: Some(server), options }
         });
         started.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    /// Ends it as a crash would, with whoever is connected, and starts it again. Its URL stays the same.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn crash(&mut self) {
+        let (server, options) = (self.server.take(), self.options.clone());
+        let started = tokio::task::spawn_blocking(move || {
+            server.map_or(Ok(()), Server::crash)?;
+            Server::start(&options, &mut |_| {})
+        });
+        let started = started.await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
+        self.server = Some(started.unwrap_or_else(|error| panic!("{}", error.report())));
     }
 
     /// The superuser's URL of its database `postgres`.
@@ -105,8 +116,10 @@ impl OwnServer {
 impl Drop for OwnServer {
     fn drop(&mut self) {
         let stopped = self.server.take().map(Server::stop);
-        if !matches!(stopped, Some(Ok(_))) || std::fs::remove_dir_all(&self.data_dir).is_err() {
-            say(&format!("{} is left behind", self.data_dir.display()));
+        if !matches!(stopped, Some(Ok(_)))
+            || std::fs::remove_dir_all(&self.options.data_dir).is_err()
+        {
+            say(&format!("{} is left behind", self.options.data_dir.display()));
         }
     }
 }

@@ -43,7 +43,7 @@ class Tenants:
         with self._lock:
             self._signer.stdin.write(f"{pid} {tenant}\n")
             answer = self._signer.stdout.readline().strip()
-        if not answer.startswith("v2."):
+        if not answer.startswith("v3."):
             raise PermissionError(answer or "the signer has ended")
         return answer
 

@@ -44,7 +44,7 @@ impl Signer {
         let mut line = String::new();
         self.answer.read_line(&mut line)?;
         let token = line.trim();
-        if token.starts_with("v2.") { Ok(token.to_owned()) } else { Err(token.into()) }
+        if token.starts_with("v3.") { Ok(token.to_owned()) } else { Err(token.into()) }
     }
 
     /// A transaction with the tenant open; dropped, it is rolled back.

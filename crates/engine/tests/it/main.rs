@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod blobs;
 mod changes;
+mod consistency;
 mod embedded;
 mod ground;
 mod later;
 mod moved;
 mod nearest;
 mod projected;
+mod rebuilt;
+mod search;
 mod writes;

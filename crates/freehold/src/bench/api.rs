@@ -29,7 +29,11 @@ const SELECT: &str = "select=id,label,amount&id=eq.";
 pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
     ground.bar.set_message("filling the tables");
     let tenant = super::tenant(ground, "acme").await?;
-    let key = ground.operator.create_key("acme", "bench", Some(86_400)).await?.secret;
+    let key = ground
+        .operator
+        .create_key("acme", "bench", freehold_engine::Role::Writer, Some(86_400))
+        .await?
+        .secret;
     let mut yardstick = Yardstick::open(&ground.url, ground.engine.store(), tenant).await?;
     yardstick.fill(ROWS).await?;
     let ids = yardstick.ids(1000).await?;

@@ -23,6 +23,10 @@ pub(super) enum Goal {
     AtMost(f64),
     /// Rates: at least so many times as much.
     AtLeast(f64),
+    /// Ours itself: at most so much, whatever the other way takes.
+    Within(f64),
+    /// Ours itself: at least so much.
+    Reach(f64),
     /// None: for information.
     Open,
 }
@@ -62,6 +66,8 @@ impl Row {
         match self.goal {
             Goal::AtMost(goal) => self.ratio() <= goal,
             Goal::AtLeast(goal) => self.ratio() >= goal,
+            Goal::Within(goal) => median(&self.ours) <= goal,
+            Goal::Reach(goal) => median(&self.ours) >= goal,
             Goal::Open => true,
         }
     }
@@ -69,8 +75,10 @@ impl Row {
     fn cells(&self) -> Vec<String> {
         let ratios = self.ratios();
         let goal = match self.goal {
-            Goal::AtMost(goal) => format!("≤ {goal}"),
-            Goal::AtLeast(goal) => format!("≥ {goal}"),
+            Goal::AtMost(goal) => format!("≤ {goal}×"),
+            Goal::AtLeast(goal) => format!("≥ {goal}×"),
+            Goal::Within(goal) => format!("≤ {goal} {}", self.unit),
+            Goal::Reach(goal) => format!("≥ {goal} {}", self.unit),
             Goal::Open => "–".into(),
         };
         let met = match self.goal {
@@ -83,8 +91,8 @@ impl Row {
             number(median(&self.ours)),
             number(median(&self.other)),
             self.unit.into(),
-            format!("{:.2}×", self.ratio()),
-            format!("{:.2}–{:.2}", quantile(&ratios, 0.25), quantile(&ratios, 0.75)),
+            if ratios.is_empty() { "–".into() } else { format!("{:.2}×", self.ratio()) },
+            spread(if ratios.is_empty() { &self.ours } else { &ratios }),
             goal,
             met.into(),
         ]
@@ -93,18 +101,22 @@ impl Row {
     fn json(&self) -> Value {
         let ratios = self.ratios();
         let goal = match self.goal {
-            Goal::AtMost(goal) | Goal::AtLeast(goal) => Some(goal),
+            Goal::AtMost(goal) | Goal::AtLeast(goal) | Goal::Within(goal) | Goal::Reach(goal) => {
+                Some(goal)
+            }
             Goal::Open => None,
         };
         let goal_is = match self.goal {
             Goal::AtMost(_) => "at most",
             Goal::AtLeast(_) => "at least",
+            Goal::Within(_) => "ours at most",
+            Goal::Reach(_) => "ours at least",
             Goal::Open => "none",
         };
         json!({
             "case": self.case, "ours": median(&self.ours), "other": median(&self.other), "unit": self.unit,
             "ratio": self.ratio(), "ratio_quartiles": [quantile(&ratios, 0.25), quantile(&ratios, 0.75)],
-            "rounds": ratios.len(), "goal": goal,
+            "rounds": self.ours.len(), "goal": goal,
             "goal_is": goal_is, "met": self.met(),
         })
     }
@@ -114,7 +126,7 @@ pub(super) fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-fn quantile(values: &[f64], share: f64) -> f64 {
+pub(super) fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
@@ -123,8 +135,19 @@ fn quantile(values: &[f64], share: f64) -> f64 {
     low + (high - low) * place.fract()
 }
 
+/// The middle half.
+fn spread(values: &[f64]) -> String {
+    let [low, high] = [0.25, 0.75].map(|share| quantile(values, share));
+    if high.abs() >= 100.0 {
+        format!("{low:.0}–{high:.0}")
+    } else {
+        format!("{low:.2}–{high:.2}")
+    }
+}
+
 fn number(value: f64) -> String {
     match value.abs() {
+        x if x.is_nan() => "–".into(),
         x if x >= 1000.0 => format!("{value:.0}"),
         x if x >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.3}"),

@@ -189,7 +189,7 @@ impl Clock {
 }
 
 /// Microseconds a process of PostgreSQL on this machine has computed; NaN if there is none of this number.
-fn server_cpu(process: i32) -> f64 {
+pub(super) fn server_cpu(process: i32) -> f64 {
     let read = |file| fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
     let nanoseconds = read("schedstat").split(' ').next().and_then(|text| text.parse::<f64>().ok());
     nanoseconds

@@ -3,14 +3,16 @@
 use freehold_engine::{
     Code, Error,
     apply::{self, Progress, Proposal},
+    project::{BuildProgress, Throttle},
 };
 use freehold_model::plan::Effect;
 use serde_json::json;
 
-use super::{Site, model};
+use super::{Site, Stop, model};
 use crate::{
+    cli,
     config::Config,
-    output::{self, Failure},
+    output::{self, Failure, STOPPED},
 };
 
 pub(super) async fn plan(config: &Config) -> Result<(), Failure> {
@@ -29,10 +31,15 @@ pub(super) async fn plan(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) async fn apply(config: &Config, allow: &[String], resume: bool) -> Result<(), Failure> {
-    if !resume {
+pub(super) async fn apply(config: &Config, what: &cli::Apply) -> Result<(), Failure> {
+    let throttle = what.throttle.unwrap_or_default();
+    if what.cancel {
+        return cancel(config).await;
+    }
+    if !what.resume {
         let (text, _) = model::read(config)?;
-        return apply_text(config, &Site::open(config).await?, text, allow).await;
+        let site = Site::open(config).await?;
+        return apply_slowly(config, &site, text, &what.allow, throttle).await;
     }
     let site = Site::open(config).await?;
     let Some(unfinished) = site.prepared("apply").await?.unfinished_apply().await? else {
@@ -44,7 +51,21 @@ pub(super) async fn apply(config: &Config, allow: &[String], resume: bool) -> Re
         return Ok(());
     };
     output::note(format!("going on after {} of {} steps", unfinished.done, unfinished.total));
-    apply_text(config, &site, unfinished.text, allow).await
+    apply_slowly(config, &site, unfinished.text, &what.allow, throttle).await
+}
+
+async fn cancel(config: &Config) -> Result<(), Failure> {
+    let site = Site::open(config).await?;
+    let taken_back = apply::cancel(&mut site.prepared("cancel apply").await?).await?;
+    if config.json {
+        output::say(json!({ "cancelled": taken_back.is_some(), "steps_taken_back": taken_back }));
+    } else {
+        output::note(match taken_back {
+            Some(steps) => format!("given up: {} taken back", model::counted(steps, "step")),
+            None => "no apply was interrupted".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// Applies a model's text, showing each step.
@@ -53,6 +74,16 @@ pub(crate) async fn apply_text(
     site: &Site,
     text: String,
     allow: &[String],
+) -> Result<(), Failure> {
+    apply_slowly(config, site, text, allow, Throttle::None).await
+}
+
+async fn apply_slowly(
+    config: &Config,
+    site: &Site,
+    text: String,
+    allow: &[String],
+    throttle: Throttle,
 ) -> Result<(), Failure> {
     let mut operator = site.prepared("apply").await?;
     let proposal = apply::propose(&mut operator, text).await?;
@@ -64,6 +95,7 @@ pub(crate) async fn apply_text(
         }
         store => store?,
     };
+    let stop = Stop::listen()?;
     let bar = output::spinner("apply");
     let mut filled = 0;
     let mut heard = |progress| match progress {
@@ -77,13 +109,22 @@ pub(crate) async fn apply_text(
             filled += rows;
             bar.set_message(format!("{filled} vectors made"));
         }
-        Progress::Built(tenants, all) => {
-            bar.set_message(format!("filled for {tenants} of {all} tenants"));
+        Progress::Built(built) => bar.set_message(shown(&built)),
+    };
+    let base_dir = config.base_dir();
+    let (operator, heard) = (&mut operator, &mut heard);
+    let applying =
+        apply::apply_throttled(operator, &store, &base_dir, &proposal, allow, throttle, heard);
+    let version = tokio::select! {
+        version = applying => version?,
+        () = stop.asked() => {
+            bar.finish_and_clear();
+            output::note("stopped; `freehold apply --resume` goes on");
+            return Err(Failure::Told(STOPPED));
         }
     };
-    let version =
-        apply::apply(&mut operator, &store, &config.base_dir(), &proposal, allow, &mut heard)
-            .await?;
+    let mut helper = site.operator("apply").await?;
+    apply::tend_graphs(operator, &mut helper).await?;
     bar.finish_and_clear();
     let steps = proposal.plan.steps.len();
     if config.json {
@@ -92,6 +133,16 @@ pub(crate) async fn apply_text(
         output::note(format!("model version {version} applied: {}", model::counted(steps, "step")));
     }
     Ok(())
+}
+
+/// How far a build is, as one line.
+pub(super) fn shown(built: &BuildProgress) -> String {
+    let about = match built.about_units {
+        0 => String::new(),
+        about => format!(" of about {about}"),
+    };
+    let BuildProgress { tenants, of_tenants, units, .. } = built;
+    format!("filled for {tenants} of {of_tenants} tenants, {units}{about} units")
 }
 
 fn tell_flags(proposal: &Proposal) {

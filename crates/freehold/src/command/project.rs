@@ -9,7 +9,7 @@ use freehold_engine::{
 };
 use serde_json::{Value, json};
 
-use super::{Site, model::counted};
+use super::{Site, jobs, model::counted};
 use crate::{
     config::Config,
     output::{self, FAILED, Failure, REFUSED},
@@ -29,6 +29,7 @@ pub(super) async fn status(config: &Config, limit: usize) -> Result<(), Failure>
     let (reads, tenants): (Vec<Lag>, Vec<Lag>) =
         engine.lag(limit).await?.into_iter().partition(|lag| lag.tenant.is_none());
     let parked = engine.parked(limit).await?;
+    let jobs = engine.jobs().await?;
     let version = engine.snapshot().version;
     if config.json {
         output::say(json!({
@@ -37,11 +38,13 @@ pub(super) async fn status(config: &Config, limit: usize) -> Result<(), Failure>
             "read_models": reads.iter().map(lag_json).collect::<Vec<_>>(),
             "behind": tenants.iter().map(lag_json).collect::<Vec<_>>(),
             "parked": parked.iter().map(parked_json).collect::<Vec<_>>(),
+            "jobs": jobs.iter().map(jobs::shown).collect::<Vec<_>>(),
         }));
     } else {
         output::say(format!("model version {version}, the wall is whole"));
         show_reads(&reads, &tenants);
         show_parked(&parked);
+        jobs::show(&jobs);
     }
     Ok(())
 }
@@ -90,6 +93,9 @@ pub(super) async fn replay(config: &Config, name: Option<&str>) -> Result<(), Fa
         demand(&engine, name)?;
     }
     let replayed = engine.replay(name).await?;
+    if name.is_none() {
+        engine.replay_jobs(None).await?;
+    }
     if config.json {
         output::say(json!({ "replayed": replayed }));
     } else {
@@ -126,7 +132,8 @@ async fn caught_up(engine: &Engine) -> Result<Vec<Lag>, Failure> {
     loop {
         let moved = engine.project_round(&mut Seen::default()).await?;
         let mut reads = engine.lag(0).await?;
-        reads.retain(|lag| lag.tenant.is_none());
+        // What is being built is its builder's.
+        reads.retain(|lag| lag.tenant.is_none() && lag.building_ms.is_none());
         still = if moved > 0 { 0 } else { still + 1 };
         if moved == 0 && (still == LOOKS || reads.iter().all(|lag| lag.behind == 0)) {
             return Ok(reads);
@@ -164,12 +171,34 @@ fn show_reads(reads: &[Lag], tenants: &[Lag]) {
         .map(|lag| {
             let filled = format!("{} of {}", lag.filled, lag.tenants);
             let mut row = lag_row(lag, lag.model.clone());
-            row.extend([filled, lag.changes.to_string()]);
+            let state = lag.building_ms.map_or_else(
+                || "read".to_owned(),
+                |ms| format!("building, {} units in {} s", lag.units, ms / 1000),
+            );
+            let oldest = seconds(lag.oldest_parked_ms);
+            row.extend([
+                oldest,
+                filled,
+                format!("{:.1}/s", lag.per_second),
+                lag.changes.to_string(),
+                state,
+            ]);
             row
         })
         .collect();
     output::table(
-        &["read model", "definition", "lag", "changes", "parked", "filled", "followed"],
+        &[
+            "read model",
+            "definition",
+            "lag",
+            "changes",
+            "parked",
+            "oldest parked",
+            "filled",
+            "rate",
+            "followed",
+            "state",
+        ],
         &rows,
     );
     if !tenants.is_empty() {
@@ -179,12 +208,24 @@ fn show_reads(reads: &[Lag], tenants: &[Lag]) {
             .map(|lag| {
                 let mut row = lag_row(lag, lag.model.clone());
                 row.insert(0, lag.tenant.clone().unwrap_or_default());
-                row.push(if lag.filled > 0 { "yes" } else { "no" }.to_owned());
+                let filled = if lag.filled > 0 { "yes" } else { "no" };
+                let oldest = seconds(lag.oldest_parked_ms);
+                row.extend([oldest, filled.to_owned(), format!("{:.1}/s", lag.per_second)]);
                 row
             })
             .collect();
         output::table(
-            &["tenant", "read model", "definition", "lag", "changes", "parked", "filled"],
+            &[
+                "tenant",
+                "read model",
+                "definition",
+                "lag",
+                "changes",
+                "parked",
+                "oldest parked",
+                "filled",
+                "rate",
+            ],
             &rows,
         );
     }
@@ -229,7 +270,7 @@ fn show_compared(tenant: &str, compared: &Compared) {
     }
 }
 
-fn seconds(ms: u64) -> String {
+pub(super) fn seconds(ms: u64) -> String {
     format!("{}.{:03} s", ms / 1000, ms % 1000)
 }
 
@@ -238,6 +279,7 @@ fn lag_json(lag: &Lag) -> Value {
         "read": lag.model, "definition": lag.version, "tenant": lag.tenant, "changes_behind": lag.behind,
         "lag_ms": lag.lag_ms, "parked": lag.parked, "oldest_parked_ms": lag.oldest_parked_ms,
         "filled": lag.filled, "tenants": lag.tenants, "changes_followed": lag.changes,
+        "changes_per_second": lag.per_second, "units": lag.units, "building_ms": lag.building_ms,
     })
 }
 

@@ -4,28 +4,31 @@ use std::io::Read as _;
 
 use freehold_engine::{
     Code, Refusal,
-    read::Read,
+    read::{After, Manner, Read},
     write::{Operation, Resolution, Verb, Written},
 };
 use serde_json::{Value, json};
 
 use super::{Site, model::counted};
 use crate::{
+    cli,
     config::Config,
     output::{self, Failure},
 };
 
-pub(super) async fn query(
-    config: &Config,
-    query: &str,
-    tenant: &str,
-    count: bool,
-) -> Result<(), Failure> {
-    let (entity, query) = split(query);
+pub(super) async fn query(config: &Config, what: &cli::Query) -> Result<(), Failure> {
+    let (entity, query) = split(&what.query);
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
-    let tenant = engine.tenant(tenant).await?;
-    let answer = engine.read(&tenant, Read { entity, query, count }).await?;
+    let tenant = engine.tenant(&what.tenant).await?;
+    let read = Read { entity, query, count: what.count };
+    let manner = Manner { recall: what.sure.recall, ..Manner::default() };
+    let answer = match &what.after {
+        Some(token) => {
+            engine.read_after(&tenant, read, &manner, After { token, patience: what.wait }).await?
+        }
+        None => engine.read_as(&tenant, read, &manner).await?,
+    };
     if config.json {
         output::say(answer.body.trim());
     } else {
@@ -37,6 +40,9 @@ pub(super) async fn query(
             Some(total) => format!("{} of {total} rows", answer.rows),
             None => counted(answer.rows as usize, "row"),
         });
+    }
+    if let Some(search) = answer.search {
+        output::note(format!("search: {}", search.field()));
     }
     Ok(())
 }
@@ -95,9 +101,11 @@ async fn change(config: &Config, tenant: &str, operation: Operation) -> Result<(
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
     let tenant = engine.tenant(tenant).await?;
-    let Written { body, rows, .. } = engine.write(&tenant, operation).await?;
+    let Written { body, rows, token, .. } = engine.write(&tenant, operation).await?;
     if config.json {
         output::say(body);
+        // Beside the answer, which is the rows.
+        output::tell(json!({ "rows": rows, "token": token }));
     } else {
         for row in serde_json::from_str::<Vec<Value>>(&body).unwrap_or_default() {
             output::say(row);

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Site, apply, model};
 use crate::{
     cli::Serve,
-    config::Config,
+    config::{Config, server::ServerConfig},
     http::Server,
     output::{self, Failure},
 };
@@ -20,12 +20,19 @@ pub(super) async fn serve(config: &Config, serve: &Serve) -> Result<(), Failure>
     until_stopped(engine, server, serve, stop).await
 }
 
-pub(super) async fn work(config: &Config) -> Result<(), Failure> {
+pub(super) async fn work(config: &Config, placement: bool) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
     let stop = Stop::listen()?;
     output::note("working; Ctrl-C stops");
+    let placing = async {
+        if !placement {
+            return std::future::pending().await;
+        }
+        super::placement::forever(&site).await
+    };
     tokio::select! {
+        placed = placing => placed?,
         () = Box::pin(engine.work_forever()) => {}
         () = engine.keep_watch() => {}
         () = stop.asked() => {}
@@ -62,7 +69,10 @@ pub(crate) async fn key_of(site: &Site, tenant: &str) -> Result<String, Failure>
     if !operator.tenants().await?.iter().any(|known| known.name == tenant) {
         operator.create_tenant(tenant).await?;
     }
-    Ok(operator.create_key(tenant, "dev", Some(30 * 86_400)).await?.secret)
+    Ok(operator
+        .create_key(tenant, "dev", freehold_engine::Role::Admin, Some(30 * 86_400))
+        .await?
+        .secret)
 }
 
 pub(crate) async fn bind(engine: &Engine, serve: &Serve) -> Result<Server, Failure> {
@@ -71,9 +81,11 @@ pub(crate) async fn bind(engine: &Engine, serve: &Serve) -> Result<Server, Failu
             "cannot listen on {address}: {error}; {option} names another address"
         ))
     };
+    let behaviour = ServerConfig::read(serve.config.as_deref())?;
     let server = Server::bind(&serve.listen, engine.clone())
         .await
-        .map_err(|error| taken(&serve.listen, "--listen", &error))?;
+        .map_err(|error| taken(&serve.listen, "--listen", &error))?
+        .configured(behaviour)?;
     match &serve.metrics {
         None => Ok(server),
         Some(listen) => {
@@ -116,7 +128,7 @@ impl Stop {
         Ok(Self { terminate, interrupt })
     }
 
-    async fn asked(mut self) {
+    pub(crate) async fn asked(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

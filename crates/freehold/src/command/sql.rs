@@ -35,7 +35,7 @@ struct Shell {
 pub(super) async fn sql(config: &Config, what: Sql) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
-    let tenant = engine.tenant(&what.tenant).await?;
+    let tenant = engine.tenant(&what.tenant).await?.limited_to(what.role.role());
     let typed = engine.typed(&tenant).await?;
     let form = match (config.json, what.csv) {
         (true, _) => Form::Json,

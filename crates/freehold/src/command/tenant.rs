@@ -49,6 +49,7 @@ pub(super) async fn tenant(config: &Config, what: Tenant) -> Result<(), Failure>
                 &format!("tenant {name} active again"),
             );
         }
+        Tenant::Place(what) => super::placement::placement(config, &site, what).await?,
         Tenant::Delete { name, confirm } => delete(config, &site, &name, &confirm).await?,
     }
     Ok(())
@@ -81,15 +82,15 @@ async fn delete(config: &Config, site: &Site, name: &str, confirm: &str) -> Resu
 pub(super) async fn key(config: &Config, what: Key) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     match what {
-        Key::Create { tenant, name, expires } => {
+        Key::Create { tenant, name, role, expires } => {
             let key = site
                 .prepared("key create")
                 .await?
-                .create_key(&tenant, &name, expires.map(|days| days * 86_400))
+                .create_key(&tenant, &name, role.role(), expires.map(|days| days * 86_400))
                 .await?;
             done(
                 config,
-                &json!({ "tenant": tenant, "key": key.secret, "id": key.prefix }),
+                &json!({ "tenant": tenant, "key": key.secret, "id": key.prefix, "role": role.role().as_str() }),
                 &key.secret,
             );
             if !config.json {
@@ -111,7 +112,7 @@ pub(super) async fn key(config: &Config, what: Key) -> Result<(), Failure> {
                     .iter()
                     .map(|k| {
                         json!({
-                            "id": k.prefix, "tenant": k.tenant, "name": k.name, "created_at": k.created_at,
+                            "id": k.prefix, "tenant": k.tenant, "name": k.name, "role": k.role.as_str(), "created_at": k.created_at,
                             "expires_at": k.expires_at, "revoked_at": k.revoked_at,
                         })
                     })
@@ -124,10 +125,14 @@ pub(super) async fn key(config: &Config, what: Key) -> Result<(), Failure> {
                     .map(|k| {
                         let (expires, revoked) =
                             (k.expires_at.unwrap_or_else(none), k.revoked_at.unwrap_or_else(none));
-                        vec![k.prefix, k.tenant, k.name, k.created_at, expires, revoked]
+                        let role = k.role.as_str().to_owned();
+                        vec![k.prefix, k.tenant, k.name, role, k.created_at, expires, revoked]
                     })
                     .collect();
-                output::table(&["id", "tenant", "name", "created", "expires", "revoked"], &rows);
+                output::table(
+                    &["id", "tenant", "name", "role", "created", "expires", "revoked"],
+                    &rows,
+                );
             }
         }
         Key::Revoke { id } => {

@@ -71,7 +71,11 @@ pub(super) async fn login(config: &Config, passfile: Option<&Path>) -> Result<()
 }
 
 async fn signed(store: &Store, what: &Token, tenant: &str, backend: i32) -> Result<String, Error> {
-    Ok(store.token_for(&store.tenant_named(tenant).await?, backend, what.life))
+    Ok(store.token_for(
+        &store.tenant_named(tenant).await?.limited_to(what.role.role()),
+        backend,
+        what.life,
+    ))
 }
 
 fn shown(config: &Config, what: &Token, token: &str) -> String {

@@ -150,7 +150,7 @@ fn attempts(other: &Stop) -> Vec<String> {
         "select count(*) as foreign_commits from app.commit where tenant_id <> freehold.tenant()"
             .into(),
         format!("set backtrace_functions = '{}'", other.tenant.id().simple()),
-        format!("call freehold.open('v1.0001.{}')", "0".repeat(169)),
+        format!("call freehold.open('v3.0001.{}')", "0".repeat(169)),
         "select * from freehold_shelf.\"commit~0\" limit 1".into(),
         "update app.commit set tenant_id = gen_random_uuid()".into(),
         "alter table app.commit disable row level security".into(),

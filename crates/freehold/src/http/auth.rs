@@ -1,28 +1,81 @@
-//! Who is asking: a key in `Authorization: Bearer` or `apikey` becomes a [`Tenant`], which everything below requires.
+//! Who is asking: an API key or a token becomes a [`Tenant`] with a role, which everything below requires.
+//!
+//! It happens once for each request, before its body is read: `Authorization: Bearer` and `apikey` take a key or, where
+//! the configuration says how, a JSON Web Token. Where both are sent, `Authorization` counts, as clients send a
+//! publishable key in `apikey` beside the user's token.
 
-use axum::{extract::FromRequestParts, http::request::Parts};
-use freehold_engine::{Code, Engine, Refusal, Tenant};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, Method, request::Parts},
+};
+use freehold_engine::{Code, Engine, Error, Refusal, Role, Tenant, auth::Verifier};
 
 use super::error::Answer;
 
-/// The tenant whose key the request carries.
+/// The tenant whom the request is for, with the role of who asks.
 pub(super) struct Caller(pub(super) Tenant);
 
-impl FromRequestParts<Engine> for Caller {
+/// What [`admit`](super::admit) has found, in the request's extensions.
+#[derive(Clone)]
+pub(super) struct Asking(pub(super) Tenant);
+
+impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Answer;
 
-    async fn from_request_parts(parts: &mut Parts, engine: &Engine) -> Result<Self, Answer> {
-        let key = key(parts).ok_or_else(|| {
-            Refusal::new(Code::Unauthenticated, "this request carries no key").hint(
-                "send the header `Authorization: Bearer KEY`; `freehold key create` makes one",
-            )
-        })?;
-        Ok(Self(engine.authenticate(key).await?))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Answer> {
+        match parts.extensions.get::<Asking>() {
+            Some(Asking(tenant)) => Ok(Self(tenant.clone())),
+            None => Err(no_key().into()),
+        }
     }
 }
 
-fn key(parts: &Parts) -> Option<&str> {
-    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+/// Whom the headers speak for.
+pub(super) async fn identify(
+    engine: &Engine,
+    tokens: Option<&Verifier>,
+    headers: &HeaderMap,
+) -> Result<Tenant, Error> {
+    let key = key(headers).ok_or_else(no_key)?;
+    // A key of ours begins so and has no dot; a token of three parts has two.
+    if key.starts_with("fh_") || key.matches('.').count() != 2 {
+        return engine.authenticate(key).await;
+    }
+    match tokens {
+        Some(tokens) => engine.claimed(&tokens.verify(key).await?).await,
+        None => Err(Refusal::new(Code::Unauthenticated, "this server takes no tokens")
+            .hint("[auth.jwt] in its configuration says which")
+            .into()),
+    }
+}
+
+/// Refuses what the role does not allow before anything is done for it; the database would refuse it, too.
+pub(super) fn allowed(role: Role, method: &Method, path: &str) -> Result<(), Refusal> {
+    let reads = method == Method::GET || method == Method::HEAD || method == Method::OPTIONS;
+    let asks = method == Method::POST
+        && ["/query/", "/rest/v1/rpc/", "/storage/v1/object/list/", "/storage/v1/object/sign/"]
+            .iter()
+            .any(|asked| path.starts_with(asked))
+        || method.as_str() == "QUERY";
+    let needed = match path {
+        _ if path.starts_with("/admin/") => Role::Admin,
+        _ if reads || asks => Role::Reader,
+        _ => Role::Writer,
+    };
+    if role >= needed {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::Forbidden, format!("this needs the role {}", needed.as_str()))
+        .detail(format!("the role of who asks is {}", role.as_str())))
+}
+
+fn no_key() -> Refusal {
+    Refusal::new(Code::Unauthenticated, "this request carries no key")
+        .hint("send the header `Authorization: Bearer KEY`; `freehold key create` makes one")
+}
+
+fn key(headers: &HeaderMap) -> Option<&str> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = header("authorization").and_then(|value| {
         let (scheme, key) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())

@@ -3,9 +3,7 @@
 use std::fmt::Write as _;
 
 use axum::{
-    extract::Request,
     http::{HeaderValue, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use freehold_engine::{Code, Error, Fault, Refusal};
@@ -23,7 +21,11 @@ impl<E: Into<Error>> From<E> for Answer {
 
 /// What happened, carried beside a response for the log.
 #[derive(Clone)]
-struct FaultChain(String);
+pub(super) struct FaultChain(pub(super) String);
+
+/// With which code a request was refused, for the log and the metrics.
+#[derive(Clone, Copy)]
+pub(super) struct RefusedWith(pub(super) &'static str);
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
@@ -45,6 +47,7 @@ fn refused(refusal: &Refusal) -> Response {
         refusal.detail.as_deref(),
         refusal.hint.as_deref(),
     );
+    response.extensions_mut().insert(RefusedWith(refusal.code.as_str()));
     if refusal.code == Code::Unauthenticated {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
@@ -95,27 +98,6 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Gives each request an id, and logs it with what it came to.
-pub(super) async fn with_request_id(request: Request, next: Next) -> Response {
-    let id = uuid::Uuid::now_v7().simple().to_string();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let begun = std::time::Instant::now();
-    let mut response = next.run(request).await;
-    let took_us = begun.elapsed().as_micros();
-    match response.extensions().get::<FaultChain>() {
-        Some(FaultChain(error)) => {
-            tracing::error!(request = %id, %method, path, error, "request failed")
-        }
-        None => {
-            tracing::debug!(request = %id, %method, path, status = response.status().as_u16(), took_us, "request")
-        }
-    }
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert("x-request-id", value);
-    }
-    response
 }
 
 pub(super) async fn no_such_path() -> Answer {

@@ -1,4 +1,4 @@
-//! How read models keep up, in Prometheus' text format: sums over all tenants, none by name.
+//! How requests go and read models keep up, in Prometheus' text format: no tenant by name.
 
 use std::fmt::Write as _;
 
@@ -9,14 +9,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use freehold_engine::{Engine, project::Lag};
+use freehold_engine::{blob::BlobTotals, job::JobStatus, project::Lag};
 
-use super::error::{self, Answer};
+use super::{Face, error};
 
 /// A metric, its kind, what it says, and its value.
 type Metric = (&'static str, &'static str, &'static str, fn(&Lag) -> String);
 
-const METRICS: [Metric; 7] = [
+const METRICS: [Metric; 9] = [
     ("lag_seconds", "gauge", "For how long the oldest change waits.", |lag| seconds(lag.lag_ms)),
     ("lag_changes", "gauge", "Images of changes that wait.", |lag| lag.behind.to_string()),
     ("parked_units", "gauge", "Units that could not be brought up to date.", |lag| {
@@ -30,15 +30,74 @@ const METRICS: [Metric; 7] = [
     ("changes_total", "counter", "Images of changes that were followed.", |lag| {
         lag.changes.to_string()
     }),
+    (
+        "changes_per_second",
+        "gauge",
+        "Images followed each second, of about the last minute.",
+        |lag| format!("{:.1}", lag.per_second),
+    ),
+    (
+        "building_seconds",
+        "gauge",
+        "For how long it is being built beside the one that is read.",
+        |lag| seconds(lag.building_ms.unwrap_or_default()),
+    ),
 ];
 
-pub(super) fn routes(engine: Engine) -> Router {
-    Router::new().route("/metrics", get(show)).fallback(error::no_such_path).with_state(engine)
+/// The same of jobs, by kind.
+type JobMetric = (&'static str, &'static str, fn(&JobStatus) -> String);
+
+const JOBS: [JobMetric; 5] = [
+    ("waiting", "Jobs that wait, for their time or for a worker.", |job| job.waiting.to_string()),
+    ("running", "Jobs being done.", |job| job.running.to_string()),
+    ("parked", "Jobs that failed too often.", |job| job.parked.to_string()),
+    ("lag_seconds", "For how long the one that is due waits.", |job| seconds(job.lag_ms)),
+    ("oldest_parked_seconds", "For how long the oldest is parked.", |job| {
+        seconds(job.oldest_parked_ms)
+    }),
+];
+
+pub(super) fn routes(face: &Face) -> Router {
+    Router::new()
+        .route("/metrics", get(show))
+        .fallback(error::no_such_path)
+        .with_state(face.clone())
 }
 
-async fn show(State(engine): State<Engine>) -> Result<Response, Answer> {
-    let lags = engine.lag(0).await?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text(&lags)).into_response())
+// A database that is away says nothing of read models, and the more of requests.
+async fn show(State(face): State<Face>) -> Response {
+    let mut all = face.counts.text(face.gate.load());
+    let ready = face.engine.ping().await.is_ok();
+    let _ = writeln!(
+        all,
+        "# HELP freehold_ready Whether the database answers and its wall stands.\n# TYPE freehold_ready gauge\nfreehold_ready {}",
+        u8::from(ready)
+    );
+    match face.engine.lag(0).await {
+        Ok(lags) => all += &text(&lags),
+        Err(error) => tracing::warn!(%error, "how read models keep up is not known"),
+    }
+    match face.engine.jobs().await {
+        Ok(jobs) => all += &of_jobs(&jobs),
+        Err(error) => tracing::warn!(%error, "how jobs are doing is not known"),
+    }
+    match face.engine.blob_totals().await {
+        Ok(totals) => blobs(&totals, &mut all),
+        Err(error) => tracing::warn!(%error, "how many blobs there are is not known"),
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], all).into_response()
+}
+
+fn of_jobs(jobs: &[JobStatus]) -> String {
+    let mut text = String::new();
+    for (name, help, value) in JOBS {
+        let name = format!("freehold_jobs_{name}");
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for job in jobs {
+            let _ = writeln!(text, "{name}{{kind=\"{}\"}} {}", job.kind, value(job));
+        }
+    }
+    text
 }
 
 fn text(lags: &[Lag]) -> String {
@@ -57,6 +116,37 @@ fn text(lags: &[Lag]) -> String {
         }
     }
     text
+}
+
+/// Blobs of all tenants together.
+fn blobs(totals: &BlobTotals, text: &mut String) {
+    let states = [
+        ("live", totals.live),
+        ("pending", totals.pending),
+        ("uploading", totals.uploading),
+        ("doomed", totals.doomed),
+    ];
+    let _ = writeln!(text, "# HELP freehold_blobs Blobs, by state.\n# TYPE freehold_blobs gauge");
+    for (state, number) in states {
+        let _ = writeln!(text, "freehold_blobs{{state=\"{state}\"}} {number}");
+    }
+    let gauges = [
+        ("bytes", "Bytes of all blobs.", totals.bytes.to_string()),
+        (
+            "oldest_doomed_seconds",
+            "For how long the oldest blob waits for its deletion.",
+            seconds(totals.oldest_doomed_ms),
+        ),
+        (
+            "stuck",
+            "Blobs whose bytes could not be deleted several times.",
+            totals.stuck.to_string(),
+        ),
+    ];
+    for (name, help, value) in gauges {
+        let name = format!("freehold_blobs_{name}");
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+    }
 }
 
 fn seconds(ms: u64) -> String {

@@ -37,9 +37,9 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if length.is_some_and(|length| length > BODY_BYTES_MAX) {
-            return Err(too_long().into());
+            return Err(too_long(BODY_BYTES_MAX).into());
         }
-        read(request.into_body()).await.map(Self)
+        read(request.into_body(), BODY_BYTES_MAX).await.map(Self)
     }
 }
 
@@ -64,20 +64,20 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     }
 }
 
-async fn read(body: Stream) -> Result<Bytes, Answer> {
-    axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
+pub(super) async fn read(body: Stream, max: usize) -> Result<Bytes, Answer> {
+    axum::body::to_bytes(body, max).await.map_err(|error| {
         // The limit is the one cause that is not the connection's.
         let text = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
         if text.contains("length limit") {
-            return too_long().into();
+            return too_long(max).into();
         }
         Refusal::new(Code::Body, "the body ended before it was whole").into()
     })
 }
 
-fn too_long() -> Refusal {
+pub(super) fn too_long(max: usize) -> Refusal {
     Refusal::new(Code::Limit, "the body is longer than allowed")
-        .detail(format!("at most {BODY_BYTES_MAX} bytes"))
+        .detail(format!("at most {max} bytes"))
         .hint("send fewer rows at once, or use `freehold import`")
 }
 
@@ -103,6 +103,9 @@ pub(super) fn acceptable(headers: &HeaderMap) -> Result<(), Refusal> {
         "application/json",
         "application/vnd.pgrst.object+json",
         "application/vnd.pgrst.object",
+        "application/vnd.pgrst.array+json",
+        "application/vnd.pgrst.array",
+        "text/csv",
     ];
     if accepts.iter().any(|media| served.contains(&media.as_str())) {
         return Ok(());

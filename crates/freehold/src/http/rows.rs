@@ -7,18 +7,24 @@ use axum::{
 };
 use freehold_engine::{
     Code, Engine, Refusal,
-    read::{Answer as Rows, Read},
+    read::{Answer as Rows, Manner, Read, Shape, not_singular},
     write::{Operation, Resolution, Verb, Written},
 };
 use serde_json::Value;
 
 use super::{
     auth::Caller,
+    consistency,
     error::Answer,
+    media::{self, Media},
+    prefer::{Prefer, Return},
     request::{Body, Entity, JsonBody},
 };
 
 type Query = RawQuery;
+
+/// Longest query that an answer repeats, in bytes.
+const LOCATION_BYTES_MAX: usize = 4_000;
 
 pub(super) async fn ready(State(engine): State<Engine>) -> Result<&'static str, Answer> {
     engine.ping().await?;
@@ -47,6 +53,21 @@ pub(super) async fn query(
     answer(&engine, &tenant, &entity, query.trim(), &headers).await
 }
 
+/// The same by the method QUERY, which this path has beside those that the router knows by name.
+pub(super) async fn query_method(
+    state: State<Engine>,
+    caller: Caller,
+    entity: Entity,
+    method: axum::http::Method,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Answer> {
+    if method.as_str() != "QUERY" {
+        return Err(Refusal::new(Code::Method, "this method does not fit the path").into());
+    }
+    query(state, caller, entity, headers, body).await
+}
+
 pub(super) async fn insert(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
@@ -55,14 +76,51 @@ pub(super) async fn insert(
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Answer> {
-    let prefer = Prefer::of(&headers);
-    let verb = Verb::Insert(json(&body)?, prefer.resolution());
-    let written = engine.write(&tenant, prefer.operation(entity, verb, query)).await?;
-    let only_updated = prefer.resolution() == Some(Resolution::Merge)
+    let mut prefer = Prefer::of(&headers)?;
+    let media = Media::of(&headers);
+    prefer.terms.shape = media.shape();
+    prefer.terms.single = media.single;
+    let verb = Verb::Insert(json(&body)?, prefer.resolution);
+    let mut query = query.unwrap_or_default();
+    let located = prefer.returns == Return::Headers;
+    if located {
+        // What comes back is only the id, for the header.
+        query = without_select(&query) + "&select=id";
+        (prefer.terms.shape, prefer.terms.single) = (Shape::Json, false);
+    }
+    let returning = located || prefer.returns == Return::Representation;
+    let path = format!("/rest/v1/{entity}");
+    let operation = Operation { entity, verb, query, returning };
+    let written = engine.write_on(&tenant, operation, &prefer.terms).await?;
+    let only_updated = prefer.resolution == Some(Resolution::Merge)
         && written.inserted == Some(0)
         && written.rows > 0;
     let status = if only_updated { StatusCode::OK } else { StatusCode::CREATED };
-    Ok(changed(status, &prefer, written, false))
+    let location = located.then(|| the_only_id(&written.body)).flatten();
+    let mut response = changed(status, &prefer, media, written, false);
+    if let Some(id) = location {
+        insert_header(&mut response, "location", &format!("{path}?id=eq.{id}"));
+    }
+    Ok(response)
+}
+
+pub(super) async fn put(
+    State(engine): State<Engine>,
+    Caller(tenant): Caller,
+    Entity(entity): Entity,
+    RawQuery(query): Query,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Answer> {
+    let (prefer, media, operation) =
+        asked(&headers, entity, Verb::Put(json(&body)?), query.unwrap_or_default())?;
+    let written = engine.write_on(&tenant, operation, &prefer.terms).await?;
+    let status = match (prefer.returns, written.inserted) {
+        (Return::Representation, Some(0)) => StatusCode::OK,
+        (Return::Representation, _) => StatusCode::CREATED,
+        _ => StatusCode::NO_CONTENT,
+    };
+    Ok(changed(status, &prefer, media, written, false))
 }
 
 pub(super) async fn update(
@@ -73,10 +131,10 @@ pub(super) async fn update(
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Answer> {
-    let prefer = Prefer::of(&headers);
-    let written =
-        engine.write(&tenant, prefer.operation(entity, Verb::Update(json(&body)?), query)).await?;
-    Ok(changed(prefer.done(), &prefer, written, true))
+    let (prefer, media, operation) =
+        asked(&headers, entity, Verb::Update(json(&body)?), query.unwrap_or_default())?;
+    let written = engine.write_on(&tenant, operation, &prefer.terms).await?;
+    Ok(changed(done(&prefer), &prefer, media, written, true))
 }
 
 pub(super) async fn delete(
@@ -86,67 +144,41 @@ pub(super) async fn delete(
     RawQuery(query): Query,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
-    let prefer = Prefer::of(&headers);
-    let written = engine.write(&tenant, prefer.operation(entity, Verb::Delete, query)).await?;
-    Ok(changed(prefer.done(), &prefer, written, false))
+    let (prefer, media, operation) =
+        asked(&headers, entity, Verb::Delete, query.unwrap_or_default())?;
+    let written = engine.write_on(&tenant, operation, &prefer.terms).await?;
+    Ok(changed(done(&prefer), &prefer, media, written, false))
 }
 
-/// The preferences this server knows; others are ignored, as RFC 7240 wants it.
-#[derive(Debug, Default)]
-struct Prefer {
-    representation: bool,
-    count: bool,
-    merge: bool,
-    ignore: bool,
+fn asked(
+    headers: &HeaderMap,
+    entity: String,
+    verb: Verb,
+    query: String,
+) -> Result<(Prefer, Media, Operation), Refusal> {
+    let mut prefer = Prefer::of(headers)?;
+    let media = Media::of(headers);
+    (prefer.terms.shape, prefer.terms.single) = (media.shape(), media.single);
+    let returning = prefer.returns == Return::Representation;
+    Ok((prefer, media, Operation { entity, verb, query, returning }))
 }
 
-impl Prefer {
-    fn of(headers: &HeaderMap) -> Self {
-        let mut prefer = Self::default();
-        for value in headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()) {
-            for preference in value.split(',').map(str::trim) {
-                match preference {
-                    "return=representation" => prefer.representation = true,
-                    "count=exact" => prefer.count = true,
-                    "resolution=merge-duplicates" => prefer.merge = true,
-                    "resolution=ignore-duplicates" => prefer.ignore = true,
-                    _ => {}
-                }
-            }
-        }
-        prefer
+fn done(prefer: &Prefer) -> StatusCode {
+    match prefer.returns {
+        Return::Representation => StatusCode::OK,
+        Return::Minimal | Return::Headers => StatusCode::NO_CONTENT,
     }
+}
 
-    fn resolution(&self) -> Option<Resolution> {
-        match (self.merge, self.ignore) {
-            (true, _) => Some(Resolution::Merge),
-            (false, true) => Some(Resolution::Ignore),
-            (false, false) => None,
-        }
-    }
+fn without_select(query: &str) -> String {
+    let parts: Vec<&str> = query.split('&').filter(|part| !part.starts_with("select=")).collect();
+    parts.join("&")
+}
 
-    fn operation(&self, entity: String, verb: Verb, query: Option<String>) -> Operation {
-        Operation { entity, verb, query: query.unwrap_or_default(), returning: self.representation }
-    }
-
-    fn done(&self) -> StatusCode {
-        if self.representation { StatusCode::OK } else { StatusCode::NO_CONTENT }
-    }
-
-    fn applied(&self) -> Option<HeaderValue> {
-        let mut applied = Vec::new();
-        match self.resolution() {
-            Some(Resolution::Merge) => applied.push("resolution=merge-duplicates"),
-            Some(Resolution::Ignore) => applied.push("resolution=ignore-duplicates"),
-            None => {}
-        }
-        if self.representation {
-            applied.push("return=representation");
-        }
-        if self.count {
-            applied.push("count=exact");
-        }
-        (!applied.is_empty()).then(|| HeaderValue::from_str(&applied.join(", ")).ok()).flatten()
+fn the_only_id(body: &str) -> Option<String> {
+    match serde_json::from_str(body).ok()? {
+        Value::Array(rows) if rows.len() == 1 => Some(rows[0]["id"].as_str()?.to_owned()),
+        _ => None,
     }
 }
 
@@ -157,28 +189,52 @@ async fn answer(
     query: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Answer> {
-    let prefer = Prefer::of(headers);
-    let rows = engine.read(tenant, Read { entity, query, count: prefer.count }).await?;
+    let mut prefer = Prefer::of(headers)?;
+    let media = Media::of(headers);
+    let zone = prefer.terms.zone.clone();
+    let manner =
+        Manner { shape: media.shape(), range: media::range(headers)?, zone, recall: prefer.recall };
+    let read = Read { entity, query, count: prefer.count };
+    let rows = match consistency::after(headers)? {
+        Some(after) => engine.read_after(tenant, read, &manner, after).await?,
+        None => engine.read_as(tenant, read, &manner).await?,
+    };
+    if rows.search.is_none() {
+        prefer.forget("recall");
+    }
     if let Some(total) = rows.total.filter(|total| rows.offset > *total) {
-        return Err(Refusal::new(Code::Range, "the rows asked for begin after the last one")
-            .detail(format!("offset {}, {total} rows", rows.offset))
+        return Err(Refusal::new(Code::Range, "Requested range not satisfiable")
+            .detail(format!(
+                "An offset of {} was requested, but there are only {total} rows.",
+                rows.offset
+            ))
             .into());
     }
-    if wants_single(headers) {
-        return single(rows);
+    if media.single && rows.rows != 1 {
+        return Err(not_singular(rows.rows).into());
     }
+    let search = rows.search.as_ref().map(freehold_engine::search::Search::field);
     let partial = rows.total.is_some_and(|total| rows.rows < total);
+    let status =
+        if partial && !media.single { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let range = content_range(&rows);
-    let mut response =
-        json_body(if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK }, rows.body);
+    let mut response = media.body(status, rows.body);
     insert_header(&mut response, "content-range", &range);
-    if let Some(applied) = prefer.applied() {
+    if let Some(search) = search {
+        insert_header(&mut response, "search-info", &search);
+    }
+    // A query that had to be a body is too long for a header as well.
+    if query.len() <= LOCATION_BYTES_MAX {
+        insert_header(&mut response, "content-location", &media::location(entity, query));
+    }
+    insert_header(&mut response, "vary", "Accept, Prefer, Range");
+    if let Some(applied) = prefer.applied(false) {
         response.headers_mut().insert("preference-applied", applied);
     }
     Ok(response)
 }
 
-fn content_range(rows: &Rows) -> String {
+pub(super) fn content_range(rows: &Rows) -> String {
     let total = rows.total.map_or_else(|| "*".to_owned(), |total| total.to_string());
     match rows.rows {
         0 => format!("*/{total}"),
@@ -186,35 +242,17 @@ fn content_range(rows: &Rows) -> String {
     }
 }
 
-fn wants_single(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|accept| accept.contains("application/vnd.pgrst.object"))
-}
-
-fn single(rows: Rows) -> Result<Response, Answer> {
-    if rows.rows != 1 {
-        return Err(Refusal::new(Code::NotSingular, "one row was asked for")
-            .detail(format!("The result contains {} rows", rows.rows))
-            .into());
-    }
-    // PostgreSQL built `[{…}]`: the one object is what is between the brackets.
-    let object =
-        rows.body.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or("{}");
-    let mut response = object.to_owned().into_response();
-    insert_header(
-        &mut response,
-        "content-type",
-        "application/vnd.pgrst.object+json; charset=utf-8",
-    );
-    Ok(response)
-}
-
 /// `ranged` says which rows of the result these are, as an update does.
-fn changed(status: StatusCode, prefer: &Prefer, written: Written, ranged: bool) -> Response {
-    let mut response = if prefer.representation {
-        json_body(status, written.body)
+fn changed(
+    status: StatusCode,
+    prefer: &Prefer,
+    media: Media,
+    written: Written,
+    ranged: bool,
+) -> Response {
+    let token = written.token;
+    let mut response = if prefer.returns == Return::Representation {
+        media.body(status, written.body)
     } else {
         status.into_response()
     };
@@ -224,7 +262,8 @@ fn changed(status: StatusCode, prefer: &Prefer, written: Written, ranged: bool) 
         _ => format!("*/{total}"),
     };
     insert_header(&mut response, "content-range", &range);
-    if let Some(applied) = prefer.applied() {
+    consistency::tell(&mut response, token.as_deref());
+    if let Some(applied) = prefer.applied(true) {
         response.headers_mut().insert("preference-applied", applied);
     }
     response
@@ -234,7 +273,7 @@ pub(super) fn json_body(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
 }
 
-fn insert_header(response: &mut Response, name: &'static str, value: &str) {
+pub(super) fn insert_header(response: &mut Response, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     auth::Caller,
+    consistency,
     error::Answer,
     request::{JsonBody, acceptable},
     rows,
@@ -35,7 +36,10 @@ pub(super) async fn run(
         .iter()
         .map(|one| format!("{{\"rows\":{},\"body\":{}}}", one.rows, one.body))
         .collect();
-    Ok(rows::json_body(axum::http::StatusCode::OK, format!("[{}]", answers.join(","))))
+    let answers = format!("[{}]", answers.join(","));
+    let mut response = rows::json_body(axum::http::StatusCode::OK, answers);
+    consistency::tell(&mut response, written.first().and_then(|one| one.token.as_deref()));
+    Ok(response)
 }
 
 fn operation(index: usize, change: Value) -> Result<Operation, Refusal> {

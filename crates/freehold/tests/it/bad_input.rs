@@ -15,7 +15,7 @@ type Case<'a> = (&'a str, &'a [&'a str], &'a [u8], u16, &'a str);
 async fn http_refuses_each_kind_in_the_same_shape() {
     let house = House::new().await;
     let (server, key) = (house.serve(), format!("apikey: {}", house.key("a")));
-    let cases: [Case<'_>; 27] = [
+    let cases: [Case<'_>; 28] = [
         (NOTE, &[], b"{\"number\":", 400, "PGRST102"),
         (NOTE, &[], b"", 400, "PGRST102"),
         (NOTE, &[], b"7", 400, "PGRST102"),
@@ -47,7 +47,8 @@ async fn http_refuses_each_kind_in_the_same_shape() {
         ("GET /rest/v1/note?mark=nearest.[1,2]", &[], b"", 400, "FH010"),
         ("GET /rest/v1/note", &["accept: text/html"], b"", 406, "PGRST107"),
         ("DELETE /rest/v1/note", &[], b"", 400, "PGRST100"),
-        ("PUT /rest/v1/note", &[], b"{}", 405, "PGRST117"),
+        ("TRACE /rest/v1/note", &[], b"{}", 405, "PGRST117"),
+        ("PUT /rest/v1/note", &[], b"{}", 405, "PGRST105"),
         ("POST /transaction", &[], b"{\"changes\":[{}]}", 400, "PGRST102"),
     ];
     let mut wrong = Vec::new();

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod audit;
 mod bad_input;
+mod beside;
+mod chaos;
 mod cli;
 mod crash;
 mod documents;
@@ -15,3 +18,4 @@ mod rows;
 mod sql;
 mod sql_drivers;
 mod sql_prompt;
+mod storage;

@@ -116,3 +116,63 @@ async fn another_tenant_sees_and_touches_nothing_through_any_route() {
     );
     assert_eq!(house.number("select count(*) from app.note where title = 'secret'").await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_say_how_rows_are_given_and_written() {
+    let house = House::new().await;
+    let (server, key) = (house.serve(), house.key("a"));
+    let ask = |line: &str, headers: &[&str], body: &str| {
+        let own = format!("apikey: {key}");
+        server.ask(line, &[&[own.as_str()], headers].concat(), body.as_bytes())
+    };
+    let made = ask(
+        "POST /rest/v1/note",
+        &["prefer: return=headers-only, tx=commit"],
+        r#"{"number":1,"title":"one"}"#,
+    );
+    let place = made.header("location").unwrap().to_owned();
+    assert_eq!((made.status, made.body.as_str()), (201, ""), "{made:?}");
+    assert!(place.starts_with("/rest/v1/note?id=eq."), "{place}");
+    assert_eq!(made.header("preference-applied"), Some("return=headers-only, tx=commit"));
+
+    let tried = ["prefer: tx=rollback, return=representation"];
+    let tried = ask("POST /rest/v1/note?select=number", &tried, r#"{"number":2,"title":"two"}"#);
+    assert_eq!((tried.status, tried.json()), (201, json!([{"number": 2}])), "{tried:?}");
+    let title = |title: &str| json!({ "number": 1, "title": title }).to_string();
+    assert_eq!(ask("PUT /rest/v1/note?number=eq.1", &[], &title("put")).status, 204);
+    assert_eq!(ask("PUT /rest/v1/note?number=gt.0", &[], &title("x")).status, 405);
+    assert_eq!(ask("PUT /rest/v1/note?number=eq.2", &[], &title("x")).json()["code"], "PGRST115");
+    let rows = json!([{"number": 2, "title": "b,\"c\""}, {"number": 3, "title": "d"}]);
+    let single = ["accept: application/vnd.pgrst.object+json", "prefer: return=representation"];
+    assert_eq!(ask("POST /rest/v1/note", &single, &rows.to_string()).json()["code"], "PGRST116");
+    assert_eq!(ask("POST /rest/v1/note", &[], &rows.to_string()).status, 201);
+
+    let csv = ask("GET /rest/v1/note?select=number,title&order=number", &["accept: text/csv"], "");
+    assert_eq!(csv.body, "number,title\n1,put\n2,\"b,\"\"c\"\"\"\n3,d", "{csv:?}");
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    let some = ask(
+        "GET /rest/v1/note?select=number&order=number",
+        &["range: 1-1", "prefer: count=planned"],
+        "",
+    );
+    assert_eq!((some.status, some.header("content-range")), (206, Some("1-1/3")), "{some:?}");
+    assert_eq!(some.header("content-location"), Some("/rest/v1/note?order=number&select=number"));
+    assert_eq!(ask("GET /rest/v1/note", &["range: 2-1"], "").status, 416);
+    let stripped = ["accept: application/vnd.pgrst.object+json;nulls=stripped"];
+    let one = ask("GET /rest/v1/note?select=number,author&number=eq.1", &stripped, "");
+    assert_eq!(one.json(), json!({"number": 1}), "{one:?}");
+
+    let few = ["prefer: handling=strict, max-affected=2"];
+    let refused = ask("DELETE /rest/v1/note?number=gt.0", &few, "");
+    assert_eq!((refused.status, &refused.json()["code"]), (400, &json!("PGRST124")));
+    let refused = ask("PATCH /rest/v1/note?number=gt.0", &single, r#"{"title":"z"}"#);
+    assert_eq!((refused.status, &refused.json()["code"]), (406, &json!("PGRST116")));
+    assert_eq!(house.number("select count(*) from app.note where title = 'z'").await, 0);
+    let strict = ask("GET /rest/v1/note", &["prefer: handling=strict, nonsense"], "");
+    assert_eq!((strict.status, &strict.json()["code"]), (400, &json!("PGRST122")));
+    let zone = ask("GET /rest/v1/note", &["prefer: timezone=Nowhere/At_All"], "");
+    assert_eq!((zone.status, &zone.json()["code"]), (400, &json!("PGRST122")), "{zone:?}");
+    assert_eq!(ask("GET /rest/v1/note", &["prefer: timezone=Europe/Vienna"], "").status, 200);
+    let count = ask("GET /rest/v1/note?select=count(),number.sum()", &[], "");
+    assert_eq!(count.json(), json!([{"count": 3, "sum": 6}]), "{count:?}");
+}

@@ -69,7 +69,7 @@ async fn answers_are_for_people_or_for_programs() {
 async fn tokens_are_for_a_tenant_that_is_there() {
     let house = House::new().await;
     let token = house.fine(&["token", "--tenant", "a", "--backend", "1", "--life", "5s"]);
-    assert!(token.starts_with("v2.") && token.len() == 173, "{token}");
+    assert!(token.starts_with("v3.") && token.len() == 178, "{token}");
     for wrong in [
         &["token"][..],
         &["token", "--tenant", "a"],
@@ -82,7 +82,7 @@ async fn tokens_are_for_a_tenant_that_is_there() {
     let answers = typed(&house, &["token", "--stdin"], "1 a\n1 b\n1 nobody\nnonsense\n2 a\n");
     assert_eq!(answers.code, Some(0), "{answers:?}");
     let lines: Vec<&str> = answers.out.lines().collect();
-    assert!(lines[0].starts_with("v2.") && lines[4].starts_with("v2."), "{lines:?}");
+    assert!(lines[0].starts_with("v3.") && lines[4].starts_with("v3."), "{lines:?}");
     assert!(lines[1].contains("suspended") && lines[2].contains("no such tenant"), "{lines:?}");
     assert!(lines[3].starts_with("refused "), "{lines:?}");
 }

@@ -106,6 +106,11 @@ impl ForeignKey {
 
     /// Adds it to a table without rows.
     pub(crate) fn add(&self, entity: &str) -> String {
+        self.add_to(&root(entity))
+    }
+
+    /// The same for a table that is to become a partition.
+    pub(crate) fn add_to(&self, table: &str) -> String {
         let column = ident(&self.field);
         let on_delete = match self.on_delete {
             OnDelete::Restrict => String::new(),
@@ -113,8 +118,7 @@ impl ForeignKey {
             OnDelete::Unlink => format!(" on delete set null ({column})"),
         };
         format!(
-            "alter table {} add constraint {} foreign key (tenant_id, {column}) references {} (tenant_id, id){on_delete}",
-            root(entity),
+            "alter table {table} add constraint {} foreign key (tenant_id, {column}) references {} (tenant_id, id){on_delete}",
             ident(&self.name),
             root(&self.target),
         )
@@ -126,22 +130,22 @@ impl ForeignKey {
     }
 
     /// Adds it to a table with rows and checks them, while writes wait.
-    pub(crate) fn add_checked(&self, entity: &str) -> Vec<String> {
-        seeing_every_row(entity, self.add(entity))
+    pub(crate) fn add_checked(&self, entity: &str, own: &[String]) -> Vec<String> {
+        seeing_every_row(entity, own, self.add(entity))
     }
 
     /// Checks the rows that were there before.
-    pub(crate) fn validate(&self, entity: &str) -> Vec<String> {
-        seeing_every_row(entity, validate(entity, &self.name))
+    pub(crate) fn validate(&self, entity: &str, own: &[String]) -> Vec<String> {
+        seeing_every_row(entity, own, validate(entity, &self.name))
     }
 }
 
 /// PostgreSQL checks existing references by one query in the owner's name, which forced row-level security empties, so
 /// that every reference seems right. Without the right to run that query it looks each row up by the
 /// constraint's own trigger, which no policy can blind.
-fn seeing_every_row(entity: &str, statement: String) -> Vec<String> {
-    let leaves =
-        naming::leaves().map(|suffix| part(entity, &suffix)).collect::<Vec<_>>().join(", ");
+fn seeing_every_row(entity: &str, own: &[String], statement: String) -> Vec<String> {
+    let leaves = naming::leaves().chain(own.iter().cloned());
+    let leaves = leaves.map(|suffix| part(entity, &suffix)).collect::<Vec<_>>().join(", ");
     vec![
         format!("revoke select on {leaves} from freehold_owner"),
         statement,
@@ -175,7 +179,7 @@ begin
   for part in
     with recursive piece (oid, conrelid, confrelid, conname, whole, home) as (
       select oid, conrelid, confrelid, conname, conname, conrelid from pg_catalog.pg_constraint
-        where contype = 'f' and conparentid = 0 and connamespace = 'app'::regnamespace
+        where contype = 'f' and conparentid = 0 and connamespace in ('app'::regnamespace, 'freehold_shelf'::regnamespace)
       union all
       select c.oid, c.conrelid, c.confrelid, c.conname, piece.whole, piece.home
         from piece join pg_catalog.pg_constraint c on c.conparentid = piece.oid

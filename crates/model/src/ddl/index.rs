@@ -52,10 +52,11 @@ impl Index {
         format!("{kind} {entity}({})", self.fields.join(", "))
     }
 
-    /// Makes it on empty tables: the shelves' parts under their own names first, which the parents then adopt.
-    pub(crate) fn create(&self, entity: &str) -> Vec<String> {
-        let mut statements: Vec<_> = naming::parts()
-            .skip(1)
+    /// Makes it while others wait: the leaves' parts under their own names first, which the parents then adopt. `own` are
+    /// the suffixes of tenants' own partitions, here and below.
+    pub(crate) fn create(&self, entity: &str, own: &[String]) -> Vec<String> {
+        let mut statements: Vec<_> = naming::leaves()
+            .chain(own.iter().cloned())
             .map(|suffix| self.on(&part(entity, &suffix), Some(&suffix), ""))
             .collect();
         statements.push(self.on(&part(entity, DEFAULT_PART), Some(DEFAULT_PART), ""));
@@ -65,8 +66,9 @@ impl Index {
 
     /// Builds the shelves' parts beside running writes; each is dropped first, because a build that was interrupted
     /// leaves an invalid index behind.
-    pub(crate) fn build_leaves(&self, entity: &str) -> Vec<String> {
+    pub(crate) fn build_leaves(&self, entity: &str, own: &[String]) -> Vec<String> {
         naming::leaves()
+            .chain(own.iter().cloned())
             .flat_map(|suffix| {
                 let leftover = format!(
                     "drop index concurrently if exists {}",
@@ -78,7 +80,7 @@ impl Index {
     }
 
     /// Makes the parents of parts that are built.
-    pub(crate) fn attach(&self, entity: &str) -> Vec<String> {
+    pub(crate) fn attach(&self, entity: &str, own: &[String]) -> Vec<String> {
         let default_part = shelf(&self.part_name(DEFAULT_PART));
         let mut statements = vec![
             self.on(&format!("only {}", root(entity)), None, ""),
@@ -91,7 +93,16 @@ impl Index {
                 shelf(&self.part_name(&suffix))
             )
         }));
+        statements.extend(own.iter().map(|suffix| {
+            let part = shelf(&self.part_name(suffix));
+            format!("alter index app.{} attach partition {part}", ident(&self.name))
+        }));
         statements
+    }
+
+    /// Makes its part on a table that will be the partition of this suffix.
+    pub(crate) fn part(&self, table: &str, suffix: &str) -> String {
+        self.on(table, Some(suffix), "")
     }
 
     /// Removes it with its parts.
@@ -115,9 +126,9 @@ impl Index {
 }
 
 /// Renames an index and its parts; a primary key's constraint follows its index.
-pub(crate) fn rename(from: &str, to: &str) -> Vec<String> {
+pub(crate) fn rename(from: &str, to: &str, own: &[String]) -> Vec<String> {
     let mut statements = vec![format!("alter index app.{} rename to {}", ident(from), ident(to))];
-    statements.extend(naming::parts().map(|suffix| {
+    statements.extend(naming::parts().chain(own.iter().cloned()).map(|suffix| {
         let (from, to) = (format!("{from}~{suffix}"), format!("{to}~{suffix}"));
         format!("alter index {} rename to {}", shelf(&from), ident(&to))
     }));

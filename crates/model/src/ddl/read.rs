@@ -35,7 +35,7 @@ impl ReadModel {
         statements.push(sample_nothing(table, &columns));
         statements.extend(wall::raise(table));
         statements.extend(grants(table, &columns));
-        statements.extend(indexes(self, table).iter().flat_map(|index| index.create(table)));
+        statements.extend(indexes(self, table).iter().flat_map(|index| index.create(table, &[])));
         statements
     }
 
@@ -50,9 +50,9 @@ impl ReadModel {
                 ident(&format!("{to}~{suffix}"))
             )
         }));
-        statements.extend(index::rename(&primary_key(from), &primary_key(to)));
+        statements.extend(index::rename(&primary_key(from), &primary_key(to), &[]));
         let pairs = indexes(self, from).into_iter().zip(indexes(self, to));
-        statements.extend(pairs.flat_map(|(old, new)| index::rename(&old.name, &new.name)));
+        statements.extend(pairs.flat_map(|(old, new)| index::rename(&old.name, &new.name, &[])));
         statements
     }
 

@@ -1,7 +1,8 @@
-//! What keeps a vector that is made from texts true to them.
+//! Row triggers of tables, and what keeps a vector that is made from texts true to them.
 
 use crate::{
     ddl::{
+        blob,
         column::made_from,
         naming::{derived, list, root, shelf},
     },
@@ -21,10 +22,10 @@ pub(crate) struct Trigger {
 }
 
 impl Trigger {
-    /// All of a field's: none, unless it is made from texts.
+    /// All of a field's: none, unless it is made from texts or a blob.
     pub(crate) fn all(entity: &str, field: &Field) -> Vec<Self> {
         if made_from(field).is_none() {
-            return Vec::new();
+            return blob::trigger(entity, field).into_iter().collect();
         }
         vec![Self::outdated(entity, field, &field.name), Self::due(entity, field)]
     }
@@ -76,6 +77,16 @@ impl Trigger {
             literal(&field.name),
         );
         Self { name, column: field.name.to_string(), function: None, create }
+    }
+
+    /// One with a function of its own.
+    pub(crate) fn with_function(
+        name: String,
+        column: String,
+        function: String,
+        create: String,
+    ) -> Self {
+        Self { name: name.clone(), column, function: Some((name, function)), create }
     }
 
     /// Makes it.

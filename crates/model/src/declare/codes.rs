@@ -61,6 +61,9 @@ codes! {
     EMBED_UNKNOWN = "embed.unknown", "There is no such embedder.";
     EMBED_RESERVED = "embed.reserved", "`lexical` is built in and cannot be declared again.";
     EMBED_UNUSED = "embed.unused", "Warning: no field uses the embedder.";
+    BLOB_SIZE = "blob.size", "The size of a blob cannot be read, or is too large.";
+    BLOB_TYPE = "blob.type", "The text is no content type.";
+    BLOB_PATH = "blob.path", "A field that cannot name blobs: it must be a text, unique and always there.";
     READ_SYNTAX = "read.syntax", "The text of a read model is no SQL.";
     READ_NAME = "read.name", "The SQL of a read model names something that is not there, or names two things alike.";
     READ_TYPE = "read.type", "Types in the SQL of a read model that do not fit.";

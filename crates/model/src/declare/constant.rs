@@ -40,7 +40,7 @@ pub(super) fn constant(kind: &Kind, value: &Value) -> Result<String, Wrong> {
                 "write one of its values in quotes",
             )),
         },
-        Kind::Vector(_) | Kind::Ref(_) => {
+        Kind::Vector(_) | Kind::Ref(_) | Kind::Blob(_) => {
             Err(wrong(value, "there are no constants of it", "remove it"))
         }
     }

@@ -1,7 +1,7 @@
 //! The entities: each with its fields, then all of them together.
 
 use super::{
-    codes, cycles,
+    blob, codes, cycles,
     embedder::Embedders,
     field, keys, names,
     report::{Report, Span},
@@ -105,6 +105,7 @@ fn fields<'t>(
         .collect();
     names::together(&named, "field", report);
     vector::check(&fields, embedders, report);
+    blob::check(&fields, report);
     fields
 }
 

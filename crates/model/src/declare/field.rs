@@ -151,6 +151,10 @@ fn default_within(
 }
 
 fn bounds(found: &Found, kind: &Kind, report: &mut Report) -> Bounds {
+    // The size of a blob is no bound of its column.
+    if matches!(kind, Kind::Blob(_)) {
+        return blob_bounds(found, report);
+    }
     let [min, max] = ["min", "max"].map(|key| value_bound(key, found, kind, report));
     if let (Kind::Scalar(scalar), Some(least), Some(most)) = (kind, &min, &max)
         && compare(*scalar, least, most).is_some_and(std::cmp::Ordering::is_gt)
@@ -163,6 +167,17 @@ fn bounds(found: &Found, kind: &Kind, report: &mut Report) -> Bounds {
         empty("min_length", "max_length", found, report);
     }
     Bounds { min, max, min_length, max_length }
+}
+
+fn blob_bounds(found: &Found, report: &mut Report) -> Bounds {
+    for key in ["min", "min_length", "max_length"] {
+        if let Some(pair) = found.pair(key) {
+            report
+                .error(codes::BOUND_MEANINGLESS, &pair.key.at, format!("a blob has no `{key}`"))
+                .help("its greatest size is `max`, such as `max = \"10 MB\"`");
+        }
+    }
+    Bounds::default()
 }
 
 fn empty(low: &str, high: &str, found: &Found, report: &mut Report) {
@@ -256,6 +271,7 @@ pub(super) fn spoken(kind: &Kind) -> String {
     match kind {
         Kind::Enum(_) => "enum".into(),
         Kind::Ref(_) => "ref".into(),
+        Kind::Blob(_) => "blob".into(),
         Kind::Scalar(Scalar::Double) => "double".into(),
         Kind::Array(Scalar::Double) => "double[]".into(),
         other => other.sql_type(),

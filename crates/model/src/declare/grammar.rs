@@ -250,7 +250,9 @@ pub(super) static FIELD: Section = Section {
         key("default", Form::Constant, "The value of rows that do not say one; `\"now()\"` for the time of the write, `\"new()\"` for a new uuid.")
             .of(VALUES),
         key("min", Form::Constant, "Least value, for numbers, dates and times.").of(PLAIN),
-        key("max", Form::Constant, "Greatest value, for numbers, dates and times.").of(PLAIN),
+        key("max", Form::Constant, "Greatest value, for numbers, dates and times; greatest size of a blob, such as `\"10 MB\"`.").of(PLAIN),
+        key("types", Form::Texts, "Content types that a blob may have, such as `[\"image/png\", \"video/*\"]`; any unless said.").of(PLAIN),
+        key("path", Form::Text, "The text field that names the blobs, which makes them a bucket.").of(PLAIN),
         key("min_length", Form::Count(0, 1 << 30), "Least length: characters of a text, bytes of a bytea, elements of an array.").of(PLAIN),
         key("max_length", Form::Count(0, 1 << 30), "Greatest length, in the same units.").of(PLAIN),
         key("search", Form::Choice(&LANGUAGES), "Makes the text searchable by words of this language.").of(PLAIN),

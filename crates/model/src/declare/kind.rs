@@ -1,7 +1,7 @@
 //! What a field holds, as far as its own line says: types by name, enums, references, the shapes of vectors.
 
 use super::{
-    codes,
+    blob, codes,
     report::{Report, Span, listed, nearest},
     tree::Value,
     walk::{Found, text},
@@ -72,6 +72,9 @@ pub(super) fn read(found: &Found, entities: &[&str], report: &mut Report) -> Opt
     match found.variant? {
         "type" => {
             let (text, at) = found.text("type")?;
+            if text == "blob" {
+                return blob::read(found, report);
+            }
             plain(text, at, entities, report)
         }
         "enum" => enumeration(found.value("enum")?, found.items("enum")?, report),
@@ -143,8 +146,8 @@ fn unknown_type(
 ) {
     if element == "blob" {
         report
-            .error(codes::NOT_BUILT, at, "the type `blob` is not built yet")
-            .help("remove the field for now, or keep small contents in a `bytea`");
+            .error(codes::FIELD_UNKNOWN_TYPE, at, "there are no arrays of blobs")
+            .help("write `type = \"blob\"`, in an entity of its own if a row has several");
         return;
     }
     let lowered = element.to_lowercase();

@@ -63,8 +63,10 @@ fn property(key: &Key) -> Value {
     let mut schema = match key.form {
         Form::Text => text(),
         Form::Type => {
-            let plain: Vec<String> =
-                type_names().flat_map(|name| [name.to_owned(), format!("{name}[]")]).collect();
+            let plain: Vec<String> = type_names()
+                .flat_map(|name| [name.to_owned(), format!("{name}[]")])
+                .chain(["blob".to_owned()])
+                .collect();
             json!({ "type": "string", "anyOf": [{ "enum": plain }, { "pattern": NUMERIC_PATTERN }] })
         }
         Form::Flag => json!({ "type": "boolean" }),

@@ -36,11 +36,13 @@ pub struct OnConflict {
 /// A checked insert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Insert {
-    entity: Entity,
-    rows: Vec<Map<String, Value>>,
-    columns: Option<Vec<String>>,
+    pub(super) entity: Entity,
+    pub(super) rows: Vec<Map<String, Value>>,
+    pub(super) columns: Option<Vec<String>>,
     conflict: Option<OnConflict>,
-    returning: Option<Query>,
+    pub(super) returning: Option<Query>,
+    /// Whether a row without `id` gets one, though others bring theirs.
+    pub(super) ids_may_lack: bool,
 }
 
 /// Checks rows to insert. `query` may have `select`, `columns` and `on_conflict`. Every written row is returned:
@@ -77,16 +79,8 @@ pub fn insert(
             .hint("prefer resolution=merge-duplicates or resolution=ignore-duplicates"));
         }
     };
-    if let Some(conflict) =
-        conflict.as_ref().filter(|conflict| conflict.resolution == Resolution::Merge)
-    {
-        check_distinct(&rows, &conflict.fields)?;
-    }
     let returning = returning.then_some(directions.query);
-    let mut insert =
-        Insert { entity: entity.clone(), rows, columns: directions.columns, conflict, returning };
-    insert.spell_out_defaults();
-    Ok(insert)
+    Insert::checked(entity, rows, directions.columns, conflict, returning)
 }
 
 /// The fields that say whether a row is there: `id`, or a unique key's.
@@ -134,6 +128,23 @@ fn check_distinct(rows: &[Map<String, Value>], fields: &[String]) -> Result<(), 
 }
 
 impl Insert {
+    pub(super) fn checked(
+        entity: &Entity,
+        rows: Vec<Map<String, Value>>,
+        columns: Option<Vec<String>>,
+        conflict: Option<OnConflict>,
+        returning: Option<Query>,
+    ) -> Result<Self, Refusal> {
+        let entity = entity.clone();
+        let mut insert = Self { entity, rows, columns, conflict, returning, ids_may_lack: false };
+        if insert.merges() {
+            let fields = insert.conflict.iter().flat_map(|conflict| &conflict.fields);
+            check_distinct(&insert.rows, &fields.cloned().collect::<Vec<_>>())?;
+        }
+        insert.spell_out_defaults();
+        Ok(insert)
+    }
+
     /// The entity's name.
     #[must_use]
     pub fn entity(&self) -> &str {
@@ -191,7 +202,7 @@ impl Insert {
         })
     }
 
-    fn writes(&self, name: &str) -> bool {
+    pub(super) fn writes(&self, name: &str) -> bool {
         self.rows.iter().any(|row| row.contains_key(name))
             || self.columns.iter().flatten().any(|column| column == name)
     }
@@ -225,7 +236,7 @@ impl Insert {
     pub fn render(&self) -> Sql {
         let mut renderer = Renderer::default();
         if self.rows.is_empty() {
-            nothing(&mut renderer);
+            nothing(&mut renderer, self.returning.as_ref());
             return renderer.sql;
         }
         let returning = self.returning.as_ref();
@@ -241,7 +252,7 @@ impl Insert {
     pub fn render_watched(&self) -> Sql {
         let mut renderer = Renderer::default();
         if self.rows.is_empty() {
-            nothing_watched(&mut renderer);
+            nothing_watched(&mut renderer, self.returning.as_ref());
             return renderer.sql;
         }
         self.write(&mut renderer, &|alias| format!(" returning {alias}.*"));
@@ -272,6 +283,18 @@ impl Insert {
         Some(sql)
     }
 
+    /// The query whose `select` says what comes back, if rows do.
+    pub fn returning_mut(&mut self) -> Option<&mut Query> {
+        self.returning.as_mut()
+    }
+
+    /// How many rows it writes, if that is known beforehand.
+    #[must_use]
+    pub fn count(&self) -> Option<usize> {
+        let ignores = self.conflict.as_ref().is_some_and(|it| it.resolution == Resolution::Ignore);
+        (!ignores).then_some(self.rows.len())
+    }
+
     /// The rows asked back, as they are now; none if they were not asked for.
     #[must_use]
     pub fn render_returned(&self, ids: &[&str]) -> Option<Sql> {
@@ -298,10 +321,15 @@ impl Insert {
                 .raw("::json)");
         } else {
             let names: Vec<String> = columns.iter().map(|(name, _)| ident(name)).collect();
+            let value = |name: &String| match self.ids_may_lack && name == "\"id\"" {
+                true => "coalesce(r.\"id\", freehold.uuidv7())".to_owned(),
+                false => format!("r.{name}"),
+            };
+            let values: Vec<String> = names.iter().map(value).collect();
             sql.raw(&format!(
-                " ({}) select r.{} from json_to_recordset(",
+                " ({}) select {} from json_to_recordset(",
                 names.join(", "),
-                names.join(", r.")
+                values.join(", ")
             ));
             sql.param(Some(rows)).raw("::json)").raw(&body::record(&columns));
         }

@@ -137,7 +137,7 @@ impl Update {
     pub fn render(&self) -> Sql {
         let mut renderer = Renderer::default();
         if self.patch.is_empty() {
-            nothing(&mut renderer);
+            nothing(&mut renderer, self.returning.then_some(&self.query));
             return renderer.sql;
         }
         let returning = self.returning.then_some(&self.query);
@@ -151,7 +151,7 @@ impl Update {
     pub fn render_watched(&self) -> Sql {
         let mut renderer = Renderer::default();
         if self.patch.is_empty() {
-            nothing_watched(&mut renderer);
+            nothing_watched(&mut renderer, self.returning.then_some(&self.query));
             return renderer.sql;
         }
         self.write(&mut renderer, &|alias| format!(" returning {alias}.*"));
@@ -174,6 +174,11 @@ impl Update {
         Some(sql)
     }
 
+    /// The query whose `select` says what comes back, if rows do.
+    pub fn returning_mut(&mut self) -> Option<&mut Query> {
+        self.returning.then_some(&mut self.query)
+    }
+
     /// The rows asked back, as they are now; none if they were not asked for.
     #[must_use]
     pub fn render_returned(&self, ids: &[&str]) -> Option<Sql> {
@@ -186,7 +191,7 @@ impl Update {
             columns.iter().map(|(name, _)| format!("{0} = r.{0}", ident(name))).collect();
         let alias = renderer.alias();
         renderer.sql.raw("with written as (update ");
-        renderer.table(&self.query.level, &alias);
+        renderer.target(&self.query.level, &alias);
         renderer.sql.raw(&format!(" set {} from json_to_record(", sets.join(", ")));
         renderer.sql.param(Some(Value::Object(self.patch.clone()).to_string())).raw("::json)");
         renderer.sql.raw(&body::record(&columns));
@@ -206,6 +211,11 @@ impl Delete {
         &self.query.level.entity
     }
 
+    /// The query whose `select` says what comes back, if rows do.
+    pub fn returning_mut(&mut self) -> Option<&mut Query> {
+        self.returning.then_some(&mut self.query)
+    }
+
     /// The statement.
     #[must_use]
     pub fn render(&self) -> Sql {
@@ -213,7 +223,7 @@ impl Delete {
         let returning = self.returning.then_some(&self.query);
         let alias = renderer.alias();
         renderer.sql.raw("with written as (delete from ");
-        renderer.table(&self.query.level, &alias);
+        renderer.target(&self.query.level, &alias);
         renderer.filters(
             Scope { level: &self.query.level, alias: &alias, measured: false },
             None,

@@ -69,6 +69,7 @@ fn element(kind: &Kind) -> Option<Element> {
         Kind::Enum(_) => Element::One(Scalar::Text),
         Kind::Ref(_) => Element::One(Scalar::Uuid),
         Kind::Array(scalar) => Element::Many(*scalar),
+        Kind::Blob(_) => return None,
         Kind::Vector(vector) if vector.form == VectorForm::Bit => return None,
         Kind::Vector(vector) => Element::Vector(vector.form, vector.dimensions),
     })

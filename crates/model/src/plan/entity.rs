@@ -3,8 +3,10 @@
 use crate::{
     Model,
     ddl::{
+        blob,
         constraint::{self, NAME_PARTS_OF_REFERENCES},
         index::Index,
+        own::Places,
         table::Table,
     },
     entity::Entity,
@@ -23,6 +25,8 @@ pub(crate) struct Kept<'a> {
     pub(crate) before: Table,
     pub(crate) after: Table,
     pub(crate) target: Target,
+    /// The suffixes of tenants' own partitions.
+    pub(crate) own: &'a [String],
 }
 
 impl Kept<'_> {
@@ -39,7 +43,7 @@ impl Kept<'_> {
 }
 
 /// Plans everything but renames, which `old` has behind it.
-pub(crate) fn plan(old: &Model, new: &Model, target: Target, order: &mut Order) {
+pub(crate) fn plan(old: &Model, new: &Model, target: Target, places: &Places, order: &mut Order) {
     for entity in &new.entities {
         match old.entity(&entity.name) {
             None => add(entity, order),
@@ -52,6 +56,7 @@ pub(crate) fn plan(old: &Model, new: &Model, target: Target, order: &mut Order) 
                     before: Table::of(before),
                     after: Table::of(entity),
                     target,
+                    own: places.of(&entity.name),
                 },
                 order,
             ),
@@ -107,12 +112,17 @@ fn indexes(kept: &Kept<'_>, retyped: &[(&str, Phase)], order: &mut Order) {
         let phase =
             if retyped(index, &[Phase::ChangeSource]) { Phase::IndexSource } else { Phase::Index };
         let title = index.title(entity);
-        let build = Action::Concurrently(index.build_leaves(entity));
+        let build = Action::Concurrently(index.build_leaves(entity, kept.own));
         let step = order.step(phase, format!("build {title}"), Effect::Additive, build);
         if index.unique {
             step.note = Some("fails if two rows of a tenant agree in these fields".into());
         }
-        order.transaction(phase, format!("add {title}"), Effect::Additive, index.attach(entity));
+        order.transaction(
+            phase,
+            format!("add {title}"),
+            Effect::Additive,
+            index.attach(entity, kept.own),
+        );
     }
     for index in kept.before.indexes.iter().filter(|index| missing(index, &kept.after.indexes)) {
         let in_the_way = retyped(index, &[Phase::Change, Phase::ChangeSource]);
@@ -140,6 +150,9 @@ fn remove(old: &Model, new: &Model, order: &mut Order) {
             );
         }
         statements.extend(table.remove());
+        if old.entity(&table.entity).is_some_and(Entity::has_blobs) {
+            statements.push(blob::dropped(&table.entity, None));
+        }
         let flag = format!("drop:{}", table.entity);
         let title = format!("remove entity {}", table.entity);
         order.transaction(Phase::DropEntity, title, Effect::Destructive { flag }, statements);

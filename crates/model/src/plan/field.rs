@@ -3,6 +3,7 @@
 use crate::{
     Code, Refusal,
     ddl::{
+        blob,
         column::{Column, made_from},
         constraint::{self, Check, ForeignKey, NAME_PARTS_OF_REFERENCES},
         naming::root,
@@ -66,6 +67,9 @@ pub(crate) fn remove(kept: &Kept<'_>, field: &Field, order: &mut Order) {
     );
     statements.extend(Column::search_of(field).map(|search| search.remove(entity)));
     statements.push(Column::of(field).remove(entity));
+    if matches!(field.kind, Kind::Blob(_)) {
+        statements.push(blob::dropped(entity, Some(&field.name)));
+    }
     let phase = if made_from(field).is_some() { Phase::DropVector } else { Phase::DropField };
     let flag = format!("drop:{entity}.{}", field.name);
     order.transaction(
@@ -87,7 +91,9 @@ pub(crate) fn change(
         revector::plan(kept, old, new, change, order);
         return None;
     }
-    let conversion = if old.kind.sql_type() == new.kind.sql_type() {
+    // A blob's id has the type of other ids, and is none of them.
+    let same = matches!(old.kind, Kind::Blob(_)) == matches!(new.kind, Kind::Blob(_));
+    let conversion = if same && old.kind.sql_type() == new.kind.sql_type() {
         None
     } else if let Some(conversion) = conversion::between(&old.kind, &new.kind, &new.name) {
         Some(conversion)
@@ -95,7 +101,11 @@ pub(crate) fn change(
         revector::replace(kept, old, new, order);
         return None;
     } else {
-        let (from, to) = (old.kind.sql_type(), new.kind.sql_type());
+        let said = |kind: &Kind| match kind {
+            Kind::Blob(_) => "blob".to_owned(),
+            kind => kind.sql_type(),
+        };
+        let (from, to) = (said(&old.kind), said(&new.kind));
         let message =
             format!("{}.{} cannot be changed from {from} to {to}", kept.after.entity, new.name);
         let hint =
@@ -155,7 +165,7 @@ fn alter(
         kept.indexes_with(&new.name).filter(|_| conversion.is_some()).collect();
     statements.extend(kept_indexes.iter().map(|index| index.remove()));
     let checks = fix(entity, old, new, conversion, &mut statements);
-    statements.extend(kept_indexes.iter().flat_map(|index| index.create(entity)));
+    statements.extend(kept_indexes.iter().flat_map(|index| index.create(entity, kept.own)));
     let effect = effect(entity, old, new, conversion);
     let step = order.transaction(
         phases.change,
@@ -299,10 +309,10 @@ fn refer(
         statements.push(NAME_PARTS_OF_REFERENCES.into());
         order.transaction(phases.refer, title, Effect::Additive, statements);
         let title = format!("check reference {entity}.{}", new.field);
-        let check = Action::Transaction(new.validate(entity));
+        let check = Action::Transaction(new.validate(entity, kept.own));
         order.step(phases.validate, title, Effect::Additive, check).note = Some(NOTE.into());
     } else {
-        statements.extend(new.add_checked(entity));
+        statements.extend(new.add_checked(entity, kept.own));
         statements.push(NAME_PARTS_OF_REFERENCES.into());
         let why =
             format!("reads every row of {entity} while writes to {entity} and {} wait", new.target);

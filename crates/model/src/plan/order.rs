@@ -85,7 +85,7 @@ impl Order {
         action: Action,
     ) -> &mut Step {
         let steps = self.steps.entry(phase).or_default();
-        steps.push(Step { title: title.into(), effect, note: None, action });
+        steps.push(Step { title: title.into(), effect, note: None, action, undo: None });
         steps.last_mut().expect("a step was pushed")
     }
 

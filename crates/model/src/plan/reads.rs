@@ -101,6 +101,10 @@ fn captures(entity: &Entity, before: Option<Capture>, after: Option<Capture>, or
         let title = format!("note changes of {}", entity.name);
         if let Some(step) = order.transaction(phase, title, Effect::Additive, statements) {
             step.note = Some("waits for transactions that write to it".into());
+            step.undo = Some(match &before {
+                Some(before) => capture::capture(entity, before),
+                None => capture::release(entity),
+            });
         }
     };
     let both = match (&before, &after) {
@@ -127,7 +131,13 @@ fn build(read: &ReadModel, before: Option<&ReadModel>, order: &mut Order) {
     let (verb, table) =
         if before.is_some() { ("rebuild", "another table") } else { ("build", "the table") };
     let title = format!("make {table} of read model {name}");
-    order.transaction(Phase::CreateRead, title, Effect::Additive, read.create_table(&next));
+    let create = read.create_table(&next);
+    if let Some(step) = order.transaction(Phase::CreateRead, title, Effect::Additive, create) {
+        step.undo = Some(vec![
+            format!("select freehold.projector_abandon({})", literal(name)),
+            read.drop_table(&next),
+        ]);
+    }
     let step = order.step(
         Phase::Build,
         format!("{verb} read model {name}"),
@@ -135,6 +145,7 @@ fn build(read: &ReadModel, before: Option<&ReadModel>, order: &mut Order) {
         Action::Build { read: name.clone() },
     );
     step.note = before.map(|_| "the one before serves until it is done".into());
+    step.undo = Some(Vec::new());
     let mut statements = vec![format!("select freehold.projector_serve({})", literal(name))];
     statements.extend(before.map(|before| before.drop_table(name)));
     statements.extend(read.rename_table(&next, name));
@@ -152,9 +163,9 @@ fn keep(before: &ReadModel, after: &ReadModel, order: &mut Order) {
     let missing = |index: &&Index, there: &[Index]| !there.contains(index);
     for index in new.iter().filter(|index| missing(index, &old)) {
         let title = index.title(name);
-        let build = Action::Concurrently(index.build_leaves(name));
+        let build = Action::Concurrently(index.build_leaves(name, &[]));
         order.step(Phase::Index, format!("build {title}"), Effect::Additive, build);
-        let attach = index.attach(name);
+        let attach = index.attach(name, &[]);
         order.transaction(Phase::Index, format!("add {title}"), Effect::Additive, attach);
     }
     for index in old.iter().filter(|index| missing(index, &new)) {

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use crate::{
     Code, Model, Name, Refusal,
     ddl::{
+        blob,
         constraint::{self, NAME_PARTS_OF_REFERENCES},
         index,
         naming::{self, part, root},
+        own::Places,
         table::Table,
         vector::Trigger,
     },
@@ -101,6 +103,7 @@ impl Renames {
                 match &mut field.kind {
                     Kind::Vector(vector) => vector.of.iter_mut().for_each(field_name),
                     Kind::Ref(reference) => self.entity_name(&mut reference.entity),
+                    Kind::Blob(blob) => blob.path.iter_mut().for_each(field_name),
                     _ => {}
                 }
             }
@@ -128,6 +131,15 @@ impl Renames {
         old.captures().into_iter().map(noted).collect()
     }
 
+    /// Tenants' own partitions under the new names.
+    pub(crate) fn places(&self, places: &Places) -> Places {
+        let new = |old: &str| {
+            let renamed = self.entities.iter().find(|(from, _)| ***from == *old);
+            renamed.map_or_else(|| old.to_owned(), |(_, to)| to.to_string())
+        };
+        places.renamed(new)
+    }
+
     fn entity_name(&self, name: &mut Name) {
         if let Some(new) = self.entities.get(name) {
             *name = new.clone();
@@ -136,8 +148,15 @@ impl Renames {
 }
 
 /// Renames everything in one step: the tables of `old` become those of `new`, which is the same model but for names.
-pub(crate) fn plan(old: &Model, new: &Model, noted: &[Capture], order: &mut Order) {
+pub(crate) fn plan(
+    old: &Model,
+    new: &Model,
+    places: &Places,
+    noted: &[Capture],
+    order: &mut Order,
+) {
     let (release, capture) = captures(old, new, noted);
+    let blobs = blob::renamed(&old.entities, &new.entities);
     let tables = |model: &Model| model.entities.iter().map(Table::of).collect::<Vec<_>>();
     let (old, new) = (tables(old), tables(new));
     let mut statements = release;
@@ -146,11 +165,12 @@ pub(crate) fn plan(old: &Model, new: &Model, noted: &[Capture], order: &mut Orde
             moved_triggers(before, after).flat_map(|(trigger, _)| trigger.remove(&before.entity)),
         );
     }
-    let (titles, named_anew) = rename_tables(&old, &new);
+    let (titles, named_anew) = rename_tables(&old, &new, places);
     statements.extend(named_anew);
     for (before, after) in old.iter().zip(&new) {
         statements.extend(moved_triggers(before, after).flat_map(|(_, trigger)| trigger.add()));
     }
+    statements.extend(blobs);
     statements.extend(capture);
     let title = format!("rename {}", titles.join(", "));
     if let Some(step) = order.transaction(Phase::Rename, title, Effect::Additive, statements) {
@@ -171,14 +191,15 @@ fn captures(old: &Model, new: &Model, noted: &[Capture]) -> (Vec<String>, Vec<St
     reads::renamed(&old, &new)
 }
 
-fn rename_tables(old: &[Table], new: &[Table]) -> (Vec<String>, Vec<String>) {
+fn rename_tables(old: &[Table], new: &[Table], places: &Places) -> (Vec<String>, Vec<String>) {
     let mut titles = Vec::new();
     let mut statements = Vec::new();
     let pairs = || old.iter().zip(new);
     for (from, to) in changed(pairs().map(|(a, b)| (&*a.entity, &*b.entity))) {
         titles.push(format!("{from} to {to}"));
         statements.push(format!("alter table {} rename to {}", root(from), ident(to)));
-        statements.extend(naming::parts().map(|suffix| {
+        let own = places.of(from).iter().cloned();
+        statements.extend(naming::parts().chain(own).map(|suffix| {
             format!(
                 "alter table {} rename to {}",
                 part(from, &suffix),
@@ -206,11 +227,14 @@ fn rename_tables(old: &[Table], new: &[Table]) -> (Vec<String>, Vec<String>) {
                 .map(|(from, to)| constraint::rename(entity, from, to)),
         );
     }
-    let keys = pairs().map(|(a, b)| (&*a.primary_key, &*b.primary_key));
-    let indexes = pairs()
-        .flat_map(|(a, b)| a.indexes.iter().zip(&b.indexes))
-        .map(|(a, b)| (&*a.name, &*b.name));
-    statements.extend(changed(keys.chain(indexes)).flat_map(|(from, to)| index::rename(from, to)));
+    let keys = pairs().map(|(a, b)| (a, &*a.primary_key, &*b.primary_key));
+    let indexes = pairs().flat_map(|(a, b)| {
+        a.indexes.iter().zip(&b.indexes).map(move |(old, new)| (a, &*old.name, &*new.name))
+    });
+    let renamed = keys.chain(indexes).filter(|(_, from, to)| from != to);
+    statements.extend(
+        renamed.flat_map(|(table, from, to)| index::rename(from, to, places.of(&table.entity))),
+    );
     let parts_move =
         pairs().any(|(a, b)| a.references.iter().zip(&b.references).any(|(a, b)| a.name != b.name));
     statements.extend(parts_move.then(|| NAME_PARTS_OF_REFERENCES.to_owned()));

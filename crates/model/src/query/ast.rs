@@ -1,6 +1,7 @@
 //! A query as it was written, before anything is known about the model.
 
-use super::lexer::Word;
+use super::{Range, lexer::Word};
+use crate::{Code, Refusal};
 
 /// All parameters of one query string.
 #[derive(Debug, Default)]
@@ -12,6 +13,29 @@ pub(crate) struct Written {
     pub(crate) offsets: Vec<At<u64>>,
     pub(crate) columns: Option<Vec<String>>,
     pub(crate) on_conflict: Option<Vec<String>>,
+    pub(crate) rank: Option<Rank>,
+}
+
+impl Written {
+    /// Leaves of the rows that `limit` and `offset` give those in the range.
+    pub(crate) fn cut(&mut self, range: Range) -> Result<(), Refusal> {
+        if range.last.is_some_and(|last| last < range.first) {
+            return Err(Refusal::new(Code::Range, "the range ends before it begins"));
+        }
+        let own = |parts: &mut Vec<At<u64>>| {
+            let at = parts.iter().position(|part| part.path.is_empty());
+            at.map(|at| parts.remove(at).it)
+        };
+        let (offset, limit) = (own(&mut self.offsets).unwrap_or(0), own(&mut self.limits));
+        let first = offset.max(range.first);
+        let ends = limit.map(|limit| offset.saturating_add(limit));
+        let ends = ends.into_iter().chain(range.last.map(|last| last.saturating_add(1))).min();
+        // PostgreSQL counts rows in a signed 64-bit number.
+        let at = |it: u64| At { path: Vec::new(), it: it.min(i64::MAX.unsigned_abs()) };
+        self.offsets.push(at(first));
+        self.limits.extend(ends.map(|end| at(end.saturating_sub(first))));
+        Ok(())
+    }
 }
 
 /// Something that belongs to the embed at `path`; an empty path is the entity itself.
@@ -25,8 +49,47 @@ pub(crate) struct At<T> {
 #[derive(Debug)]
 pub(crate) enum Item {
     All,
-    Column { alias: Option<String>, operand: Operand, cast: Option<String> },
+    Column {
+        alias: Option<String>,
+        operand: Operand,
+        cast: Option<String>,
+        /// The aggregate over it, and what that is cast to.
+        aggregate: Option<(Aggregate, Option<String>)>,
+    },
+    /// `count()` and what it is cast to.
+    Count {
+        alias: Option<String>,
+        cast: Option<String>,
+    },
     Embed(Embed),
+    /// `...target(items)`: the items stand among the parent's own.
+    Spread(Embed),
+}
+
+/// A value made of many rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aggregate {
+    Count,
+    Sum,
+    Avg,
+    Max,
+    Min,
+}
+
+impl Aggregate {
+    pub(crate) const ALL: [Aggregate; 5] =
+        [Aggregate::Count, Aggregate::Sum, Aggregate::Avg, Aggregate::Max, Aggregate::Min];
+
+    /// Its name here and in SQL.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Max => "max",
+            Self::Min => "min",
+        }
+    }
 }
 
 /// `alias:target!hint!inner(items)`
@@ -60,11 +123,30 @@ pub(crate) enum StepKey {
     Name(String),
 }
 
-/// `.distance()` and `.similarity()`
+/// `.distance()`, `.similarity()`, and `score()`, which is of no column
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Measure {
     Distance,
     Similarity,
+    Score,
+}
+
+/// `rank=rrf(t,v,c:60)`
+#[derive(Debug)]
+pub(crate) struct Rank {
+    pub(crate) fusion: Fusion,
+    pub(crate) names: Vec<String>,
+    /// The constant of reciprocal rank fusion.
+    pub(crate) c: Option<u64>,
+}
+
+/// How rankings become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fusion {
+    /// Sum of weight / (c + rank).
+    Reciprocal,
+    /// Sum of weight × closeness, which is 0 … 1 among the candidates of a ranker.
+    Weighted,
 }
 
 /// Conditions and the trees they form.
@@ -81,7 +163,7 @@ pub(crate) enum Test {
     In(Vec<String>),
     Is(Is),
     Distinct(String),
-    Search { function: &'static str, language: Option<String>, value: String },
+    Search { function: &'static str, mods: Vec<String>, value: String },
     Nearest { mods: Vec<String>, operand: String },
 }
 

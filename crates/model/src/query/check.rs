@@ -1,13 +1,15 @@
 //! [`Written`] to [`Level`]: every name is looked up in the model.
 
 use super::{
-    Limits,
+    Limits, aggregate,
     ast::{self, At, Item, Measure, Written},
     conds,
     level::{Embed, Level, Operand, Order, Output},
     lexer::shorten,
     nearest::{self, Numbers},
-    outputs, relation,
+    outputs,
+    parse::not_built,
+    rank, relation,
     suggest::suggest,
 };
 use crate::{
@@ -21,7 +23,11 @@ use crate::{
 /// `NoSuchEntity`, and `Method` for a read model.
 pub(crate) fn written<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Refusal> {
     match model.read(name) {
-        None => entity(model, name),
+        None if model.catalogue().view(name).is_some() => {
+            let message = format!("{name} is a view, which is only read");
+            Err(Refusal::new(Code::Method, message).hint("write the entities it shows"))
+        }
+        None => relation(model, name),
         Some(read) => {
             let sources: Vec<&str> = read.sources().iter().map(|source| &*source.entity).collect();
             let message = format!("{name} is a read model, which only its workers write");
@@ -31,20 +37,29 @@ pub(crate) fn written<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Re
     }
 }
 
-/// The entity or read model called `name`.
+/// The entity, read model or view called `name`, and not the rows of a function.
+///
+/// # Errors
+/// `NoSuchEntity`.
+pub(crate) fn relation<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Refusal> {
+    let found = model.relations().find(|relation| *relation.name == *name);
+    found.map_or_else(|| Err(no_such_entity(model, name)), Ok)
+}
+
+/// The entity, read model, view or rows of a function called `name`.
 ///
 /// # Errors
 /// `NoSuchEntity`.
 pub(crate) fn entity<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Refusal> {
-    model.rows(name).ok_or_else(|| {
-        let refusal =
-            Refusal::new(Code::NoSuchEntity, format!("there is no entity {}", shorten(name)));
-        let reads = model.reads().iter().map(|read| &**read.name());
-        match suggest(name, model.entities().iter().map(|entity| &*entity.name).chain(reads)) {
-            Some(near) => refusal.hint(format!("did you mean {near}?")),
-            None => refusal,
-        }
-    })
+    model.rows(name).ok_or_else(|| no_such_entity(model, name))
+}
+
+fn no_such_entity(model: &Model, name: &str) -> Refusal {
+    let refusal = Refusal::new(Code::NoSuchEntity, format!("there is no entity {}", shorten(name)));
+    match suggest(name, model.relations().map(|relation| &*relation.name)) {
+        Some(near) => refusal.hint(format!("did you mean {near}?")),
+        None => refusal,
+    }
 }
 
 /// That `entity` has no field `name`.
@@ -84,9 +99,16 @@ pub(crate) fn check(
         .filters
         .into_iter()
         .partition(|at| matches!(at.it, ast::Tree::Test { test: ast::Test::Nearest { .. }, .. }));
+    let (words, filters): (Vec<_>, Vec<_>) =
+        filters.into_iter().partition(|at| at.path.is_empty() && rank::is_ranker(&at.it));
     for at in nearest {
-        checker.nearest(at_path(&mut level, &at)?, at.it)?;
+        let below = !at.path.is_empty();
+        checker.nearest(at_path(&mut level, &at)?, at.it, written.rank.is_some() && !below)?;
     }
+    rank::prepare(entity(model, name)?, &mut level, written.rank, words, limits)?;
+    let (of_score, filters): (Vec<_>, Vec<_>) =
+        filters.into_iter().partition(|at| at.path.is_empty() && rank::is_of_score(&at.it));
+    rank::bounds(entity(model, name)?, &mut level, of_score)?;
     for at in filters {
         let level = at_path(&mut level, &at)?;
         let cond = conds::check(entity(model, &level.entity)?, level, at.it)?;
@@ -149,12 +171,29 @@ impl Checker<'_> {
         for item in items {
             match item {
                 Item::All => outputs::star(&mut level, entity),
-                Item::Column { alias, operand, cast } => {
-                    let column =
-                        outputs::output(entity, &mut level, alias, &operand, cast.as_deref())?;
+                Item::Column { alias, operand, cast, aggregate } => {
+                    let aggregate = aggregate.as_ref().map(|(it, cast)| (*it, cast.as_deref()));
+                    let (operand, cast) = (&operand, cast.as_deref());
+                    let item = outputs::Written { alias, operand, cast, aggregate };
+                    let column = outputs::output(entity, &mut level, item)?;
                     outputs::add_column(&mut level, column)?;
                 }
-                Item::Embed(embed) => self.embed(&mut level, entity, embed)?,
+                Item::Count { alias, cast } => {
+                    outputs::add_column(&mut level, outputs::count(alias, cast.as_deref())?)?;
+                }
+                Item::Embed(embed) => {
+                    let visible = !embed.items.is_empty();
+                    let index = self.embed(&mut level, entity, embed)?;
+                    if visible {
+                        let name = level.embeds[index].name.clone();
+                        outputs::make_room(&mut level, &name)?;
+                        level.outputs.push(Output::Embed(index));
+                    }
+                }
+                Item::Spread(embed) => {
+                    let index = self.embed(&mut level, entity, embed)?;
+                    aggregate::spread(&mut level, index)?;
+                }
             }
         }
         Ok(level)
@@ -165,18 +204,13 @@ impl Checker<'_> {
         level: &mut Level,
         from: &Entity,
         embed: ast::Embed,
-    ) -> Result<(), Refusal> {
+    ) -> Result<usize, Refusal> {
         let relation = relation::find(self.model, from, &embed.target, embed.hint.as_deref())?;
-        let visible = !embed.items.is_empty();
         let below = self.level(entity(self.model, &relation.entity)?, embed.items)?;
         let name = embed.alias.unwrap_or_else(|| embed.target.clone());
         outputs::check_output_name(&name)?;
         if level.embeds.iter().any(|other| other.name == name) {
             return Err(outputs::same_name(&name));
-        }
-        if visible {
-            outputs::make_room(level, &name)?;
-            level.outputs.push(Output::Embed(level.embeds.len()));
         }
         level.embeds.push(Embed {
             name,
@@ -185,10 +219,10 @@ impl Checker<'_> {
             inner: embed.inner,
             level: below,
         });
-        Ok(())
+        Ok(level.embeds.len() - 1)
     }
 
-    fn nearest(&mut self, level: &mut Level, tree: ast::Tree) -> Result<(), Refusal> {
+    fn nearest(&mut self, level: &mut Level, tree: ast::Tree, ranked: bool) -> Result<(), Refusal> {
         let ast::Tree::Test { operand, not, test: ast::Test::Nearest { mods, operand: near } } =
             tree
         else {
@@ -201,14 +235,17 @@ impl Checker<'_> {
                 "nearest is about a whole vector field and cannot be negated",
             ));
         }
-        if level.nearest.is_some() {
-            return Err(Refusal::new(
-                Code::Syntax,
-                format!("nearest is given twice for {}", entity.name),
-            )
-            .hint("only one nearest may be given for an entity or embed"));
-        }
         let name = &operand.column.text;
+        let again = level.nearest_on(name).is_some();
+        if again || (!ranked && !level.nearest.is_empty()) {
+            let refusal =
+                Refusal::new(Code::Syntax, format!("nearest is given twice for {}", entity.name));
+            return Err(refusal.hint(if again {
+                "only one nearest may be given for a field"
+            } else {
+                "to rank by several, name each with as: and add rank=rrf(…)"
+            }));
+        }
         kind(entity, name)?;
         let Some(field) = entity.field(name) else {
             return Err(Refusal::new(
@@ -218,11 +255,14 @@ impl Checker<'_> {
         };
         let nearest =
             nearest::check(entity, field, &mods, &near, self.limits.rows_max, &mut self.numbers)?;
-        level.nearest = Some(nearest);
+        level.nearest.push(nearest);
         Ok(())
     }
 
     fn order(&mut self, level: &mut Level, terms: Vec<ast::Term>) -> Result<(), Refusal> {
+        if level.is_grouped() {
+            return aggregate::order(level, terms);
+        }
         for term in terms {
             let embed = match &term.embed {
                 None => None,
@@ -245,7 +285,7 @@ impl Checker<'_> {
             }
             if let Some(index) = embed
                 && level.embeds[index].relation.many
-                && operand != Operand::Distance
+                && !matches!(operand, Operand::Distance(_))
             {
                 let name = &level.embeds[index].name;
                 return Err(Refusal::new(
@@ -268,6 +308,10 @@ pub(crate) fn resolve(
     written: &ast::Operand,
 ) -> Result<(Operand, Kind), Refusal> {
     let column = written.column.text.clone();
+    if written.measure == Some(Measure::Score) {
+        level.scored = true;
+        return Ok((Operand::Score, Kind::Scalar(Scalar::Double)));
+    }
     let kind = kind(entity, &column)?;
     let is_vector = matches!(kind, Kind::Vector(_));
     if let Some(measure) = written.measure {
@@ -277,10 +321,10 @@ pub(crate) fn resolve(
                 format!("{column} is not a vector and has no distance"),
             ));
         }
-        level.measured.push(column);
+        level.measured.push(column.clone());
         let operand = match measure {
-            Measure::Distance => Operand::Distance,
-            Measure::Similarity => Operand::Similarity,
+            Measure::Similarity => Operand::Similarity(column),
+            _ => Operand::Distance(column),
         };
         return Ok((operand, Kind::Scalar(Scalar::Double)));
     }
@@ -300,10 +344,7 @@ pub(crate) fn resolve(
 
 /// Fills in limits, and checks what depends on the whole level.
 fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
-    let stray = match &level.nearest {
-        Some(nearest) => level.measured.iter().find(|field| **field != *nearest.field),
-        None => level.measured.first(),
-    };
+    let stray = level.measured.iter().find(|field| level.nearest_on(field).is_none());
     if let Some(field) = stray {
         return Err(Refusal::new(
             Code::Syntax,
@@ -311,8 +352,18 @@ fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
         )
         .hint(format!("add {field}=nearest.…")));
     }
-    let default =
-        if level.nearest.is_some() { Limits::NEAREST_DEFAULT } else { limits.rows_default };
+    if level.scored && level.rank.is_none() {
+        return Err(Refusal::new(
+            Code::Syntax,
+            format!("{} has no score without rank", level.entity),
+        )
+        .hint("name what ranks with as:, such as nearest(as:v), and add rank=rrf(v,…)"));
+    }
+    if level.searches() && level.is_grouped() {
+        return Err(not_built("an aggregate of the rows that nearest finds")
+            .detail(format!("both are asked of {}", level.entity)));
+    }
+    let default = if level.searches() { Limits::NEAREST_DEFAULT } else { limits.rows_default };
     let limit = *level.limit.get_or_insert(default.min(limits.rows_max));
     if limit > limits.rows_max {
         return Err(Refusal::new(
@@ -322,8 +373,11 @@ fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
         .detail(format!("limit={limit}"))
         .hint("ask for the next ones with offset, or with a filter on what they are ordered by"));
     }
-    if let Some(nearest) = &mut level.nearest {
-        let k = *nearest.k.get_or_insert(limit.saturating_add(level.offset).max(1));
+    let wanted = limit.saturating_add(level.offset).max(1);
+    rank::candidates(level, wanted, limits)?;
+    for nearest in &mut level.nearest {
+        nearest.capped = nearest.part.k.is_some();
+        let k = *nearest.part.k.get_or_insert(wanted);
         if k > limits.rows_max {
             return Err(Refusal::new(
                 Code::Limit,

@@ -3,8 +3,9 @@
 use super::{
     ast::{self, Each, Is, Op, Tree},
     check::{embed_named, resolve},
-    level::{Cond, Level, Operand, Test},
+    level::{Cond, Level, Operand, Part, Test},
     lexer::shorten,
+    rank,
     suggest::suggest,
     value,
 };
@@ -50,6 +51,10 @@ const LANGUAGES: [&str; 29] = [
 pub(crate) fn check(entity: &Entity, level: &mut Level, tree: Tree) -> Result<Cond, Refusal> {
     match tree {
         Tree::Group { all, not, parts } => {
+            if parts.iter().any(rank::is_of_score) {
+                return Err(Refusal::new(Code::Syntax, "score() cannot stand inside and/or")
+                    .detail("rows have a score once those that fit the filters are ranked"));
+            }
             let parts = parts
                 .into_iter()
                 .map(|part| check(entity, level, part))
@@ -76,7 +81,7 @@ pub(crate) fn check(entity: &Entity, level: &mut Level, tree: Tree) -> Result<Co
 
 fn only_null(embed: &str) -> Refusal {
     Refusal::new(
-        Code::Syntax,
+        Code::EmbedCompared,
         format!("{embed} is an embed and can only be compared with is.null and not.is.null"),
     )
     .hint(format!("to filter by one of its fields write {embed}.<field>="))
@@ -139,8 +144,14 @@ fn check_test(subject: &Subject, test: ast::Test) -> Result<Test, Refusal> {
             subject.value(&value)?;
             Ok(Test::Distinct(value))
         }
-        ast::Test::Search { function, language, value } => {
-            search(subject, function, language.as_deref(), value)
+        ast::Test::Search { function, mods, value } => {
+            let (test, part) = search(subject, function, &mods, value, u64::MAX)?;
+            if part == Part::default() {
+                return Ok(test);
+            }
+            Err(subject.refuse("is searched with as:, w: or k: where nothing is ranked").hint(
+                "what rank uses is a parameter of its own of the entity, not negated, and has a name: wfts(as:t).…",
+            ))
         }
         ast::Test::Nearest { .. } => Err(subject.refuse("cannot have nearest here")),
     }
@@ -221,12 +232,42 @@ fn refuse_array(subject: &Subject) -> Result<(), Refusal> {
         .hint("write cs.{a,b} or ov.{a,b}"))
 }
 
+/// A search that ranks: what it is about, its test, and what `rank` is told of it.
+pub(crate) fn words(
+    entity: &Entity,
+    level: &mut Level,
+    tree: Tree,
+    k_max: u64,
+) -> Result<(Operand, Test, Part), Refusal> {
+    let Tree::Test { operand, test: ast::Test::Search { function, mods, value }, .. } = tree else {
+        return Err(Refusal::new(Code::Syntax, "only a search of words or nearest can rank"));
+    };
+    let name = operand.column.text.clone();
+    let (operand, kind) = resolve(entity, level, &operand)?;
+    let subject = Subject { entity, name, operand: &operand, kind };
+    let (test, part) = search(&subject, function, &mods, value, k_max)?;
+    Ok((operand, test, part))
+}
+
 fn search(
     subject: &Subject,
     function: &'static str,
-    language: Option<&str>,
+    mods: &[String],
     value: String,
-) -> Result<Test, Refusal> {
+    k_max: u64,
+) -> Result<(Test, Part), Refusal> {
+    let (mut language, mut part) = (None, Part::default());
+    for text in mods {
+        let wrong = |problem: String| {
+            Refusal::new(Code::Syntax, format!("a search cannot be told `{}`", shorten(text)))
+                .detail(problem)
+        };
+        match text.split_once(':') {
+            Some((key, value)) if rank::told(&mut part, key, value, k_max).map_err(wrong)? => {}
+            None if language.is_none() => language = Some(text.as_str()),
+            _ => return Err(wrong("it takes one language, as:, w: and k:".into())),
+        }
+    }
     if !subject.is_text() && subject.kind != Kind::Scalar(Scalar::Jsonb) {
         return Err(subject.refuse("has no words to search"));
     }
@@ -248,5 +289,5 @@ fn search(
         }));
     };
     let column = (declared == Some(*language)).then(|| format!("{}~search", subject.name));
-    Ok(Test::Search { column, language, function, value })
+    Ok((Test::Search { column, language, function, value }, part))
 }

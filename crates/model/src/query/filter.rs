@@ -4,7 +4,7 @@ use super::{
     Limits,
     ast::{Each, Is, Op, Operand, Test, Tree},
     lexer::Cursor,
-    parse::{not_built, operand, within},
+    parse::{operand, within},
     suggest::suggest,
 };
 use crate::{Code, Refusal};
@@ -148,14 +148,7 @@ impl Reader<'_> {
         }
         if let Some((_, function)) = SEARCHES.iter().find(|(text, _)| *text == name) {
             let mods = mods.unwrap_or_default();
-            if mods.iter().any(|text| text.contains(':')) || mods.len() > 1 {
-                return Err(not_built("naming or weighting a search for rank"));
-            }
-            return Ok(Test::Search {
-                function,
-                language: mods.into_iter().next(),
-                value: self.value()?,
-            });
+            return Ok(Test::Search { function, mods, value: self.value()? });
         }
         if name == "nearest" {
             if self.nested {
@@ -169,7 +162,10 @@ impl Reader<'_> {
             });
         }
         if RANGES.contains(&name) {
-            return Err(not_built(&format!("the range operator {name}")));
+            return Err(self
+                .cursor
+                .wrong(&format!("`{name}` compares ranges, and no field is a range"))
+                .hint("compare the bounds with gt, gte, lt and lte"));
         }
         if mods.is_some() && ["in", "is", "isdistinct"].contains(&name) {
             return Err(self

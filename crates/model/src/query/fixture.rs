@@ -130,6 +130,19 @@ pub(crate) fn model() -> Model {
         ],
         &[],
     );
-    let entities = vec![person, commit, file, node];
+    let entities = vec![person, commit, file, node, review()];
     Model { name: "history".into(), entities, ..Model::default() }
+}
+
+/// What joins commits and persons.
+fn review() -> Entity {
+    entity(
+        "review",
+        vec![
+            reference("commit", "commit", OnDelete::Cascade),
+            reference("person", "person", OnDelete::Cascade),
+            optional(scalar("stars", Scalar::Integer)),
+        ],
+        &[&["commit", "person"]],
+    )
 }

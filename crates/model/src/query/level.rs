@@ -1,11 +1,12 @@
 //! A checked query: every name is the model's, every value can be of its field's type.
 
 use super::{
-    ast::{Each, Step},
+    ast::{Aggregate, Each, Fusion, Step},
     relation::Relation,
 };
 use crate::{
     Name,
+    catalogue::Invocation,
     entity::{Entity, Metric, VectorForm},
 };
 
@@ -18,12 +19,20 @@ pub(crate) struct Level {
     pub(crate) outputs: Vec<Output>,
     pub(crate) embeds: Vec<Embed>,
     pub(crate) conds: Vec<Cond>,
-    pub(crate) nearest: Option<Nearest>,
+    /// One at most, unless `rank` makes one order of several.
+    pub(crate) nearest: Vec<Nearest>,
+    pub(crate) rank: Option<Rank>,
+    /// Which index finds the nearest; none if all rows are measured.
+    pub(crate) index: Option<Index>,
     pub(crate) order: Vec<Order>,
     pub(crate) limit: Option<u64>,
     pub(crate) offset: u64,
     /// Vector fields whose distance is asked for, and where, until it is known that `nearest` is about them.
     pub(crate) measured: Vec<String>,
+    /// Whether `score()` is asked for.
+    pub(crate) scored: bool,
+    /// The function whose rows these are, in place of the table's.
+    pub(crate) call: Option<Invocation>,
 }
 
 /// One column of the answer.
@@ -32,6 +41,28 @@ pub(crate) enum Output {
     Column(OutputColumn),
     /// The embed at this place of [`Level::embeds`].
     Embed(usize),
+    /// An output of an embed, given as one of the level's own.
+    Spread(SpreadColumn),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SpreadColumn {
+    /// What it is called here and in the embed.
+    pub(crate) name: String,
+    /// The embed at this place of [`Level::embeds`].
+    pub(crate) index: usize,
+    /// Whether its value is of type json, which has no equality to group by.
+    pub(crate) json: bool,
+    /// The aggregate that the embed was asked for: it is over the rows of this level.
+    pub(crate) made: Option<Made>,
+    pub(crate) starred: bool,
+}
+
+/// An aggregate and what it is cast to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Made {
+    pub(crate) aggregate: Aggregate,
+    pub(crate) cast: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +70,8 @@ pub(crate) struct OutputColumn {
     pub(crate) name: String,
     pub(crate) operand: Operand,
     pub(crate) form: Form,
+    /// The aggregate over it; the other outputs of the level are what rows are grouped by.
+    pub(crate) made: Option<Made>,
     /// Whether `*` brought it, so that an item of its own may replace it.
     pub(crate) starred: bool,
 }
@@ -48,6 +81,8 @@ pub(crate) struct OutputColumn {
 pub(crate) enum Form {
     /// As PostgreSQL does it.
     Plain,
+    /// What is known of a blob.
+    Blob,
     /// A vector as an array of numbers.
     Numbers,
     /// Cast to this type of PostgreSQL's.
@@ -71,9 +106,20 @@ pub(crate) struct Embed {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Operand {
     Column(String),
-    Json { column: String, jsonb: bool, steps: Vec<Step> },
-    Distance,
-    Similarity,
+    Json {
+        column: String,
+        jsonb: bool,
+        steps: Vec<Step>,
+    },
+    /// How far the vector field is from what `nearest` on it asks for.
+    Distance(String),
+    Similarity(String),
+    /// What `rank` gave.
+    Score,
+    /// The row itself, to be counted.
+    Row,
+    /// The output at this place, counted from 1, of a level that groups its rows.
+    Output(usize),
 }
 
 /// A condition on rows.
@@ -119,12 +165,62 @@ pub(crate) struct Nearest {
     pub(crate) form: VectorForm,
     pub(crate) dimensions: u32,
     pub(crate) metric: Metric,
-    /// How many candidates.
-    pub(crate) k: Option<u64>,
+    /// Whether that is the field's own metric, which an index would have.
+    pub(crate) declared: bool,
+    /// What `rank` is told of it, and how many candidates.
+    pub(crate) part: Part,
+    /// Whether that number was said.
+    pub(crate) capped: bool,
     /// Bounds on the distance, as PostgreSQL reads them.
     pub(crate) max: Option<String>,
     pub(crate) min: Option<String>,
     pub(crate) anchor: Anchor,
+}
+
+/// An approximate index of a tenant's own that is to find the nearest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Index {
+    pub(crate) tenant: u128,
+    /// How many rows it is asked for.
+    pub(crate) candidates: u64,
+    /// Candidates it keeps in mind on its way, as pgvector's `hnsw.ef_search`.
+    pub(crate) ef_search: u32,
+}
+
+/// What a clause is told so that `rank` can use it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Part {
+    pub(crate) label: Option<String>,
+    /// As PostgreSQL reads it; 1 unless said.
+    pub(crate) weight: Option<String>,
+    /// How many candidates.
+    pub(crate) k: Option<u64>,
+}
+
+/// One order made of several.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rank {
+    pub(crate) fusion: Fusion,
+    /// The constant of reciprocal rank fusion.
+    pub(crate) c: u64,
+    pub(crate) rankers: Vec<Ranker>,
+    /// Conditions on the score.
+    pub(crate) conds: Vec<(bool, Test)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ranker {
+    pub(crate) by: By,
+    pub(crate) part: Part,
+}
+
+/// What a ranker orders by.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum By {
+    /// The distance of the `nearest` at this place of [`Level::nearest`].
+    Nearest(usize),
+    /// How well words fit; the test is a search.
+    Words { operand: Operand, test: Test },
 }
 
 /// What rows are compared with.
@@ -156,11 +252,34 @@ impl Level {
             outputs: Vec::new(),
             embeds: Vec::new(),
             conds: Vec::new(),
-            nearest: None,
+            nearest: Vec::new(),
+            rank: None,
+            index: None,
             order: Vec::new(),
             limit: None,
             offset: 0,
             measured: Vec::new(),
+            scored: false,
+            call: None,
+        }
+    }
+
+    /// Whether its rows are groups of the table's rows.
+    pub(crate) fn is_grouped(&self) -> bool {
+        self.outputs.iter().any(|output| output.made().is_some())
+    }
+
+    /// What its outputs are called, in their order.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.outputs.iter().map(|output| self.name_of(output)).collect()
+    }
+
+    /// What one of its outputs is called.
+    pub(crate) fn name_of<'l>(&'l self, output: &'l Output) -> &'l str {
+        match output {
+            Output::Column(column) => &column.name,
+            Output::Embed(index) => &self.embeds[*index].name,
+            Output::Spread(spread) => &spread.name,
         }
     }
 
@@ -173,13 +292,57 @@ impl Level {
         levels
     }
 
+    /// The `nearest` that alone decides the order.
+    pub(crate) fn only_nearest(&self) -> Option<&Nearest> {
+        if self.rank.is_some() { None } else { self.nearest.first() }
+    }
+
+    /// The `nearest` on `field`.
+    pub(crate) fn nearest_on(&self, field: &str) -> Option<&Nearest> {
+        self.nearest.iter().find(|nearest| &*nearest.field == field)
+    }
+
+    /// Whether rows are found by likeness rather than by conditions alone.
+    pub(crate) fn searches(&self) -> bool {
+        !self.nearest.is_empty() || self.rank.is_some()
+    }
+
     /// Calls `visit` with each level's `nearest`.
     pub(crate) fn each_nearest(&mut self, visit: &mut impl FnMut(&mut Nearest)) {
-        if let Some(nearest) = &mut self.nearest {
-            visit(nearest);
-        }
+        self.nearest.iter_mut().for_each(&mut *visit);
         for embed in &mut self.embeds {
             embed.level.each_nearest(visit);
+        }
+    }
+}
+
+impl Output {
+    /// The aggregate it is.
+    pub(crate) fn made(&self) -> Option<Made> {
+        match self {
+            Self::Column(column) => column.made,
+            Self::Spread(spread) => spread.made,
+            Self::Embed(_) => None,
+        }
+    }
+
+    /// Whether its value is of type json.
+    pub(crate) fn is_json(&self) -> bool {
+        match self {
+            Self::Column(column) => {
+                matches!(column.form, Form::Numbers | Form::Blob | Form::Cast("json"))
+            }
+            Self::Embed(_) => true,
+            Self::Spread(spread) => spread.json,
+        }
+    }
+
+    /// Whether `*` brought it.
+    pub(crate) fn is_starred(&self) -> bool {
+        match self {
+            Self::Column(column) => column.starred,
+            Self::Embed(_) => false,
+            Self::Spread(spread) => spread.starred,
         }
     }
 }

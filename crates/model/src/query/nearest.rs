@@ -1,10 +1,10 @@
 //! `nearest`: what it may be told, and the forms a vector can be written in.
 
 use super::{
-    level::{Anchor, Nearest},
+    level::{Anchor, Nearest, Part},
     lexer::{Cursor, shorten},
     parse::not_built,
-    value,
+    rank, value,
 };
 use crate::{
     Code, Name, Refusal,
@@ -47,7 +47,9 @@ pub(crate) fn check(
         form: vector.form,
         dimensions: vector.dimensions,
         metric: vector.metric,
-        k: None,
+        declared: true,
+        part: Part::default(),
+        capped: false,
         max: None,
         min: None,
         anchor: anchor(entity, field, vector, operand, numbers)?,
@@ -71,12 +73,14 @@ fn modify(nearest: &mut Nearest, text: &str, k_max: u64) -> Result<(), Refusal> 
                 nearest.field
             )));
         }
+        nearest.declared = nearest.metric == *metric;
         nearest.metric = *metric;
         return Ok(());
     }
     let Some((key, value)) = text.split_once(':') else {
         return Err(wrong(
-            "it takes a metric (cosine, l2, ip, l1, hamming, jaccard), k:, max: and min:".into(),
+            "it takes a metric (cosine, l2, ip, l1, hamming, jaccard), k:, max:, min:, as: and w:"
+                .into(),
         ));
     };
     let bound = || match value.trim().parse::<f64>() {
@@ -84,14 +88,10 @@ fn modify(nearest: &mut Nearest, text: &str, k_max: u64) -> Result<(), Refusal> 
         _ => Err(wrong(format!("{key}: takes a number"))),
     };
     match key {
-        "k" => match value.trim().parse::<u64>() {
-            Ok(k) if (1..=k_max).contains(&k) => nearest.k = Some(k),
-            _ => return Err(wrong(format!("k: takes a whole number from 1 to {k_max}"))),
-        },
         "max" => nearest.max = bound()?,
         "min" => nearest.min = bound()?,
-        "as" | "w" => return Err(not_built("naming or weighting nearest for rank")),
-        _ => return Err(wrong("it takes a metric, k:, max: and min:".into())),
+        _ if rank::told(&mut nearest.part, key, value, k_max).map_err(wrong)? => {}
+        _ => return Err(wrong("it takes a metric, k:, max:, min:, as: and w:".into())),
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! The columns of an answer: what they are called and how they are given.
 
 use super::{
+    aggregate,
     ast::{self, Measure},
     check::resolve,
-    level::{Form, Level, Operand, Output, OutputColumn},
+    level::{Form, Level, Made, Operand, Output, OutputColumn},
     lexer::shorten,
     suggest::suggest,
 };
@@ -17,24 +18,23 @@ pub(crate) fn star(level: &mut Level, entity: &Entity) {
     let fields = entity.fields.iter().map(|field| (field.name.as_str(), &field.kind));
     let own = entity.key.is_none().then_some(("id", &id));
     for (name, kind) in own.into_iter().chain(fields) {
-        let taken = level.outputs.iter().any(|output| output_name(level, output) == name);
+        let taken = level.names().contains(&name);
         if !matches!(kind, Kind::Vector(_)) && !taken {
             let (name, operand) = (name.to_owned(), Operand::Column(name.to_owned()));
             level.outputs.push(Output::Column(OutputColumn {
                 name,
                 operand,
-                form: Form::Plain,
+                form: plain(kind),
+                made: None,
                 starred: true,
             }));
         }
     }
 }
 
-fn output_name<'l>(level: &'l Level, output: &'l Output) -> &'l str {
-    match output {
-        Output::Column(column) => &column.name,
-        Output::Embed(index) => &level.embeds[*index].name,
-    }
+/// How a value is given that nothing special is asked of.
+fn plain(kind: &Kind) -> Form {
+    if matches!(kind, Kind::Blob(_)) { Form::Blob } else { Form::Plain }
 }
 
 pub(crate) fn add_column(level: &mut Level, column: OutputColumn) -> Result<(), Refusal> {
@@ -49,11 +49,10 @@ pub(crate) fn add_column(level: &mut Level, column: OutputColumn) -> Result<(), 
 
 /// What is asked for by name replaces what only `*` brought.
 pub(crate) fn make_room(level: &mut Level, name: &str) -> Result<(), Refusal> {
-    let Some(at) = level.outputs.iter().position(|output| output_name(level, output) == name)
-    else {
+    let Some(at) = level.names().iter().position(|taken| *taken == name) else {
         return Ok(());
     };
-    if !matches!(&level.outputs[at], Output::Column(column) if column.starred) {
+    if !level.outputs[at].is_starred() {
         return Err(same_name(name));
     }
     level.outputs.remove(at);
@@ -65,20 +64,34 @@ pub(crate) fn same_name(name: &str) -> Refusal {
         .hint("give one of them another name with alias:item")
 }
 
+/// An item of `select` as it was written.
+pub(crate) struct Written<'w> {
+    pub(crate) alias: Option<String>,
+    pub(crate) operand: &'w ast::Operand,
+    pub(crate) cast: Option<&'w str>,
+    pub(crate) aggregate: Option<(ast::Aggregate, Option<&'w str>)>,
+}
+
 pub(crate) fn output(
     entity: &Entity,
     level: &mut Level,
-    alias: Option<String>,
-    written: &ast::Operand,
-    cast: Option<&str>,
+    item: Written,
 ) -> Result<OutputColumn, Refusal> {
+    let Written { alias, operand: written, cast, aggregate } = item;
     let (operand, kind) = resolve(entity, level, written)?;
     let numbers = matches!(&kind, Kind::Vector(vector)
         if matches!(vector.form, VectorForm::Vector | VectorForm::Halfvec));
     let form = match cast {
         Some(name) => Form::Cast(cast_type(name)?),
-        None if numbers => Form::Numbers,
-        None => Form::Plain,
+        None if numbers && aggregate.is_none() => Form::Numbers,
+        None => plain(&kind),
+    };
+    let made = match aggregate {
+        Some((aggregate, cast)) => {
+            aggregate::check(&written.column.text, &kind, &form, aggregate)?;
+            Some(Made { aggregate, cast: cast.map(cast_type).transpose()? })
+        }
+        None => None,
     };
     let last_key = written.steps.iter().rev().find_map(|step| match &step.key {
         ast::StepKey::Name(name) => Some(name.clone()),
@@ -87,10 +100,22 @@ pub(crate) fn output(
     let measure = written.measure.map(|measure| match measure {
         Measure::Distance => "distance".to_owned(),
         Measure::Similarity => "similarity".to_owned(),
+        Measure::Score => "score".to_owned(),
     });
-    let name = alias.or(measure).or(last_key).unwrap_or_else(|| written.column.text.clone());
+    let aggregated = aggregate.map(|(aggregate, _)| aggregate.name().to_owned());
+    let given = alias.or(aggregated).or(measure).or(last_key);
+    let name = given.unwrap_or_else(|| written.column.text.clone());
     check_output_name(&name)?;
-    Ok(OutputColumn { name, operand, form, starred: false })
+    Ok(OutputColumn { name, operand, form, made, starred: false })
+}
+
+/// `count()`: of rows.
+pub(crate) fn count(alias: Option<String>, cast: Option<&str>) -> Result<OutputColumn, Refusal> {
+    let name = alias.unwrap_or_else(|| "count".to_owned());
+    check_output_name(&name)?;
+    let made = Made { aggregate: ast::Aggregate::Count, cast: cast.map(cast_type).transpose()? };
+    let (operand, form) = (Operand::Row, Form::Plain);
+    Ok(OutputColumn { name, operand, form, made: Some(made), starred: false })
 }
 
 /// PostgreSQL would cut a longer name, and has none that is empty.

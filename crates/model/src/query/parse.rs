@@ -5,7 +5,7 @@ use super::{
     ast::{At, Measure, Operand, Step, StepKey, Term, Written},
     filter,
     lexer::{Cursor, Word, params, shorten},
-    select,
+    rank, select,
 };
 use crate::{Code, Refusal};
 
@@ -39,11 +39,7 @@ fn read(written: &mut Written, key: &str, value: &str, limits: &Limits) -> Resul
         "select" => return once(&mut written.select, key, select::items(value, limits)?),
         "columns" => return once(&mut written.columns, key, names(key, value)?),
         "on_conflict" => return once(&mut written.on_conflict, key, names(key, value)?),
-        "rank" => {
-            return Err(
-                not_built("rank").hint("a field of this name is written \"rank\" in quotes")
-            );
-        }
+        "rank" => return once(&mut written.rank, key, rank::read(value)?),
         _ => {}
     }
     let Key { mut path, last } = read_key(key)?;
@@ -123,12 +119,8 @@ fn read_key(key: &str) -> Result<Key, Refusal> {
 /// `name`, `name->key`, `name.distance()`.
 pub(crate) fn operand(cursor: &mut Cursor) -> Result<Operand, Refusal> {
     let column = cursor.word()?;
-    if !column.quoted && cursor.ahead().starts_with("()") {
-        match column.text.as_str() {
-            "count" => return Err(not_built("the aggregate count()")),
-            "score" => return Err(not_built("score()")),
-            _ => {}
-        }
+    if column.is("score") && cursor.eat("()") {
+        return Ok(Operand { column, steps: Vec::new(), measure: Some(Measure::Score) });
     }
     let steps = steps(cursor)?;
     let measure = if steps.is_empty() { measure(cursor)? } else { None };
@@ -142,11 +134,6 @@ fn measure(cursor: &mut Cursor) -> Result<Option<Measure>, Refusal> {
     {
         if cursor.eat(text) {
             return Ok(Some(measure));
-        }
-    }
-    for aggregate in ["sum", "avg", "count", "max", "min"] {
-        if cursor.ahead().starts_with(&format!(".{aggregate}()")) {
-            return Err(not_built(&format!("the aggregate {aggregate}()")));
         }
     }
     Ok(None)

@@ -11,13 +11,25 @@ use crate::{
 pub(crate) struct Relation {
     /// The other end.
     pub(crate) entity: Name,
-    /// The field that refers.
+    /// The field that refers; of a junction, the one that refers to this end.
     pub(crate) field: Name,
-    /// Whether the other end is the referring one, of which there may be many.
+    /// Whether there may be many rows at the other end.
     pub(crate) many: bool,
+    /// The entity between the two ends.
+    pub(crate) via: Option<Junction>,
 }
 
-/// The relationship that `target`, written inside `from`, means.
+/// An entity whose rows each refer to both ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Junction {
+    pub(crate) entity: Name,
+    /// The field that refers to the other end.
+    pub(crate) far: Name,
+    /// Whether a unique key holds both references, so that it says nothing but which rows belong together.
+    tight: bool,
+}
+
+/// The relationship that `target`, written inside `from`, means. A reference between the two goes before a junction.
 ///
 /// # Errors
 /// `NoRelationship`, or `AmbiguousRelationship` with the ways to write each.
@@ -27,47 +39,75 @@ pub(crate) fn find(
     target: &str,
     hint: Option<&str>,
 ) -> Result<Relation, Refusal> {
-    let fits = |relation: &Relation| match hint {
-        None => true,
-        Some(hint) => {
-            let owner = if relation.many { &relation.entity } else { &from.name };
-            *hint == *relation.field || hint == format!("{owner}~{}~fk", relation.field)
-        }
-    };
+    let fits = |relation: &&Relation| hint.is_none_or(|hint| is_hinted(from, relation, hint));
     let all = relations(model, from);
-    let by_field =
-        all.iter().find(|relation| !relation.many && *relation.field == *target && fits(relation));
-    if let Some(relation) = by_field {
+    let direct = || all.iter().filter(|relation| relation.via.is_none());
+    let by_field = |relation: &&Relation| {
+        !relation.many && *relation.field == *target || is_constraint(from, relation, target)
+    };
+    if let Some(relation) = direct().filter(by_field).find(fits) {
         return Ok(relation.clone());
     }
     // From an entity to itself its own name means the many side; the one side has the field's name.
     let itself = *from.name == *target;
-    let named = |relation: &&Relation| {
-        *relation.entity == *target && (!itself || relation.many) && fits(relation)
-    };
-    match all.iter().filter(named).collect::<Vec<_>>()[..] {
+    let named = |relation: &&Relation| *relation.entity == *target && (!itself || relation.many);
+    let mut found: Vec<&Relation> = direct().filter(named).filter(fits).collect();
+    if found.is_empty() {
+        let tight = |relation: &&Relation| {
+            relation.via.as_ref().is_some_and(|via| hint.is_some() || via.tight)
+        };
+        found = all.iter().filter(named).filter(tight).filter(fits).collect();
+    }
+    match found[..] {
         [relation] => Ok(relation.clone()),
         [] => Err(none(model, from, target, hint, &all)),
         ref several => Err(ambiguous(from, target, several)),
     }
 }
 
+/// Whether `hint` names this relationship: by its field, its constraint or the entity between.
+fn is_hinted(from: &Entity, relation: &Relation, hint: &str) -> bool {
+    match &relation.via {
+        Some(via) => *hint == *via.entity,
+        None => *hint == *relation.field || is_constraint(from, relation, hint),
+    }
+}
+
+/// Whether `name` is the constraint's, here or where PostgreSQL chose the name.
+fn is_constraint(from: &Entity, relation: &Relation, name: &str) -> bool {
+    let owner = if relation.many { &relation.entity } else { &from.name };
+    let field = &relation.field;
+    name == format!("{owner}~{field}~fk") || name == format!("{owner}_{field}_fkey")
+}
+
 fn relations(model: &Model, from: &Entity) -> Vec<Relation> {
     let mut relations = Vec::new();
-    let reads = model.reads().iter().map(crate::ReadModel::shape);
-    for entity in model.entities().iter().chain(reads) {
-        for field in &entity.fields {
-            let Kind::Ref(reference) = &field.kind else { continue };
+    for entity in model.relations() {
+        let references = entity.fields.iter().filter_map(|field| match &field.kind {
+            Kind::Ref(reference) => Some((&field.name, &reference.entity)),
+            _ => None,
+        });
+        for (field, to) in references.clone() {
+            let relation = |entity: &Name, many| Relation {
+                entity: entity.clone(),
+                field: field.clone(),
+                many,
+                via: None,
+            };
             if entity.name == from.name {
-                let (entity, field) = (reference.entity.clone(), field.name.clone());
-                relations.push(Relation { entity, field, many: false });
+                relations.push(relation(to, false));
             }
-            if reference.entity == from.name {
-                relations.push(Relation {
-                    entity: entity.name.clone(),
-                    field: field.name.clone(),
-                    many: true,
-                });
+            if *to != from.name {
+                continue;
+            }
+            relations.push(relation(&entity.name, true));
+            for (far, end) in references.clone().filter(|(far, _)| *far != field) {
+                let both = |key: &&crate::entity::Key| {
+                    key.fields.contains(field) && key.fields.contains(far)
+                };
+                let tight = entity.uniques.iter().any(|key| both(&key));
+                let via = Junction { entity: entity.name.clone(), far: far.clone(), tight };
+                relations.push(Relation { via: Some(via), ..relation(end, true) });
             }
         }
     }
@@ -75,10 +115,10 @@ fn relations(model: &Model, from: &Entity) -> Vec<Relation> {
 }
 
 fn spelling(relation: &Relation) -> String {
-    if relation.many {
-        format!("{}!{}", relation.entity, relation.field)
-    } else {
-        relation.field.to_string()
+    match &relation.via {
+        Some(via) => format!("{}!{}", relation.entity, via.entity),
+        None if relation.many => format!("{}!{}", relation.entity, relation.field),
+        None => relation.field.to_string(),
     }
 }
 
@@ -101,13 +141,15 @@ fn none(
         (None, None, Some(_)) => format!("{target} is a field that refers to nothing"),
         (None, None, None) => format!("{target} is neither a field nor an entity"),
     });
+    let named = all.iter().filter(|relation| relation.via.as_ref().is_none_or(|via| via.tight));
     let names: Vec<&str> =
-        all.iter().flat_map(|relation| [&*relation.entity, &*relation.field]).collect();
+        named.flat_map(|relation| [&*relation.entity, &*relation.field]).collect();
     match suggest(target, names) {
         Some(near) if hint.is_none() => refusal.hint(format!("did you mean {near}?")),
         _ if all.is_empty() => refusal.hint(format!("{} has no relationships", from.name)),
         _ => {
-            let mut known: Vec<String> = all.iter().map(spelling).collect();
+            let own = all.iter().filter(|relation| relation.via.is_none());
+            let mut known: Vec<String> = own.map(spelling).collect();
             known.dedup();
             refusal.hint(format!("it has {}", known.join(", ")))
         }
@@ -124,7 +166,11 @@ fn ambiguous(from: &Entity, target: &str, several: &[&Relation]) -> Refusal {
         Code::AmbiguousRelationship,
         format!("{} and {target} are related in more than one way", from.name),
     );
-    let over: Vec<String> = several.iter().map(|relation| relation.field.to_string()).collect();
+    let over = |relation: &&Relation| match &relation.via {
+        Some(via) => format!("{}.{}", via.entity, relation.field),
+        None => relation.field.to_string(),
+    };
+    let over: Vec<String> = several.iter().map(over).collect();
     refusal
         .detail(format!("over {}", over.join(", ")))
         .hint(format!("write one of {}", ways.collect::<Vec<_>>().join(", ")))

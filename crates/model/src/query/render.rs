@@ -5,19 +5,29 @@
 //! Filters on embeds stand inside the page as `exists`. No statement repeats `tenant_id = …`, the policy does;
 //! joins repeat it between tables, because references are composite.
 
+mod near;
+mod rows;
 mod test;
 
 use super::{
-    level::{Anchor, Embed, Form, Level, Nearest, Operand, Order, Output, OutputColumn},
+    Shape,
+    level::{Anchor, Embed, Level, Nearest, Operand, Order},
     relation::Relation,
 };
-use crate::{Sql, entity::Metric};
+use crate::{
+    Sql,
+    entity::{Metric, VectorForm},
+};
 
 /// Writes one statement.
 #[derive(Default)]
 pub(crate) struct Renderer {
     pub(crate) sql: Sql,
     aliases: usize,
+    /// Vectors that are parameters already, with their number: they are long.
+    vectors: Vec<(VectorForm, String, usize)>,
+    /// CTEs written so far.
+    ctes: usize,
 }
 
 /// Where a level's rows come from.
@@ -47,21 +57,31 @@ pub(crate) struct Scope<'a> {
 
 impl Renderer {
     /// The whole statement of a read.
-    pub(crate) fn read(&mut self, level: &Level, count: bool) {
+    pub(crate) fn read(&mut self, level: &Level, count: bool, shape: Shape) {
         self.anchors(level);
-        self.sql.raw("select coalesce(json_agg(r.*), '[]')::text as body, count(*) as rows, ");
+        self.search(level);
+        self.sql.raw(if self.ctes == 0 { "" } else { " " });
+        self.sql.raw("select ").raw(shape.body()).raw(" as body, count(*) as rows, ");
         if count {
             let alias = self.alias();
             self.sql.raw("(select count(*) from ");
-            self.table(level, &alias);
-            self.filters(Scope { level, alias: &alias, measured: false }, None, false);
+            if level.is_grouped() {
+                self.sql.raw("(");
+                self.groups(level, Source::Page(None), false);
+                self.sql.raw(") ").raw(&alias);
+            } else {
+                self.table(level, &alias);
+                self.filters(Scope { level, alias: &alias, measured: false }, None, false);
+            }
             self.sql.raw(")");
         } else {
             self.sql.raw("null::bigint");
         }
         self.sql.raw(" as total, ");
         self.anchors_found(level);
-        self.sql.raw(" as anchor from (");
+        self.sql.raw(" as anchor");
+        self.tally(level);
+        self.sql.raw(" from (");
         self.rows(level, Source::Page(None));
         self.sql.raw(") r");
     }
@@ -74,137 +94,38 @@ impl Renderer {
 
     /// `app."entity" alias`
     pub(crate) fn table(&mut self, level: &Level, alias: &str) {
+        if level.call.is_some() {
+            self.sql.raw("\"~call\" ").raw(alias);
+            return;
+        }
+        self.sql.table(&level.entity).raw(" ").raw(alias);
+    }
+
+    /// The same to be changed or deleted from.
+    pub(crate) fn target(&mut self, level: &Level, alias: &str) {
         self.sql.raw("app.").ident(&level.entity).raw(" ").raw(alias);
-    }
-
-    /// `select … from …` with the level's outputs as columns.
-    pub(crate) fn rows(&mut self, level: &Level, source: Source) {
-        let alias = self.alias();
-        let scope = Scope { level, alias: &alias, measured: true };
-        let mut joined: Vec<(String, &Embed)> = Vec::new();
-        self.sql.raw("select");
-        for (at, output) in level.outputs.iter().enumerate() {
-            self.sql.raw(if at == 0 { " " } else { ", " });
-            match output {
-                Output::Column(column) => self.column(scope, column),
-                Output::Embed(index) if level.embeds[*index].relation.many => {
-                    self.embed_many(&alias, &level.embeds[*index]);
-                }
-                Output::Embed(index) => {
-                    let embed = &level.embeds[*index];
-                    let below = self.alias();
-                    self.sql.raw(&format!("row_to_json({below}.*) as ")).ident(&embed.name);
-                    joined.push((below, embed));
-                }
-            }
-        }
-        let ordered = match source {
-            Source::Written => {
-                self.sql.raw(" from written ").raw(&alias);
-                false
-            }
-            Source::Page(parent) => {
-                let one = parent.is_some_and(|parent| !parent.relation.many);
-                // A join need not keep the order of the page, so the page's rows are numbered.
-                let numbered = !joined.is_empty()
-                    && !one
-                    && (level.nearest.is_some() || !level.order.is_empty());
-                self.sql.raw(" from (");
-                if numbered {
-                    self.sql
-                        .raw(&format!("select {alias}.*, row_number() over () as \"~row\" from ("));
-                }
-                self.page(scope, parent);
-                self.sql.raw(if numbered { ") " } else { "" }).raw(if numbered {
-                    &alias
-                } else {
-                    ""
-                });
-                self.sql.raw(") ").raw(&alias);
-                numbered
-            }
-        };
-        for (below, embed) in joined {
-            self.sql.raw(" left join lateral (");
-            self.rows(
-                &embed.level,
-                Source::Page(Some(Parent { alias: &alias, relation: &embed.relation })),
-            );
-            self.sql.raw(") ").raw(&below).raw(" on true");
-        }
-        if ordered {
-            self.sql.raw(" order by ").raw(&alias).raw(".\"~row\"");
-        }
-    }
-
-    fn column(&mut self, scope: Scope, column: &OutputColumn) {
-        self.operand(scope, &column.operand);
-        match column.form {
-            Form::Plain => {}
-            Form::Numbers => {
-                self.sql.raw("::text::json");
-            }
-            Form::Cast(sql_type) => {
-                self.sql.raw("::").raw(sql_type);
-            }
-        }
-        self.sql.raw(" as ").ident(&column.name);
-    }
-
-    fn embed_many(&mut self, alias: &str, embed: &Embed) {
-        self.sql.raw("(select coalesce(json_agg(r.*), '[]') from (");
-        self.rows(&embed.level, Source::Page(Some(Parent { alias, relation: &embed.relation })));
-        self.sql.raw(") r) as ").ident(&embed.name);
     }
 
     fn page(&mut self, scope: Scope, parent: Option<Parent>) {
         let Scope { level, alias, .. } = scope;
-        let Some(nearest) = &level.nearest else {
-            self.sql.raw("select ").raw(alias).raw(".* from ");
-            self.table(level, alias);
-            self.filters(Scope { measured: false, ..scope }, parent, true);
-            self.order(scope, &level.order);
-            // There is one row at most on the one side.
-            if parent.is_none_or(|parent| parent.relation.many) {
-                self.limits(level);
+        match (level.only_nearest(), parent) {
+            (_, None) if level.searches() => self.found_page(scope),
+            (Some(nearest), _) => self.nearest_below(scope, nearest, parent),
+            (None, _) => {
+                self.sql.raw("select ").raw(alias).raw(".* from ");
+                self.table(level, alias);
+                self.filters(Scope { measured: false, ..scope }, parent, true);
+                // Of a level that groups its rows, the groups are ordered and cut.
+                if level.is_grouped() {
+                    return;
+                }
+                self.order(scope, &level.order);
+                // There is one row at most on the one side.
+                if parent.is_none_or(|parent| parent.relation.many) {
+                    self.limits(level);
+                }
             }
-            return;
-        };
-        let max = nearest.max.as_ref().filter(|_| parent.is_none());
-        let whole = level.order.is_empty()
-            && max.is_none()
-            && level.offset == 0
-            && level.limit == nearest.k;
-        if whole {
-            return self.candidates(scope, nearest, parent);
         }
-        self.sql.raw("select ").raw(alias).raw(".* from (");
-        self.candidates(scope, nearest, parent);
-        self.sql.raw(") ").raw(alias);
-        if let Some(max) = max {
-            self.sql.raw(" where ").raw(alias).raw(".\"~distance\" <= ").param(Some(max.clone()));
-        }
-        if level.order.is_empty() {
-            self.sql.raw(" order by ").raw(alias).raw(".\"~distance\"");
-            self.identity(level, alias);
-        } else {
-            self.order(scope, &level.order);
-        }
-        self.limits(level);
-    }
-
-    /// The `k` rows nearest of those that fit the filters, with their distance.
-    fn candidates(&mut self, scope: Scope, nearest: &Nearest, parent: Option<Parent>) {
-        let Scope { level, alias, .. } = scope;
-        self.sql.raw("select ").raw(alias).raw(".*, ");
-        self.distance(alias, nearest);
-        self.sql.raw(" as \"~distance\" from ");
-        self.table(level, alias);
-        self.filters(Scope { measured: false, ..scope }, parent, true);
-        self.sql.raw(" order by \"~distance\"");
-        self.identity(level, alias);
-        self.sql.raw(" limit ");
-        self.sql.param(Some(nearest.k.unwrap_or_default().to_string()));
     }
 
     /// What decides between rows that are equally near.
@@ -284,9 +205,18 @@ impl Renderer {
                 }
                 self.sql.raw(")");
             }
-            Operand::Distance => self.measure(scope),
-            Operand::Similarity => {
-                let Some(nearest) = &scope.level.nearest else { return };
+            Operand::Row => {
+                self.sql.raw("1");
+            }
+            Operand::Output(place) => {
+                self.sql.raw(&place.to_string());
+            }
+            Operand::Score => {
+                self.sql.raw(alias).raw(".\"~score\"");
+            }
+            Operand::Distance(field) => self.measure(scope, field),
+            Operand::Similarity(field) => {
+                let Some(nearest) = scope.level.nearest_on(field) else { return };
                 let (before, after) = match nearest.metric {
                     Metric::Cosine | Metric::Jaccard => ("(1 - ", ")".into()),
                     Metric::Ip => ("(- ", ")".into()),
@@ -294,15 +224,17 @@ impl Renderer {
                     Metric::Hamming => ("(1 - ", format!(" / {})", nearest.dimensions)),
                 };
                 self.sql.raw(before);
-                self.measure(scope);
+                self.measure(scope, field);
                 self.sql.raw(&after);
             }
         }
     }
 
-    fn measure(&mut self, scope: Scope) {
-        match &scope.level.nearest {
-            Some(nearest) if !scope.measured => self.distance(scope.alias, nearest),
+    fn measure(&mut self, scope: Scope, field: &str) {
+        match scope.level.nearest_on(field) {
+            Some(nearest) if !scope.measured || scope.level.rank.is_some() => {
+                self.distance(scope.alias, nearest)
+            }
             _ => {
                 self.sql.raw(scope.alias).raw(".\"~distance\"");
             }
@@ -320,11 +252,11 @@ impl Renderer {
             .raw(nearest.metric.operator())
             .raw(" ");
         match &nearest.anchor {
-            Anchor::Given(vector) => self.sql.param(Some(vector.clone())),
+            Anchor::Given(vector) => self.vector(nearest.form, vector.clone()),
             Anchor::Text { bound, .. } => {
                 let vector =
                     bound.clone().expect("every text operand is bound before a query is rendered");
-                self.sql.param(Some(vector))
+                self.vector(nearest.form, vector)
             }
             Anchor::Row { number, .. } => {
                 self.sql.raw(&format!("(select v from \"~anchor{number}\")"))
@@ -333,33 +265,54 @@ impl Renderer {
         self.sql.raw(")");
     }
 
-    /// `with` and the rows that `row:` operands compare with.
-    fn anchors(&mut self, level: &Level) {
-        let mut first = true;
-        for level in level.walk() {
-            let Some(Nearest { field, anchor: Anchor::Row { number, column, value }, .. }) =
-                &level.nearest
-            else {
-                continue;
-            };
-            self.sql.raw(if first { "with " } else { ", " });
-            first = false;
-            self.sql.raw(&format!("\"~anchor{number}\" as materialized (select a."));
-            self.own(level).raw(", a.").ident(field);
-            self.sql
-                .raw(" as v from app.")
-                .ident(&level.entity)
-                .raw(" a where a.")
-                .ident(column)
-                .raw(" = ");
-            self.sql.param(Some(value.clone())).raw(")");
+    fn vector(&mut self, form: VectorForm, vector: String) -> &mut Sql {
+        let same = |(of, text, _): &&(VectorForm, String, usize)| *of == form && *text == vector;
+        match self.vectors.iter().find(same) {
+            Some((.., number)) => self.sql.raw(&format!("${number}")),
+            None => {
+                self.sql.param(Some(vector.clone()));
+                self.vectors.push((form, vector, self.sql.params().len()));
+                &mut self.sql
+            }
         }
-        self.sql.raw(if first { "" } else { " " });
+    }
+
+    /// `with`, or the comma before another CTE.
+    fn with(&mut self) {
+        self.sql.raw(if self.ctes == 0 { "with " } else { ", " });
+        self.ctes += 1;
+    }
+
+    /// The function's rows if they are a function's, and the rows that `row:` operands compare with.
+    fn anchors(&mut self, level: &Level) {
+        if let Some(call) = &level.call {
+            // Called once, however often the rows are looked at.
+            self.with();
+            self.sql.raw("\"~call\" as materialized (select * from ");
+            call.write(&mut self.sql);
+            self.sql.raw(")");
+        }
+        for level in level.walk() {
+            for nearest in &level.nearest {
+                let Anchor::Row { number, column, value } = &nearest.anchor else { continue };
+                self.with();
+                self.sql.raw(&format!("\"~anchor{number}\" as materialized (select a."));
+                self.own(level).raw(", a.").ident(&nearest.field);
+                self.sql
+                    .raw(" as v from ")
+                    .table(&level.entity)
+                    .raw(" a where a.")
+                    .ident(column)
+                    .raw(" = ");
+                self.sql.param(Some(value.clone())).raw(")");
+            }
+        }
     }
 
     fn anchors_found(&mut self, level: &Level) {
-        let numbers = level.walk().into_iter().filter_map(|level| match &level.nearest {
-            Some(Nearest { anchor: Anchor::Row { number, .. }, .. }) => Some(*number),
+        let all = level.walk().into_iter().flat_map(|level| &level.nearest);
+        let numbers = all.filter_map(|nearest| match &nearest.anchor {
+            Anchor::Row { number, .. } => Some(*number),
             _ => None,
         });
         let found = numbers

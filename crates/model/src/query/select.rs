@@ -2,9 +2,9 @@
 
 use super::{
     Limits,
-    ast::{Embed, Item},
+    ast::{Aggregate, Embed, Item},
     lexer::Cursor,
-    parse::{not_built, operand, within},
+    parse::{operand, within},
 };
 use crate::{Code, Refusal};
 
@@ -50,8 +50,9 @@ impl Reader<'_> {
         if cursor.eat("*") {
             return Ok(Item::All);
         }
-        if cursor.ahead().starts_with("...") {
-            return Err(not_built("spreading an embed with `...`"));
+        if cursor.eat("...") {
+            let target = cursor.word()?.text;
+            return self.embed(None, target, depth).map(Item::Spread);
         }
         let mut first = operand(cursor)?;
         let mut alias = None;
@@ -63,14 +64,20 @@ impl Reader<'_> {
             alias = Some(first.column.text);
             first = operand(cursor)?;
         }
-        let embeds = matches!(cursor.peek(), Some('(' | '!'))
-            && first.steps.is_empty()
-            && first.measure.is_none();
-        if embeds {
-            return self.embed(alias, first.column.text, depth);
+        let bare = first.steps.is_empty() && first.measure.is_none();
+        if bare && first.column.is("count") && cursor.eat("()") {
+            return Ok(Item::Count { alias, cast: cast(cursor)? });
         }
-        let cast = if cursor.eat("::") { Some(cursor.word()?.text) } else { None };
-        Ok(Item::Column { alias, operand: first, cast })
+        let embeds = matches!(cursor.peek(), Some('(' | '!')) && bare;
+        if embeds {
+            return self.embed(alias, first.column.text, depth).map(Item::Embed);
+        }
+        let cast_first = cast(cursor)?;
+        let aggregate = match aggregate(cursor) {
+            Some(aggregate) => Some((aggregate, cast(cursor)?)),
+            None => None,
+        };
+        Ok(Item::Column { alias, operand: first, cast: cast_first, aggregate })
     }
 
     fn embed(
@@ -78,7 +85,7 @@ impl Reader<'_> {
         alias: Option<String>,
         target: String,
         depth: usize,
-    ) -> Result<Item, Refusal> {
+    ) -> Result<Embed, Refusal> {
         let mut embed = Embed { alias, target, hint: None, inner: false, items: Vec::new() };
         let mut join_said = false;
         while self.cursor.eat("!") {
@@ -98,6 +105,15 @@ impl Reader<'_> {
         self.cursor.expect("(")?;
         embed.items = self.list(depth + 1)?;
         self.cursor.expect(")")?;
-        Ok(Item::Embed(embed))
+        Ok(embed)
     }
+}
+
+fn cast(cursor: &mut Cursor) -> Result<Option<String>, Refusal> {
+    if cursor.eat("::") { Ok(Some(cursor.word()?.text)) } else { Ok(None) }
+}
+
+/// `.sum()` and its like, if that is what comes next.
+fn aggregate(cursor: &mut Cursor) -> Option<Aggregate> {
+    Aggregate::ALL.into_iter().find(|aggregate| cursor.eat(&format!(".{}()", aggregate.name())))
 }

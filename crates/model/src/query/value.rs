@@ -17,7 +17,7 @@ pub(crate) fn check_text(field: &str, kind: &Kind, text: &str) -> Result<(), Ref
     no_nul(field, text)?;
     match kind {
         Kind::Scalar(scalar) => check_scalar(field, *scalar, text),
-        Kind::Ref(_) => check_scalar(field, Scalar::Uuid, text),
+        Kind::Ref(_) | Kind::Blob(_) => check_scalar(field, Scalar::Uuid, text),
         Kind::Enum(values) => {
             if values.iter().any(|value| value == text) {
                 return Ok(());
@@ -72,6 +72,7 @@ pub(crate) fn check_json(field: &str, kind: &Kind, value: &Value) -> Result<(), 
         (Kind::Scalar(scalar), _) => wrong(&format!("is not {}", article(*scalar))),
         (Kind::Array(_), _) => wrong("is not an array"),
         (Kind::Ref(_), _) => wrong("is not an id"),
+        (Kind::Blob(_), _) => wrong("is not the id of an upload"),
         (Kind::Enum(_), _) => wrong("is not a text"),
         (Kind::Vector(_), _) => wrong("is not a vector"),
     }

@@ -162,7 +162,12 @@ impl<'a> Translator<'a> {
             What::Base(at) => {
                 let field = self.entities[*at].field(name)?;
                 let made = matches!(&field.kind, Kind::Vector(vector) if !vector.of.is_empty());
-                (Type::Of(field.kind.clone()), field.optional || made)
+                // Of a blob a read model has the id: what it points at is not the model's.
+                let typ = match &field.kind {
+                    Kind::Blob(_) => Type::scalar(Scalar::Uuid),
+                    kind => Type::Of(kind.clone()),
+                };
+                (typ, field.optional || made)
             }
             What::Derived(columns) => {
                 let column = columns.iter().find(|column| column.name == name)?;

@@ -45,7 +45,7 @@ impl Type {
             Self::Of(Kind::Scalar(scalar)) => Base::Scalar(plain(*scalar)),
             Self::Of(Kind::Array(scalar)) => Base::Array(plain(*scalar)),
             Self::Of(Kind::Enum(_)) => Base::Scalar(Scalar::Text),
-            Self::Of(Kind::Ref(_)) => Base::Scalar(Scalar::Uuid),
+            Self::Of(Kind::Ref(_) | Kind::Blob(_)) => Base::Scalar(Scalar::Uuid),
             Self::Of(Kind::Vector(vector)) => Base::Vector(vector.form),
         }
     }

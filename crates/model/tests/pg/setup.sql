@@ -85,11 +85,17 @@ create unique index "file~commit~path~key" on app."file" (tenant_id, "commit", "
 alter table app."file" add constraint "file~commit~fk" foreign key (tenant_id, "commit")
   references app."commit" (tenant_id, id) on delete cascade;
 
+select pg_temp.lay('review', '"commit" uuid not null, "person" uuid not null, "stars" integer');
+create unique index "review~commit~person~key" on app."review" (tenant_id, "commit", "person");
+alter table app."review"
+  add constraint "review~commit~fk" foreign key (tenant_id, "commit") references app."commit" (tenant_id, id) on delete cascade,
+  add constraint "review~person~fk" foreign key (tenant_id, "person") references app."person" (tenant_id, id) on delete cascade;
+
 select pg_temp.lay('node', '"label" text, "parent" uuid, "order" integer, "we ird""ü" text, "where" freehold_ext.vector(2)');
 alter table app."node" add constraint "node~parent~fk" foreign key (tenant_id, "parent")
   references app."node" (tenant_id, id) on delete set null ("parent");
 
-select pg_temp.allow(entity) from unnest('{person,commit,file,node}'::text[]) entity;
+select pg_temp.allow(entity) from unnest('{person,commit,file,node,review}'::text[]) entity;
 do $$
 declare part regclass;
 begin

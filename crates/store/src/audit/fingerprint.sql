@@ -26,6 +26,7 @@ with home as (
   union all
   select format('constraint %s %I %s valid %s', r.name, k.conname, pg_get_constraintdef(k.oid), k.convalidated)
     from relation r join pg_constraint k on k.conrelid = r.oid where k.contype <> 'n'
+      and not exists (select from pg_class t where t.oid = k.confrelid and coalesce(pg_get_expr(t.relpartbound, t.oid), '') ~ '^FOR VALUES IN')
   union all
   select format('trigger %s %s enabled %s', r.name, pg_get_triggerdef(t.oid), t.tgenabled)
     from relation r join pg_trigger t on t.tgrelid = r.oid where not t.tgisinternal

@@ -18,8 +18,13 @@ piece as not materialized (
         where i.inhrelid = c.oid and p.relnamespace in (select oid from home)) > 0)),
 -- The platform's own tables behind the wall.
 walled as (
-  select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname in ('embedding_due', 'change_log', 'projection', 'parked') as relforcerowsecurity
-    from pg_class c where c.relnamespace in (select oid from platform) and c.relname in ('embedding_due', 'import_mark', 'projection', 'parked')),
+  select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname in ('embedding_due', 'change_log', 'projection', 'parked', 'job', 'blob') as relforcerowsecurity
+    from pg_class c where c.relnamespace in (select oid from platform) and c.relname in ('embedding_due', 'import_mark', 'projection', 'parked', 'job', 'blob')),
+-- Tables beside the model's that hold one tenant's rows by a check: copies that are to become partitions.
+copy (oid) as (
+  select k.conrelid from pg_constraint k join pg_class c on c.oid = k.conrelid and not c.relispartition and c.relkind = 'r'
+    where k.contype = 'c' and k.convalidated and c.relnamespace = (select oid from home where name = 'freehold_shelf')
+      and pg_get_expr(k.conbin, k.conrelid) ~ '^\(tenant_id = ''[0-9a-f-]{36}''::uuid\)$'),
 policy as (
   select p.polrelid, p.polname,
       not p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
@@ -28,7 +33,10 @@ policy as (
       p.polpermissive and (p.polcmd = '*' and p.polroles = array[(select oid from login where name = 'freehold_app')]
           or p.polname = 'project' and p.polcmd in ('*', 'r') and p.polroles = array[(select oid from login where name = 'freehold_project')])
         and pg_get_expr(p.polqual, p.polrelid) = 'true'
-        and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true' as is_use
+        and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true'
+      -- A copy of one tenant's rows that is to become its partition is written by the owner's triggers.
+      or p.polname = 'move' and p.polpermissive and p.polroles = array[(select oid from house where name = 'freehold_owner')]
+        and p.polrelid in (select oid from copy) as is_use
     from pg_policy p),
 -- Functions that are neither PostgreSQL's nor pgvector's.
 fn as (
@@ -41,22 +49,35 @@ fn as (
 -- What each login may call outside of PostgreSQL's own functions and pgvector's.
 allowed (role, name) as (values
   ('freehold_app', 'freehold.tenant()'), ('freehold_app', 'freehold.uuidv7()'), ('freehold_app', 'freehold.open(text)'),
-  ('freehold_app', 'freehold.open(smallint,uuid,uuid,bigint,bigint,bytea)'),
+  ('freehold_app', 'freehold.open(smallint,smallint,uuid,uuid,bigint,bigint,bytea)'),
   ('freehold_control', 'freehold.platform()'), ('freehold_control', 'freehold.tenant_named(text)'),
+  ('freehold_control', 'freehold.tenant_known(text)'), ('freehold_control', 'freehold.keys_of(uuid,uuid)'),
+  ('freehold_control', 'freehold.add_key(uuid,uuid,text,text,text,integer,bigint)'), ('freehold_control', 'freehold.end_key(uuid,uuid,text)'),
   ('freehold_control', 'freehold.key_holder(text)'), ('freehold_control', 'freehold.current_model()'),
   ('freehold_control', 'freehold.due()'), ('freehold_control', 'freehold.pulse()'), ('freehold_control', 'freehold.wall_faults()'),
   ('freehold_control', 'freehold.watch(interval,interval,integer[])'), ('freehold_control', 'freehold.repair_login()'),
   ('freehold_app', 'freehold."position"()'),
-  ('freehold_control', 'freehold.cluster()'), ('freehold_control', 'freehold.projection_due(text,bigint)'),
+  ('freehold_control', 'freehold.exposed()'), ('freehold_control', 'freehold.cluster()'), ('freehold_control', 'freehold.projection_due(text,bigint)'),
   ('freehold_control', 'freehold.tend_log(interval)'), ('freehold_control', 'freehold.parked_units(bigint)'),
-  ('freehold_control', 'freehold.replay(text)'), ('freehold_control', 'freehold.fresh(uuid,text[],integer[],xid8)'),
+  ('freehold_control', 'freehold.replay(text)'), ('freehold_control', 'freehold.fresh(uuid,text[],xid8)'),
+  ('freehold_control', 'freehold.build_due(text,integer,bigint)'), ('freehold_control', 'freehold.build_state(text,integer)'),
+  ('freehold_control', 'freehold.enqueue(text,uuid,text,jsonb,interval,integer)'), ('freehold_control', 'freehold.job_take(text[],interval)'),
+  ('freehold_control', 'freehold.job_hold(bigint,bigint,interval)'), ('freehold_control', 'freehold.job_fence(bigint,bigint)'),
+  ('freehold_control', 'freehold.job_done(bigint,bigint,interval)'), ('freehold_control', 'freehold.job_failed(bigint,bigint,text)'),
+  ('freehold_control', 'freehold.job_status()'), ('freehold_control', 'freehold.job_replay(text)'),
   ('freehold_control', 'freehold.projection_status(bigint)'),
-  ('freehold_project', 'freehold.open(text)'), ('freehold_project', 'freehold.open(smallint,uuid,uuid,bigint,bigint,bytea)'),
+  ('freehold_control', 'freehold.placements()'), ('freehold_control', 'freehold.placement_pulse()'),
+  ('freehold_control', 'freehold.blob_key(uuid,text)'), ('freehold_control', 'freehold.blob_begin(uuid,uuid,uuid,text,text,text,text,bigint,text,text)'),
+  ('freehold_control', 'freehold.blob_finish(uuid,uuid,bigint,text)'), ('freehold_control', 'freehold.blob_give_up(uuid,uuid,boolean)'),
+  ('freehold_control', 'freehold.blob_place(uuid,uuid)'), ('freehold_control', 'freehold.blobs_expire(interval)'),
+  ('freehold_control', 'freehold.blobs_doomed(bigint)'), ('freehold_control', 'freehold.blob_forget(uuid,uuid)'),
+  ('freehold_control', 'freehold.blobs_of(uuid,uuid,bigint)'), ('freehold_control', 'freehold.blob_totals()'),
+  ('freehold_project', 'freehold.open(text)'), ('freehold_project', 'freehold.open(smallint,smallint,uuid,uuid,bigint,bigint,bytea)'),
   ('freehold_project', 'freehold.tenant()'), ('freehold_project', 'freehold.uuidv7()'),
   ('freehold_project', 'freehold.step(text,integer,bigint)'), ('freehold_project', 'freehold.projection_start(text,integer)'),
   ('freehold_project', 'freehold.changes(text,text[],bigint,bigint)'), ('freehold_project', 'freehold.step_done(text,integer,boolean,bigint)'),
   ('freehold_project', 'freehold.step_pause(text,integer,boolean,interval)'),
-  ('freehold_project', 'freehold.step_filled(text,integer,text[],boolean)'),
+  ('freehold_project', 'freehold.step_filled(text,integer,text[],boolean,bigint)'),
   ('freehold_project', 'freehold.park(text,integer,text[],text,text)'), ('freehold_project', 'freehold.unpark(text,integer,text[])'),
   ('freehold_project', 'freehold.parked_due(text,integer,bigint)')),
 -- Settings that were given to roles and databases, as far as they are for this database.

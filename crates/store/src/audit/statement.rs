@@ -9,11 +9,12 @@ use crate::{key::hex, platform::VERSION};
 
 const PRELUDE: &str = include_str!("prelude.sql");
 
-const PLATFORM: [&str; 6] = [
+const PLATFORM: [&str; 7] = [
     include_str!("../platform/gate.sql"),
     include_str!("../platform/seal.sql"),
     include_str!("../platform/ticket.sql"),
     include_str!("../platform/control.sql"),
+    include_str!("../platform/exposed.sql"),
     include_str!("../platform/watch.sql"),
     include_str!("../platform/lockdown.sql"),
 ];

@@ -20,7 +20,7 @@ pub struct Undone {
     pub projection: Projection,
     /// Images it has not seen; 0 if it is to be filled, or parked units are to be tried again.
     pub changes: u64,
-    /// Whether its table is the one that is read; else it is being built beside it.
+    /// Whether its table is the one that is read; else it is being built beside it, by whoever asks for it.
     pub served: bool,
     /// Whose rows these are: see [`identity`](super::identity).
     pub identity: String,
@@ -50,7 +50,7 @@ pub struct Parked {
 }
 
 /// How far behind a read model is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Lag {
     /// The read model.
     pub model: String,
@@ -72,6 +72,12 @@ pub struct Lag {
     pub tenants: u64,
     /// Images seen so far.
     pub changes: u64,
+    /// Images seen each second, of about the last minute.
+    pub per_second: f64,
+    /// Units done by the last fill, or by the one under way.
+    pub units: u64,
+    /// How long ago it was begun, in milliseconds, if it is being built beside the one that is read.
+    pub building_ms: Option<u64>,
 }
 
 impl Store {
@@ -147,7 +153,7 @@ impl Store {
     /// # Errors
     /// Faults only.
     pub async fn projection_status(&self, limit: usize) -> Result<Vec<Lag>, Error> {
-        let text = "select model, version, name, behind, lag_ms, parked, oldest_parked_ms, filled, tenants, changes \
+        let text = "select model, version, name, behind, lag_ms, parked, oldest_parked_ms, filled, tenants, changes, per_second, units, built_ms \
                     from freehold.projection_status($1::text::bigint)";
         let limit = limit.to_string();
         let rows = self.ask("asking how projections keep up", text, &[Some(&limit)]).await?;
@@ -162,6 +168,9 @@ impl Store {
             filled: count(row, 7),
             tenants: count(row, 8),
             changes: count(row, 9),
+            per_second: row.text(10).and_then(|rate| rate.parse().ok()).unwrap_or_default(),
+            units: count(row, 11),
+            building_ms: row.int(12).map(|_| count(row, 12)),
         });
         Ok(lag.collect())
     }
@@ -171,6 +180,6 @@ fn word(row: &Row, at: usize) -> String {
     row.text(at).unwrap_or_default().to_owned()
 }
 
-pub(super) fn count(row: &Row, at: usize) -> u64 {
+pub(crate) fn count(row: &Row, at: usize) -> u64 {
     row.int(at).and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
 }

@@ -14,7 +14,7 @@ use crate::{
     refusal::explain,
     row::Row,
     session::{Stumble, is_stale},
-    store::{Store, Tenant},
+    store::{Store, Tenant, TimeZone},
 };
 
 /// The first and the longest wait before a look whether a read model is there yet.
@@ -25,6 +25,15 @@ const WAITS: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(50
 pub struct Position {
     cluster: i64,
     transaction: u64,
+}
+
+/// Whether read models show a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freshness {
+    /// Whether all of them do.
+    pub is_fresh: bool,
+    /// Of which definitions that is said, as one text: if it is the same before and after a read, the read saw these.
+    pub served: String,
 }
 
 /// Makes tokens of positions: the number of a transaction would tell one tenant how much the others write.
@@ -81,19 +90,30 @@ impl Store {
         tenant: &Tenant,
         sql: &Sql,
     ) -> Result<(Vec<Row>, Option<Position>), Error> {
+        self.run_placed_in(tenant, sql, None).await
+    }
+
+    async fn run_placed_in(
+        &self,
+        tenant: &Tenant,
+        sql: &Sql,
+        zone: Option<&TimeZone>,
+    ) -> Result<(Vec<Row>, Option<Position>), Error> {
         let doing = "running a statement";
         let cluster = self.cluster().await?;
         let mut lease = self.lease().await?;
         let work = async {
-            let mut may_be_stale = lease.knows(sql.text());
+            let wording = self.wording(tenant);
+            let text = wording.of(sql);
+            let mut may_be_stale = lease.knows(&text);
             loop {
-                let prepared = lease.statement(sql.text()).await;
+                let prepared = lease.statement(&text).await;
                 let statement = prepared.map_err(|error| explain(doing, error))?;
-                let opening = self.opening(&lease, tenant);
+                let opening = self.opening(&lease, tenant) + &TimeZone::setting(zone);
                 match lease.transact_placed(&opening, &statement, sql.params()).await {
                     Ok(done) => return Ok(done),
                     Err(Stumble::Statement(error)) if is_stale(&error) => {
-                        lease.forget(sql.text());
+                        lease.forget(&text);
                         if !std::mem::take(&mut may_be_stale) {
                             return Err(explain(doing, error));
                         }
@@ -110,6 +130,23 @@ impl Store {
         Ok((rows, self.placed(cluster, transaction)))
     }
 
+    /// The same for a statement that answers with one row, with times told in a time zone.
+    ///
+    /// # Errors
+    /// As [`Store::run_in`].
+    pub async fn run_one_placed(
+        &self,
+        tenant: &Tenant,
+        sql: &Sql,
+        zone: Option<&TimeZone>,
+    ) -> Result<(Row, Option<Position>), Error> {
+        let (mut rows, position) = self.run_placed_in(tenant, sql, zone).await?;
+        match (rows.pop(), rows.is_empty()) {
+            (Some(row), true) => Ok((row, position)),
+            _ => Err(Fault::new("running a statement", "not one row").into()),
+        }
+    }
+
     /// The token of a position: 32 hexadecimal digits that say nothing to whoever has not the root key.
     #[must_use]
     pub fn position_text(&self, position: Position) -> String {
@@ -124,57 +161,52 @@ impl Store {
         let cluster = self.cluster().await?;
         match self.0.feed.seal.open(text) {
             Some(position) if position.cluster == cluster => Ok(position),
-            _ => Err(Refusal::new(Code::Preference, "this is no position of this server")
-                .hint("give the position that a write returned, as it was")
+            _ => Err(Refusal::new(Code::Preference, "this is no consistency token of this database's server")
+                .hint("give the token that a write returned, as it was; after a restore into another server old tokens mean nothing")
                 .into()),
         }
     }
 
-    /// Whether these read models of one tenant show what was written there.
+    /// Whether these read models of one tenant show what was written there, as they are read now.
     ///
     /// # Errors
     /// Faults only.
-    pub async fn is_fresh(
+    pub async fn freshness(
         &self,
         tenant: &Tenant,
-        models: &[(&str, i32)],
+        models: &[&str],
         position: Position,
-    ) -> Result<bool, Error> {
-        let names = crate::param::list(models.iter().map(|(name, _)| *name));
-        let versions: Vec<String> = models.iter().map(|(_, version)| version.to_string()).collect();
-        let params = [
-            tenant.id().to_string(),
-            names,
-            format!("{{{}}}", versions.join(",")),
-            position.transaction.to_string(),
-        ];
+    ) -> Result<Freshness, Error> {
+        let names = crate::param::list(models.iter().copied());
+        let params = [tenant.id().to_string(), names, position.transaction.to_string()];
         let params: Vec<Option<&str>> = params.iter().map(|param| Some(param.as_str())).collect();
-        let text = "select freehold.fresh($1::text::uuid, $2::text::text[], $3::text::integer[], $4::text::xid8)";
+        let text = "select fresh, served from freehold.fresh($1::text::uuid, $2::text::text[], $3::text::xid8)";
         let rows = self.ask("asking whether a read model is fresh", text, &params).await?;
-        Ok(rows.first().and_then(|row| row.bool(0)) == Some(true))
+        let row = rows.first();
+        Ok(Freshness {
+            is_fresh: row.and_then(|row| row.bool(0)) == Some(true),
+            served: row.and_then(|row| row.text(1)).unwrap_or_default().to_owned(),
+        })
     }
 
-    /// Waits until they do, `patience` at most; says whether they do.
+    /// Waits until they do, at the latest `until`; says how it is then.
     ///
     /// # Errors
     /// Faults only.
     pub async fn wait_fresh(
         &self,
         tenant: &Tenant,
-        models: &[(&str, i32)],
+        models: &[&str],
         position: Position,
-        patience: Duration,
-    ) -> Result<bool, Error> {
-        let until = Instant::now() + patience;
+        until: Instant,
+    ) -> Result<Freshness, Error> {
         let [mut pause, longest] = WAITS;
         loop {
             let mut stepped = std::pin::pin!(self.0.feed.stepped.notified());
             stepped.as_mut().enable();
-            if self.is_fresh(tenant, models, position).await? {
-                return Ok(true);
-            }
-            if Instant::now() >= until {
-                return Ok(false);
+            let freshness = self.freshness(tenant, models, position).await?;
+            if freshness.is_fresh || Instant::now() >= until {
+                return Ok(freshness);
             }
             // Workers of other processes tell nobody here.
             let _ = timeout_at(until.min(Instant::now() + pause), stepped).await;

@@ -8,8 +8,9 @@ use super::{Projection, due::count};
 use crate::{
     error::{Error, Fault},
     param::list,
+    role::Role,
     row::Row,
-    store::Store,
+    store::{Store, Wording},
     tx::TenantTx,
 };
 
@@ -107,12 +108,16 @@ impl Store {
     ) -> Result<Option<Step>, Error> {
         let doing = "taking a projection";
         let mut lease = self.worker().await?;
-        let call =
-            self.0.feed.minter.opening(projection.tenant.id(), uuid::Uuid::nil(), lease.backend());
+        let call = self.0.feed.minter.opening(
+            Role::Writer,
+            projection.tenant.id(),
+            uuid::Uuid::nil(),
+            lease.backend(),
+        );
         let opening = format!("begin isolation level repeatable read; {call}");
         let opened = self.in_time(lease.batch(&opening)).await?;
         opened.map_err(|error| self.not_opened(&projection.tenant, error))?;
-        let mut tx = TenantTx::new(lease, self.0.patience);
+        let mut tx = TenantTx::new(lease, self.0.patience, Wording::default());
         let text = "select state, since, changes, place, sources \
                     from freehold.step($1, $2::text::integer, $3::text::bigint)";
         let (version, turn) = (projection.version.to_string(), turn.map(|turn| turn.to_string()));
@@ -218,12 +223,25 @@ impl Step {
         self.tx.query(sql).await
     }
 
-    /// Parks a unit that fails: it is tried again later, and shown until then.
+    /// PostgreSQL's own state of the statement that failed in this step.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.tx.state()
+    }
+
+    /// Parks a unit that fails with this error, of which PostgreSQL said this state: it is tried again later, and shown
+    /// until then.
     ///
     /// # Errors
     /// Faults only.
-    pub async fn park(&mut self, unit: &[String], error: &Error) -> Result<(), Error> {
+    pub async fn park(
+        &mut self,
+        unit: &[String],
+        error: &Error,
+        sqlstate: Option<&str>,
+    ) -> Result<(), Error> {
         let (state, words) = error.of_postgres();
+        let state = sqlstate.map_or(state, str::to_owned);
         let text = "select freehold.park($1, $2::text::integer, $3::text::text[], $4, $5)::text";
         let (version, unit) = (self.version(), list(unit.iter().map(String::as_str)));
         let params = [&*self.projection.model, &version, &unit, &state, &words].map(Some);
@@ -296,16 +314,17 @@ impl Step {
         Ok(Paused { projection, turn })
     }
 
-    /// Ends one transaction of a fill: it has rows for all units up to `after`, or for all there are.
+    /// Ends one transaction of a fill, of so many `units`: it has rows for all of them up to `after`, or for all there are.
     ///
     /// # Errors
     /// As [`Step::finish`].
-    pub async fn filled(mut self, after: Option<&[String]>) -> Result<(), Error> {
-        let text = "select freehold.step_filled($1, $2::text::integer, $3::text::text[], $4::text::boolean)::text";
+    pub async fn filled(mut self, after: Option<&[String]>, units: usize) -> Result<(), Error> {
+        let text = "select freehold.step_filled($1, $2::text::integer, $3::text::text[], $4::text::boolean, $5::text::bigint)::text";
         let (version, whole) = (self.version(), after.is_none().to_string());
         let place = after.map(|unit| list(unit.iter().map(String::as_str)));
         let model = self.projection.model.clone();
-        let params = [Some(&*model), Some(&version), place.as_deref(), Some(&whole)];
+        let units = units.to_string();
+        let params = [Some(&*model), Some(&version), place.as_deref(), Some(&whole), Some(&units)];
         self.tx.ask("noting how far a fill is", text, &params).await?;
         self.commit().await
     }

@@ -3,7 +3,7 @@
 use freehold_model::{Code, Refusal};
 
 use super::Operator;
-use crate::{error::Error, key::hex, store::hash_of};
+use crate::{error::Error, key::hex, role::Role, store::hash_of};
 
 /// A new API key.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct KeyInfo {
     pub name: String,
     /// Its beginning.
     pub prefix: String,
+    /// What it lets its holder do.
+    pub role: Role,
     /// When it was made; RFC 3339 in UTC, as all times here.
     pub created_at: String,
     /// When it ends, if ever.
@@ -31,8 +33,18 @@ pub struct KeyInfo {
     pub revoked_at: Option<String>,
 }
 
+impl ApiKey {
+    /// A new one, which counts once its hash is recorded.
+    pub(crate) fn random() -> Self {
+        let mut bytes = [0; 36];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
+        let prefix = format!("fh_{}", hex(&bytes[..4]));
+        Self { secret: format!("{prefix}_{}", hex(&bytes[4..])), prefix }
+    }
+}
+
 impl Operator {
-    /// Makes an API key for a tenant; `valid_for` in seconds.
+    /// Makes an API key of this role for a tenant; `valid_for` in seconds.
     ///
     /// # Errors
     /// `NoSuchTenant`.
@@ -40,19 +52,26 @@ impl Operator {
         &mut self,
         tenant: &str,
         name: &str,
+        role: Role,
         valid_for: Option<u32>,
     ) -> Result<ApiKey, Error> {
-        let mut bytes = [0; 36];
-        aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
-        let prefix = format!("fh_{}", hex(&bytes[..4]));
-        let secret = format!("{prefix}_{}", hex(&bytes[4..]));
-        let text = "insert into freehold.api_key (hash, tenant_id, name, prefix, expires_at) \
-                    select decode($2, 'hex'), id, $3, $4, now() + $5::text::integer * interval '1 s' \
+        let key = ApiKey::random();
+        let text = "insert into freehold.api_key (hash, tenant_id, name, prefix, expires_at, role) \
+                    select decode($2, 'hex'), id, $3, $4, now() + $5::text::integer * interval '1 s', $6::text::smallint \
                     from freehold.tenant where name = $1 returning prefix";
-        let (hash, valid_for) = (hash_of(&secret), valid_for.map(|seconds| seconds.to_string()));
-        let params = [Some(tenant), Some(&hash), Some(name), Some(&prefix), valid_for.as_deref()];
+        let (hash, valid_for) =
+            (hash_of(&key.secret), valid_for.map(|seconds| seconds.to_string()));
+        let role = role.number().to_string();
+        let params = [
+            Some(tenant),
+            Some(&hash),
+            Some(name),
+            Some(&key.prefix),
+            valid_for.as_deref(),
+            Some(&role),
+        ];
         match self.as_gate(text, &params).await?.first() {
-            Some(_) => Ok(ApiKey { secret, prefix }),
+            Some(_) => Ok(key),
             None => Err(super::tenants::missing(tenant).into()),
         }
     }
@@ -63,7 +82,8 @@ impl Operator {
     /// Faults only.
     pub async fn keys(&mut self, tenant: Option<&str>) -> Result<Vec<KeyInfo>, Error> {
         let text = "select t.name, k.name, prefix, to_char(k.created_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
-                    to_char(expires_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), to_char(revoked_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') \
+                    to_char(expires_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), to_char(revoked_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
+                    k.role::bigint \
                     from freehold.api_key k join freehold.tenant t on t.id = k.tenant_id \
                     where $1::text is null or t.name = $1 order by t.name, k.created_at";
         let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -71,6 +91,7 @@ impl Operator {
             tenant: owned(row.text(0)).unwrap_or_default(),
             name: owned(row.text(1)).unwrap_or_default(),
             prefix: owned(row.text(2)).unwrap_or_default(),
+            role: row.int(6).and_then(Role::numbered).unwrap_or(Role::Reader),
             created_at: owned(row.text(3)).unwrap_or_default(),
             expires_at: owned(row.text(4)),
             revoked_at: owned(row.text(5)),

@@ -1,11 +1,15 @@
 //! The one door that is not a tenant's: setting up, tenants, keys, the model. Whoever opens it says why, and that is kept.
 
 mod keys;
+mod placement;
+mod quota;
 mod tenants;
 
 use std::time::Duration;
 
 pub use keys::{ApiKey, KeyInfo};
+pub use placement::{Decision, Moving, Placed, Policy};
+pub use quota::BlobUsage;
 pub use tenants::{Swept, TenantInfo, TenantState};
 
 use crate::{

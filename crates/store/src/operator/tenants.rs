@@ -150,6 +150,7 @@ impl Operator {
             "update freehold.tenant set state = 'deleting' where name = $1 returning id::text";
         let rows = self.as_gate(text, &[Some(name)]).await?;
         let id = rows.first().and_then(|row| row.text(0)).ok_or_else(|| missing(name))?.to_owned();
+        self.undo_moves(Some(&id)).await?;
         self.sweep_read_models(&id).await?;
         let mut total = 0;
         let mut left = self.entities().await?;
@@ -182,6 +183,7 @@ impl Operator {
             }
             left = held;
         }
+        self.drop_partitions(&id).await?;
         self.as_gate("delete from freehold.tenant where id = $1::text::uuid", &[Some(&id)]).await?;
         Ok(())
     }

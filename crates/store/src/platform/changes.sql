@@ -95,6 +95,9 @@ create table if not exists freehold.projection (
   primary key (tenant_id, model, version),
   foreign key (model, version) references freehold.projector (model, version) on delete cascade
 ) with (fillfactor = 50);
+-- Units filled so far, and images followed lately: each minute that passes takes all but 1/e of them away.
+alter table freehold.projection add column if not exists units bigint not null default 0;
+alter table freehold.projection add column if not exists recent double precision not null default 0;
 create index if not exists projection_model_version_idx on freehold.projection (model, version);
 
 -- Units that could not be brought up to date.

@@ -82,10 +82,14 @@ async fn install_once(
     for part in [
         include_str!("gate.sql"),
         include_str!("control.sql"),
+        include_str!("exposed.sql"),
         include_str!("imports.sql"),
         include_str!("watch.sql"),
         include_str!("changes.sql"),
         include_str!("projection.sql"),
+        include_str!("jobs.sql"),
+        include_str!("placement.sql"),
+        include_str!("blobs.sql"),
     ] {
         session.batch(part).await?;
     }

@@ -80,12 +80,18 @@ begin
     where w.before < most order by w.seq;
 end $$;
 
+-- What is left of a number that fades since then.
+create or replace function freehold.faded(recent double precision, since timestamptz) returns double precision
+  language sql stable
+  return recent * exp(-least(extract(epoch from clock_timestamp() - since)::double precision / 60, 100));
+
 -- Ends a step: everything up to its snapshot is seen, or up to the window's that it went on with.
 create or replace function freehold.step_done(wanted text, wanted_version integer, resumed boolean, images bigint) returns void
   language sql volatile security definer
 begin atomic
   update freehold.projection p set snap = case when resumed then p.upto else pg_current_snapshot() end, upto = null,
-      held_until = null, turn = p.turn + 1, changes = p.changes + images, stepped_at = clock_timestamp()
+      held_until = null, turn = p.turn + 1, changes = p.changes + images,
+      recent = freehold.faded(p.recent, coalesce(p.stepped_at, p.started_at)) + images, stepped_at = clock_timestamp()
     where p.tenant_id = freehold.tenant() and p.model = wanted and p.version = wanted_version;
 end;
 
@@ -98,12 +104,13 @@ begin atomic
     where p.tenant_id = freehold.tenant() and p.model = wanted and p.version = wanted_version returning p.turn;
 end;
 
--- Notes how far a fill is; `whole` ends it.
-create or replace function freehold.step_filled(wanted text, wanted_version integer, place text[], whole boolean) returns void
+-- Notes how far a fill is, and that it has done so many units more; `whole` ends it.
+drop function if exists freehold.step_filled(text, integer, text[], boolean);
+create or replace function freehold.step_filled(wanted text, wanted_version integer, place text[], whole boolean, units bigint) returns void
   language sql volatile security definer
 begin atomic
   update freehold.projection p set fill_after = case when whole then null else place end, filled = whole, held_until = null,
-      turn = p.turn + 1, stepped_at = clock_timestamp()
+      units = step_filled.units + case when p.fill_after is null then 0 else p.units end, turn = p.turn + 1, stepped_at = clock_timestamp()
     where p.tenant_id = freehold.tenant() and p.model = wanted and p.version = wanted_version;
 end;
 
@@ -166,9 +173,9 @@ create or replace function freehold.unseen(since pg_snapshot, everybody boolean)
     group by l.tenant_id, r.model, r.version, p.tenant_id, l.xid
 $$;
 
--- What there is to do: projections with unseen changes, the oldest first, each once however much it is. Without `since`
+-- What there is to do for what is read: projections with unseen changes, the oldest first, each once however much it is. Without `since`
 -- also those to be started or filled, and those with parked units whose time has come: everything. `seen` is the `since`
--- of the next call.
+-- of the next call. What is being built is for whoever builds it.
 create or replace function freehold.projection_due(since text, most bigint)
   returns table (id text, name text, model text, version bigint, changes bigint, seen text, served boolean, identity text)
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -204,7 +211,7 @@ begin
     )
     select t.id::text, t.name, d.model, d.version::bigint, sum(d.n)::bigint, pg_current_snapshot()::text, r.served, r.identity
       from todo d join freehold.tenant t on t.id = d.tenant join freehold.projector r on r.model = d.model and r.version = d.version
-      where t.state = 'active'
+      where t.state = 'active' and r.served
       group by t.id, t.name, d.model, d.version, r.served, r.identity order by min(d.at) limit most;
   if not found then
     return query select null::text, null::text, null::text, null::bigint, null::bigint, pg_current_snapshot()::text, null::boolean, null::text;
@@ -299,30 +306,36 @@ begin atomic
     where k.kid = 1::smallint and pg_current_xact_id_if_assigned() is not null;
 end;
 
--- Whether these read models of the tenant show what transaction `place` did: their snapshots see it, or there is nothing
--- they have not seen.
-create or replace function freehold.fresh(tenant uuid, models text[], versions integer[], place xid8) returns boolean
+-- Whether these read models of the tenant, as they are read now, show what transaction `place` did: their snapshots see it,
+-- or there is nothing they have not seen. `served` says which of their definitions that is said of.
+drop function if exists freehold.fresh(uuid, text[], integer[], xid8);
+create or replace function freehold.fresh(tenant uuid, models text[], place xid8) returns table (fresh boolean, served text)
   language sql stable security definer
 begin atomic
   select coalesce(bool_and(coalesce(p.filled and (pg_visible_in_snapshot(place, p.snap) or pg_visible_in_snapshot(place, pg_current_snapshot())
       and not exists (select from freehold.change_log l where l.tenant_id = tenant and l.xid >= pg_snapshot_xmax(p.snap) and l.entity = any (r.sources))
       and not exists (select from freehold.change_log l where l.tenant_id = tenant and l.xid = any (array(select pg_snapshot_xip(p.snap))) and l.entity = any (r.sources))), false)),
-      true)
-    from unnest(models, versions) w (model, version)
-      left join freehold.projector r on r.model = w.model and r.version = w.version
-      left join freehold.projection p on p.tenant_id = tenant and p.model = w.model and p.version = w.version;
+      true), string_agg(coalesce(r.version::text, '-'), ',' order by w.n)
+    from unnest(models) with ordinality w (model, n)
+      left join freehold.projector r on r.model = w.model and r.served
+      left join freehold.projection p on p.tenant_id = tenant and p.model = r.model and p.version = r.version;
 end;
 
 -- How the workers keep up: for each read model all tenants together (`name` is null), and those `most` that are behind most.
+-- `per_second` is of about the last minute; `units` are those of the last fill; `built_ms` is how long ago a definition that is
+-- not read yet was begun.
+drop function if exists freehold.projection_status(bigint);
 create or replace function freehold.projection_status(most bigint)
-  returns table (model text, version bigint, name text, behind bigint, lag_ms bigint, parked bigint, oldest_parked_ms bigint, filled bigint, tenants bigint, changes bigint)
+  returns table (model text, version bigint, name text, behind bigint, lag_ms bigint, parked bigint, oldest_parked_ms bigint, filled bigint, tenants bigint,
+    changes bigint, per_second text, units bigint, built_ms bigint)
   language sql volatile security definer
 begin atomic
   with unseen as materialized (
     select u.tenant, u.model, u.version, sum(u.n)::bigint as n, min(u.at) as at
       from freehold.log_state s, freehold.unseen(s.mark, true) u where u.known group by 1, 2, 3),
   every as (
-    select p.model, p.version, t.name, coalesce(u.n, 0) as n, u.at, k.parked, k.oldest, p.filled, p.changes
+    select p.model, p.version, t.name, coalesce(u.n, 0) as n, u.at, k.parked, k.oldest, p.filled, p.changes, p.units,
+        freehold.faded(p.recent, coalesce(p.stepped_at, p.started_at)) / 60 as rate
       from freehold.projection p join freehold.tenant t on t.id = p.tenant_id
         left join unseen u on u.tenant = p.tenant_id and u.model = p.model and u.version = p.version
         left join (select tenant_id, model, version, count(*) as parked, min(first_at) as oldest from freehold.parked group by 1, 2, 3) k
@@ -330,14 +343,40 @@ begin atomic
   told as (
     select r.model, r.version, null as name, coalesce(sum(e.n), 0)::bigint as n, min(e.at) as at, coalesce(sum(e.parked), 0)::bigint as parked,
         min(e.oldest) as oldest, count(*) filter (where e.filled) as filled, (select count(*) from freehold.tenant where state <> 'deleting') as tenants,
-        coalesce(sum(e.changes), 0)::bigint as changes
-      from freehold.projector r left join every e on e.model = r.model and e.version = r.version group by 1, 2
+        coalesce(sum(e.changes), 0)::bigint as changes, coalesce(sum(e.rate), 0) as rate, coalesce(sum(e.units), 0)::bigint as units,
+        case when not r.served then r.added_at end as begun
+      from freehold.projector r left join every e on e.model = r.model and e.version = r.version group by r.model, r.version
     union all
-    (select e.model, e.version, e.name, e.n, e.at, coalesce(e.parked, 0), e.oldest, e.filled::integer, 1, e.changes
+    (select e.model, e.version, e.name, e.n, e.at, coalesce(e.parked, 0), e.oldest, e.filled::integer, 1, e.changes, e.rate, e.units, null
       from every e where e.n > 0 or e.parked > 0 or not e.filled order by e.at, e.parked desc limit most))
   select d.model, d.version::bigint, d.name, d.n, (extract(epoch from clock_timestamp() - d.at) * 1000)::bigint, d.parked,
-      (extract(epoch from clock_timestamp() - d.oldest) * 1000)::bigint, d.filled::bigint, d.tenants::bigint, d.changes
+      (extract(epoch from clock_timestamp() - d.oldest) * 1000)::bigint, d.filled::bigint, d.tenants::bigint, d.changes,
+      round(d.rate::numeric, 1)::text, d.units, (extract(epoch from clock_timestamp() - d.begun) * 1000)::bigint
     from told d;
+end;
+
+-- For whoever builds a definition beside the one that is read: tenants for which there is something to do, those to be filled
+-- before those that only follow.
+create or replace function freehold.build_due(wanted text, wanted_version integer, most bigint) returns table (id text, name text)
+  language sql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+  select t.id::text, t.name
+    from freehold.projector r cross join freehold.tenant t
+      left join freehold.projection p on p.tenant_id = t.id and p.model = r.model and p.version = r.version
+    where r.model = wanted and r.version = wanted_version and not r.served and t.state = 'active'
+      and (p.filled is not true
+        or exists (select from freehold.change_log l where l.tenant_id = t.id and l.xid >= pg_snapshot_xmax(p.snap) and l.entity = any (r.sources))
+        or exists (select from freehold.change_log l where l.tenant_id = t.id and l.xid = any (array(select pg_snapshot_xip(p.snap))) and l.entity = any (r.sources)))
+    order by p.filled is true, t.id limit most
+$$;
+
+-- How far it is: tenants filled, of those there are, and units; no row if it is given up.
+create or replace function freehold.build_state(wanted text, wanted_version integer) returns table (filled bigint, tenants bigint, units bigint)
+  language sql stable security definer
+begin atomic
+  select count(p.tenant_id) filter (where p.filled), (select count(*) from freehold.tenant where state = 'active'), coalesce(sum(p.units), 0)::bigint
+    from freehold.projector r left join (freehold.projection p join freehold.tenant t on t.id = p.tenant_id and t.state = 'active')
+      on p.model = r.model and p.version = r.version
+    where r.model = wanted and r.version = wanted_version and not r.served group by r.model, r.version;
 end;
 
 do $$
@@ -351,14 +390,15 @@ end $$;
 grant execute on function freehold.capture_truncate(), freehold.projector_begin(text, text[], text), freehold.projector_serve(text), freehold.projector_retire(text),
   freehold.projector_abandon(text),
   freehold.renamed(text, text, text[], text[]) to freehold_owner;
-grant execute on procedure freehold.open(text), freehold.open(smallint, uuid, uuid, bigint, bigint, bytea) to freehold_project;
+grant execute on procedure freehold.open(text), freehold.open(smallint, smallint, uuid, uuid, bigint, bigint, bytea) to freehold_project;
 grant execute on function freehold.tenant(), freehold.uuidv7(), freehold.step(text, integer, bigint), freehold.projection_start(text, integer),
   freehold.changes(text, text[], bigint, bigint), freehold.step_done(text, integer, boolean, bigint),
-  freehold.step_pause(text, integer, boolean, interval), freehold.step_filled(text, integer, text[], boolean),
+  freehold.step_pause(text, integer, boolean, interval), freehold.step_filled(text, integer, text[], boolean, bigint),
   freehold.park(text, integer, text[], text, text), freehold.unpark(text, integer, text[]), freehold.parked_due(text, integer, bigint)
   to freehold_project;
 grant execute on function freehold.cluster(), freehold.projection_due(text, bigint), freehold.tend_log(interval), freehold.parked_units(bigint),
-  freehold.replay(text), freehold.fresh(uuid, text[], integer[], xid8), freehold.projection_status(bigint) to freehold_control;
+  freehold.replay(text), freehold.fresh(uuid, text[], xid8), freehold.projection_status(bigint), freehold.build_due(text, integer, bigint),
+  freehold.build_state(text, integer) to freehold_control;
 grant execute on function freehold.position() to freehold_app;
 
 reset role;

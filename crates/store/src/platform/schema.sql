@@ -67,6 +67,8 @@ create table if not exists freehold.api_key (
   expires_at timestamptz,
   revoked_at timestamptz
 );
+-- 1 reads, 2 reads and writes, 3 manages the tenant's keys, too.
+alter table freehold.api_key add column if not exists role smallint not null default 2 check (role between 1 and 3);
 -- Names the key in tokens.
 alter table freehold.api_key add column if not exists id uuid not null unique default gen_random_uuid();
 create index if not exists api_key_tenant_id_idx on freehold.api_key (tenant_id);

@@ -5,6 +5,7 @@ mod effects;
 mod grants;
 mod oracle;
 mod platform;
+mod roles;
 mod schema;
 mod session;
 mod statistics;
@@ -15,9 +16,10 @@ use super::Attack;
 
 /// Every attack, in the order of reports.
 pub fn catalogue() -> impl Iterator<Item = &'static Attack> {
-    let all: [&'static [Attack]; 10] = [
+    let all: [&'static [Attack]; 11] = [
         tokens::ATTACKS,
         context::ATTACKS,
+        roles::ATTACKS,
         session::ATTACKS,
         schema::ATTACKS,
         grants::ATTACKS,

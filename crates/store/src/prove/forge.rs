@@ -29,19 +29,22 @@ pub(super) struct Forge<'a> {
     pub(super) login: &'a str,
     pub(super) database: Option<&'a str>,
     pub(super) principal: Uuid,
+    pub(super) role: i16,
 }
 
 impl Forge<'_> {
     /// What a genuine token of this tenant and backend says.
     pub(super) fn none(tenant: Uuid, backend: i32) -> Self {
         let principal = Uuid::nil();
-        Self { tenant, backend, life: 30, kid: KID, login: APP, database: None, principal }
+        let (life, kid, role) = (30, KID, 2);
+        Self { tenant, backend, life, kid, login: APP, database: None, principal, role }
     }
 }
 
 /// A token in its parts.
 pub(super) struct Token {
     pub(super) kid: i16,
+    pub(super) role: i16,
     pub(super) tenant: Uuid,
     pub(super) principal: Uuid,
     pub(super) expiry: i64,
@@ -60,6 +63,7 @@ impl Forger {
         let expiry = i64::try_from(now).unwrap_or_default() + forge.life;
         let nonce = i64::from_ne_bytes(Uuid::new_v4().as_bytes()[..8].try_into().unwrap_or([1; 8]));
         let mut signed = Vec::with_capacity(128);
+        signed.extend(forge.role.to_be_bytes());
         signed.extend(forge.tenant.as_bytes());
         signed.extend(forge.principal.as_bytes());
         signed.extend(expiry.to_be_bytes());
@@ -69,8 +73,8 @@ impl Forger {
         signed.push(0);
         signed.extend(forge.login.as_bytes());
         let mac = hex(hmac::sign(&self.key, &signed).as_ref());
-        let Forge { tenant, principal, kid, .. } = *forge;
-        Token { kid, tenant, principal, expiry, nonce, mac }
+        let Forge { tenant, principal, kid, role, .. } = *forge;
+        Token { kid, role, tenant, principal, expiry, nonce, mac }
     }
 }
 
@@ -78,8 +82,9 @@ impl Token {
     /// As drivers pass it.
     pub(super) fn text(&self) -> String {
         format!(
-            "v2.{:04x}.{}.{}.{:016x}.{:016x}.{}",
+            "v3.{:04x}.{:04x}.{}.{}.{:016x}.{:016x}.{}",
             self.kid,
+            self.role,
             self.tenant.simple(),
             self.principal.simple(),
             self.expiry,
@@ -91,8 +96,8 @@ impl Token {
     /// The call that servers send.
     pub(super) fn typed(&self) -> String {
         format!(
-            "call freehold.open('{}','{}','{}','{}','{}','\\x{}')",
-            self.kid, self.tenant, self.principal, self.expiry, self.nonce, self.mac
+            "call freehold.open('{}','{}','{}','{}','{}','{}','\\x{}')",
+            self.kid, self.role, self.tenant, self.principal, self.expiry, self.nonce, self.mac
         )
     }
 

@@ -49,6 +49,8 @@ pub fn value(field: &Field, seed: &Seed<'_>) -> String {
         }
         Kind::Enum(values) => quoted(&values[0]),
         Kind::Ref(to) => quoted(&(seed.target)(&to.entity)),
+        // An upload cannot be made in SQL.
+        Kind::Blob(_) => "null".into(),
         Kind::Vector(vector) => {
             let ones = vec!["1"; vector.dimensions as usize];
             match vector.form {

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
-use crate::key::{RootKey, hex};
+use crate::key::{RootKey, hex, unhex};
 
 /// A signature, in hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +34,6 @@ pub fn verify(signed: &Signed, bytes: &[u8]) -> bool {
         return false;
     };
     UnparsedPublicKey::new(&ED25519, key).verify(bytes, &signature).is_ok()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
-    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 #[cfg(test)]

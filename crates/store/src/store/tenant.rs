@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Fault},
     key::hex,
     refusal::explain,
+    role::Role,
     row::Row,
 };
 
@@ -31,6 +32,7 @@ pub struct Tenant {
     id: Uuid,
     name: String,
     key: Uuid,
+    role: Role,
 }
 
 /// Keys that were looked up lately, by their hash.
@@ -38,7 +40,12 @@ pub(super) type Recognised = Mutex<HashMap<String, (Instant, Tenant)>>;
 
 impl Tenant {
     pub(crate) fn new(id: Uuid, name: String) -> Self {
-        Self { id, name, key: Uuid::nil() }
+        Self { id, name, key: Uuid::nil(), role: Role::Admin }
+    }
+
+    /// One that was found by an API key before.
+    pub(crate) fn vouched(id: Uuid, name: String, key: Uuid, role: Role) -> Self {
+        Self { id, name, key, role }
     }
 
     /// Its id, which is never in an answer to the tenant.
@@ -51,6 +58,25 @@ impl Tenant {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What may be done in it.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The same, where no more may be done than this; what already is less stays.
+    #[must_use]
+    pub fn limited_to(mut self, role: Role) -> Self {
+        self.role = self.role.min(role);
+        self
+    }
+
+    /// Names the API key by which it was found, if by one; says nothing of it.
+    #[must_use]
+    pub fn principal(&self) -> Option<Uuid> {
+        (!self.key.is_nil()).then_some(self.key)
     }
 
     /// The API key it was found by, which every transaction checks again; nil if by none.
@@ -79,10 +105,31 @@ impl Store {
     /// # Errors
     /// `NoSuchTenant`, `TenantSuspended`.
     pub async fn tenant_named(&self, name: &str) -> Result<Tenant, Error> {
-        let text = "select id, name, state, null from freehold.tenant_named($1)";
+        let text = "select id, name, state, null, null from freehold.tenant_named($1)";
         self.look_up("looking up a tenant", text, name).await?.ok_or_else(|| {
             Refusal::new(Code::NoSuchTenant, "there is no such tenant").detail(name).into()
         })
+    }
+
+    /// The tenant of this id or name, as a claim gives it; the same for a minute, as with keys.
+    ///
+    /// # Errors
+    /// `NoSuchTenant`, `TenantSuspended`.
+    pub async fn tenant_known(&self, claim: &str) -> Result<Tenant, Error> {
+        // A hash is hexadecimal digits alone, so no claim is ever taken for one.
+        let name = format!("claim {claim}");
+        if let Some((at, tenant)) = self.recognised().get(&name)
+            && at.elapsed() < RECOGNISED
+        {
+            return Ok(tenant.clone());
+        }
+        let text = "select id, name, state, null, null from freehold.tenant_known($1)";
+        let found = self.look_up("looking up a tenant", text, claim).await?;
+        let tenant = found.ok_or_else(|| {
+            Error::from(Refusal::new(Code::NoSuchTenant, "there is no such tenant"))
+        })?;
+        self.remember(name, &tenant);
+        Ok(tenant)
     }
 
     /// The tenant whose API key this is. A key that was seen in the last minute is recognised without a question to the
@@ -98,14 +145,18 @@ impl Store {
             return Ok(tenant.clone());
         }
         let tenant = self.authenticate(api_key).await?;
+        self.remember(hash, &tenant);
+        Ok(tenant)
+    }
+
+    fn remember(&self, by: String, tenant: &Tenant) {
         let mut known = self.recognised();
         if known.len() >= RECOGNISED_MAX {
             known.retain(|_, (at, _)| at.elapsed() < RECOGNISED);
         }
         if known.len() < RECOGNISED_MAX {
-            known.insert(hash, (Instant::now(), tenant.clone()));
+            known.insert(by, (Instant::now(), tenant.clone()));
         }
-        Ok(tenant)
     }
 
     /// The same, always by a question to the database.
@@ -113,15 +164,16 @@ impl Store {
     /// # Errors
     /// As [`Self::recognise`].
     pub async fn authenticate(&self, api_key: &str) -> Result<Tenant, Error> {
-        let text = "select id, name, state, key from freehold.key_holder($1)";
+        let text = "select id, name, state, key, role from freehold.key_holder($1)";
         let found = self.look_up("checking an API key", text, &hash_of(api_key)).await?;
         found.ok_or_else(|| unauthenticated().into())
     }
 
     pub(crate) fn not_opened(&self, tenant: &Tenant, error: tokio_postgres::Error) -> Error {
         let state = error.code().map(tokio_postgres::error::SqlState::code);
-        if !tenant.key.is_nil() && matches!(state, Some("FH001" | "FH002" | "FH003")) {
-            self.recognised().retain(|_, (_, known)| known.key != tenant.key);
+        if matches!(state, Some("FH001" | "FH002" | "FH003")) {
+            self.recognised()
+                .retain(|_, (_, known)| (known.id, known.key) != (tenant.id, tenant.key));
         }
         match state {
             Some("FH001" | "FH003") if !tenant.key.is_nil() => unauthenticated().into(),
@@ -129,6 +181,7 @@ impl Store {
                 .detail(tenant.name())
                 .into(),
             Some("FH002") => suspended(tenant).into(),
+            Some(crate::session::NO_SUCH_ZONE) => super::zone::no_such_zone().into(),
             Some(state) if state != "57014" && !crate::refusal::is_passing(state) => {
                 Fault::new("opening a tenant", error).into()
             }
@@ -147,6 +200,10 @@ impl Store {
         let mut tenant =
             tenant_in(row).ok_or_else(|| Fault::new(doing, "a tenant without its fields"))?;
         tenant.key = row.text(3).and_then(|key| key.parse().ok()).unwrap_or_default();
+        if !tenant.key.is_nil() {
+            // A role of a later version is the weakest here.
+            tenant.role = row.int(4).and_then(Role::numbered).unwrap_or(Role::Reader);
+        }
         match row.text(2) {
             Some("active") => Ok(Some(tenant)),
             _ => Err(suspended(&tenant).into()),

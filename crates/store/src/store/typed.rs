@@ -218,7 +218,12 @@ impl Typed {
     }
 
     fn call(&self) -> String {
-        self.store.0.minter.opening(self.tenant.id(), self.tenant.key(), self.session.backend())
+        self.store.0.minter.opening(
+            self.tenant.role(),
+            self.tenant.id(),
+            self.tenant.key(),
+            self.session.backend(),
+        )
     }
 }
 

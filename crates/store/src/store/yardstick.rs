@@ -21,9 +21,13 @@ use crate::{
     session::{COMMIT, Session, Stumble},
 };
 
+mod search;
+
+pub use search::Scan;
+
 const DOING: &str = "measuring";
 
-/// Partitioned as ours is, with statistics, and without a wall.
+/// Partitioned as ours is, without a wall.
 const PLAIN: &str = "create table if not exists public.item (like app.item including defaults, primary key (tenant_id, id)) partition by list (tenant_id); \
     create table if not exists public.item_d partition of public.item default partition by hash (tenant_id); \
     do $$ begin for i in 0..7 loop execute format('create table if not exists public.item_%s partition of public.item_d for values with (modulus 8, remainder %s)', i, i); end loop; end $$";
@@ -164,8 +168,7 @@ impl Yardstick {
         operator.set_up_in(key, Some(Mode::Ticket)).await.map(|_| ())
     }
 
-    /// Fills `item` with so many rows for every tenant; and what somebody without Freehold would have: one table with
-    /// the same rows and primary key, and with PostgreSQL's statistics of all its columns.
+    /// Fills `item` with so many rows for every tenant, and a plain table with the same rows, key and statistics.
     ///
     /// # Errors
     /// Faults only.
@@ -235,8 +238,7 @@ impl Yardstick {
         }
     }
 
-    /// A whole transaction of one statement in one round trip: ours opens the tenant as every request does; by hand it
-    /// is BEGIN, the statement with its `where tenant_id = …` and COMMIT, all three prepared.
+    /// A whole transaction in one round trip: ours opens the tenant; by hand BEGIN, the statement and COMMIT, prepared.
     ///
     /// # Errors
     /// Faults, and the wall's refusals.
@@ -343,8 +345,7 @@ impl Yardstick {
         self.plain.batch(text).await.map_err(|error| explain(DOING, error))
     }
 
-    /// `COPY … FROM STDIN` into a plain table with the same keys, of rows in COPY's text format (sha, author, at,
-    /// subject, body, files, embedding); gives their number.
+    /// Copies rows (sha, author, at, subject, body, files, embedding) into a plain table with the same keys.
     ///
     /// # Errors
     /// Faults only.
@@ -375,7 +376,7 @@ impl Yardstick {
     }
 }
 
-/// The same URL with another database. Only the last path segment may be touched: a user may be called like the database.
+/// The same URL with another database: its last path segment, for a user may be called like the database.
 fn with_database(url: &str, old: &str, new: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.replacen(&format!("dbname={old}"), &format!("dbname={new}"), 1);

@@ -186,7 +186,8 @@ async fn the_platforms_functions_are_known_by_their_bodies() {
         client.batch_execute("set search_path = pg_catalog, pg_temp").await.unwrap();
         let text = "select proname || ' ' || encode(sha256(convert_to(pg_get_function_sqlbody(oid), 'UTF8')), 'hex')
             from pg_proc where pronamespace = 'freehold'::regnamespace and prosqlbody is not null
-              and proname in ('genuine', 'vouched', 'seal', 'ticket_mac', 'tenant', 'uuidv7', 'key_holder', 'tenant_named')";
+              and proname in ('genuine', 'vouched', 'seal', 'ticket_mac', 'tenant', 'uuidv7', 'key_holder', 'tenant_named',
+                'tenant_known', 'keys_of', 'add_key', 'end_key', 'ticket')";
         let bodies = simple(&client, text).await;
         assert!(bodies.len() >= 6, "{bodies:?}");
         known.extend(bodies.into_iter().map(|mut row| row.remove(0)));

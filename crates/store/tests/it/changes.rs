@@ -113,7 +113,7 @@ async fn steady(store: &Store, projection: &Projection) -> Step {
     match step.phase() {
         Phase::Steady(_) => step,
         Phase::Fill(_) => {
-            step.filled(None).await.unwrap();
+            step.filled(None, 0).await.unwrap();
             again(store, projection).await
         }
     }

@@ -96,7 +96,7 @@ async fn an_opening_and_its_statements_go_in_one_pipeline() {
         }
     }
     // A pipeline behind an opening that is refused does nothing.
-    let wrong = "begin; call freehold.open('v2.nonsense')";
+    let wrong = "begin; call freehold.open('v3.nonsense')";
     let (opened, read, wrote, ended) = join4(
         client.batch_execute(wrong),
         client.query(&all, &[]),

@@ -124,7 +124,7 @@ impl House {
         let nonce = 1;
         let name = |name: &str| name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
         let signed = format!(
-            "{tenant}{principal}{expiry:016x}{nonce:016x}{:08x}{}00{}",
+            "0002{tenant}{principal}{expiry:016x}{nonce:016x}{:08x}{}00{}",
             forge.backend,
             name(forge.database.unwrap_or(self.db.name())),
             name(forge.login),
@@ -132,7 +132,7 @@ impl House {
         let text = "select encode(sha256(opad || sha256(ipad || decode($1, 'hex'))), 'hex') from freehold.mac_key where kid = $2";
         let row = self.db.client().await.query_one(text, &[&signed, &forge.kid]).await.unwrap();
         let mac: String = row.get(0);
-        format!("v2.{:04x}.{tenant}.{principal}.{expiry:016x}.{nonce:016x}.{mac}", forge.kid)
+        format!("v3.{:04x}.0002.{tenant}.{principal}.{expiry:016x}.{nonce:016x}.{mac}", forge.kid)
     }
 }
 

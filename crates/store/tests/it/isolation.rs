@@ -156,6 +156,9 @@ impl Street {
                 format!("insert into freehold.{table} select {values}, id from freehold.tenant");
             admin.batch_execute(&rows).await.unwrap();
         }
+        let rows = "insert into freehold.blob (tenant_id, id, entity, field, type, size, object, key) \
+                    select id, gen_random_uuid(), 'x', 'f', 'a/b', 1, id::text, '\\x00' from freehold.tenant";
+        admin.batch_execute(rows).await.unwrap();
         for read in model.reads() {
             let rows = format!(
                 "insert into app.{} (tenant_id, author) select id, id from freehold.tenant",

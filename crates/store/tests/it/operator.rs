@@ -33,9 +33,10 @@ async fn tenants_are_made_listed_and_refused_twice() {
 async fn keys_open_their_tenant_until_they_end() {
     let house = house().await;
     let mut operator = house.operator().await;
-    let key = operator.create_key("a", "laptop", None).await.unwrap();
+    let key = operator.create_key("a", "laptop", freehold_store::Role::Writer, None).await.unwrap();
     assert_eq!(house.store.authenticate(&key.secret).await.unwrap(), house.a);
-    let ended = operator.create_key("a", "old", Some(0)).await.unwrap();
+    let ended =
+        operator.create_key("a", "old", freehold_store::Role::Writer, Some(0)).await.unwrap();
     assert_eq!(code(house.store.authenticate(&ended.secret).await), Code::Unauthenticated);
     for wrong in
         ["", "x", &key.prefix, &key.secret[..key.secret.len() - 1], &format!("{}0", key.secret)]
@@ -49,7 +50,10 @@ async fn keys_open_their_tenant_until_they_end() {
     assert_eq!(code(house.store.authenticate(&key.secret).await), Code::Unauthenticated);
     assert!(operator.keys(None).await.unwrap()[0].revoked_at.is_some());
     assert_eq!(code(operator.revoke_key("fh_0").await), Code::Usage);
-    assert_eq!(code(operator.create_key("nobody", "x", None).await), Code::NoSuchTenant);
+    assert_eq!(
+        code(operator.create_key("nobody", "x", freehold_store::Role::Writer, None).await),
+        Code::NoSuchTenant
+    );
     // The key itself is nowhere.
     let text = "select count(*) from freehold.api_key k where k::text like '%' || $1 || '%'";
     let admin = house.db.client().await;
@@ -62,7 +66,10 @@ async fn a_recognised_key_ends_with_the_next_transaction() {
         let house = house_in(mode).await;
         let mut operator = house.operator().await;
         for end in ["revoke", "expire", "suspend", "delete"] {
-            let key = operator.create_key("b", end, Some(3600)).await.unwrap();
+            let key = operator
+                .create_key("b", end, freehold_store::Role::Writer, Some(3600))
+                .await
+                .unwrap();
             let tenant = house.store.recognise(&key.secret).await.unwrap();
             assert_eq!(house.handles(&tenant).await, ["bob"]);
             let expire = format!(
@@ -103,7 +110,12 @@ async fn a_deleted_tenant_takes_its_rows_along_and_nobody_elses() {
         // A reference that holds its row.
         let note = sql("insert into app.note (author) select id from app.person limit 10", &[]);
         house.store.run_all(&house.a, &note).await.unwrap();
-        let key = house.operator().await.create_key("a", "laptop", None).await.unwrap();
+        let key = house
+            .operator()
+            .await
+            .create_key("a", "laptop", freehold_store::Role::Writer, None)
+            .await
+            .unwrap();
 
         let mut seen = Vec::new();
         house.operator().await.delete_tenant("a", |swept| seen.push(swept.clone())).await.unwrap();

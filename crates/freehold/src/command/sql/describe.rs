@@ -96,6 +96,7 @@ fn about(field: &Field) -> String {
                 parts.push(format!("made of {} by {}", of.join(", "), vector.embedder));
             }
         }
+        Kind::Blob(blob) => parts.push(format!("a blob of at most {} bytes", blob.max)),
         Kind::Scalar(_) | Kind::Array(_) => {}
     }
     let bounds = &field.bounds;

@@ -26,19 +26,28 @@ impl Renderer {
             self.and(&mut first);
             self.exists(scope, embed);
         }
-        if let Some(nearest) = scope.level.nearest.as_ref().filter(|_| near) {
+        if let Some(nearest) = scope.level.only_nearest().filter(|_| near) {
             self.and(&mut first);
             self.near(scope, nearest, parent.is_some());
         }
     }
 
-    fn and(&mut self, first: &mut bool) {
+    pub(super) fn and(&mut self, first: &mut bool) {
         self.sql.raw(if *first { " where " } else { " and " });
         *first = false;
     }
 
     fn join(&mut self, alias: &str, parent: Parent) {
         let (above, relation) = (parent.alias, parent.relation);
+        if let Some(via) = &relation.via {
+            self.sql.raw(&format!(
+                "{alias}.tenant_id = {above}.tenant_id and {alias}.id in (select j."
+            ));
+            self.sql.ident(&via.far).raw(" from ").table(&via.entity);
+            self.sql.raw(&format!(" j where j.tenant_id = {above}.tenant_id and j."));
+            self.sql.ident(&relation.field).raw(&format!(" = {above}.id)"));
+            return;
+        }
         self.sql.raw(&format!("{alias}.tenant_id = {above}.tenant_id and "));
         if relation.many {
             self.sql.raw(alias).raw(".").ident(&relation.field).raw(&format!(" = {above}.id"));
@@ -47,10 +56,9 @@ impl Renderer {
         }
     }
 
-    /// That a row has a vector, is not the one compared with, and lies within the bounds. An upper bound on the
-    /// distance cuts off the far end of the candidates and is applied to them, except below a parent, where it
-    /// also decides whether there is a row at all.
-    fn near(&mut self, scope: Scope, nearest: &Nearest, below: bool) {
+    /// That a row has a vector, is not the one compared with, and, below a parent, lies within the bounds: there they
+    /// also decide whether there is a row at all. Of the entity itself all rows are measured first.
+    pub(super) fn near(&mut self, scope: Scope, nearest: &Nearest, below: bool) {
         let alias = scope.alias;
         self.sql.raw(alias).raw(".").ident(&nearest.field).raw(" is not null");
         if let Anchor::Row { number, .. } = &nearest.anchor {
@@ -62,8 +70,9 @@ impl Renderer {
             };
             self.sql.raw(&format!(" <> (select id from \"~anchor{number}\")"));
         }
-        let max = nearest.max.iter().filter(|_| below).map(|max| ("<=", max));
-        for (op, bound) in nearest.min.iter().map(|min| (">=", min)).chain(max) {
+        let bounds = nearest.min.iter().map(|min| (">=", min));
+        let bounds = bounds.chain(nearest.max.iter().map(|max| ("<=", max)));
+        for (op, bound) in bounds.filter(|_| below) {
             self.sql.raw(" and ");
             self.distance(alias, nearest);
             self.sql.raw(" ").raw(op).raw(" ").param(Some(bound.clone()));
@@ -105,7 +114,7 @@ impl Renderer {
         }
     }
 
-    fn test(&mut self, scope: Scope, operand: &Operand, test: &Test) {
+    pub(super) fn test(&mut self, scope: Scope, operand: &Operand, test: &Test) {
         match test {
             Test::Binary { op, value } => {
                 self.operand(scope, operand);
@@ -133,21 +142,28 @@ impl Renderer {
                 self.sql.raw(" is distinct from ").param(Some(value.clone()));
             }
             Test::Search { column, language, function, value } => {
-                let language = literal(language);
-                match column {
-                    Some(column) => {
-                        self.sql.raw(scope.alias).raw(".").ident(column);
-                    }
-                    None => {
-                        self.sql.raw("to_tsvector(").raw(&language).raw(", ");
-                        self.operand(scope, operand);
-                        self.sql.raw(")");
-                    }
-                }
-                self.sql.raw(" @@ ").raw(function).raw("(").raw(&language).raw(", ");
+                self.words(scope, operand, column.as_deref(), language);
+                self.sql.raw(" @@ ").raw(function).raw("(").raw(&literal(language)).raw(", ");
                 self.sql.param(Some(value.clone())).raw(")");
             }
         }
+    }
+
+    /// The words of an operand, from the column that holds them ready if there is one.
+    pub(super) fn words(
+        &mut self,
+        scope: Scope,
+        operand: &Operand,
+        column: Option<&str>,
+        language: &str,
+    ) {
+        if let Some(column) = column {
+            self.sql.raw(scope.alias).raw(".").ident(column);
+            return;
+        }
+        self.sql.raw("to_tsvector(").raw(&literal(language)).raw(", ");
+        self.operand(scope, operand);
+        self.sql.raw(")");
     }
 
     /// One `->key`. The key's type is said, because JSON can be entered by text and by number.

@@ -81,7 +81,7 @@ begin
   for part in
     with recursive piece (oid, conrelid, confrelid, conname, whole, home) as (
       select oid, conrelid, confrelid, conname, conname, conrelid from pg_catalog.pg_constraint
-        where contype = 'f' and conparentid = 0 and connamespace = 'app'::regnamespace
+        where contype = 'f' and conparentid = 0 and connamespace in ('app'::regnamespace, 'freehold_shelf'::regnamespace)
       union all
       select c.oid, c.conrelid, c.confrelid, c.conname, piece.whole, piece.home
         from piece join pg_catalog.pg_constraint c on c.conparentid = piece.oid
@@ -108,7 +108,7 @@ begin
   for part in
     with recursive piece (oid, conrelid, confrelid, conname, whole, home) as (
       select oid, conrelid, confrelid, conname, conname, conrelid from pg_catalog.pg_constraint
-        where contype = 'f' and conparentid = 0 and connamespace = 'app'::regnamespace
+        where contype = 'f' and conparentid = 0 and connamespace in ('app'::regnamespace, 'freehold_shelf'::regnamespace)
       union all
       select c.oid, c.conrelid, c.confrelid, c.conname, piece.whole, piece.home
         from piece join pg_catalog.pg_constraint c on c.conparentid = piece.oid
@@ -135,7 +135,7 @@ begin
   for part in
     with recursive piece (oid, conrelid, confrelid, conname, whole, home) as (
       select oid, conrelid, confrelid, conname, conname, conrelid from pg_catalog.pg_constraint
-        where contype = 'f' and conparentid = 0 and connamespace = 'app'::regnamespace
+        where contype = 'f' and conparentid = 0 and connamespace in ('app'::regnamespace, 'freehold_shelf'::regnamespace)
       union all
       select c.oid, c.conrelid, c.confrelid, c.conname, piece.whole, piece.home
         from piece join pg_catalog.pg_constraint c on c.conparentid = piece.oid
@@ -162,7 +162,7 @@ begin
   for part in
     with recursive piece (oid, conrelid, confrelid, conname, whole, home) as (
       select oid, conrelid, confrelid, conname, conname, conrelid from pg_catalog.pg_constraint
-        where contype = 'f' and conparentid = 0 and connamespace = 'app'::regnamespace
+        where contype = 'f' and conparentid = 0 and connamespace in ('app'::regnamespace, 'freehold_shelf'::regnamespace)
       union all
       select c.oid, c.conrelid, c.confrelid, c.conname, piece.whole, piece.home
         from piece join pg_catalog.pg_constraint c on c.conparentid = piece.oid
@@ -189,7 +189,7 @@ begin
   for part in
     with recursive piece (oid, conrelid, confrelid, conname, whole, home) as (
       select oid, conrelid, confrelid, conname, conname, conrelid from pg_catalog.pg_constraint
-        where contype = 'f' and conparentid = 0 and connamespace = 'app'::regnamespace
+        where contype = 'f' and conparentid = 0 and connamespace in ('app'::regnamespace, 'freehold_shelf'::regnamespace)
       union all
       select c.oid, c.conrelid, c.confrelid, c.conname, piece.whole, piece.home
         from piece join pg_catalog.pg_constraint c on c.conparentid = piece.oid

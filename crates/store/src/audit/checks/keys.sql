@@ -85,6 +85,7 @@ select t.name, i.indexrelid::regclass::text || ' (' || m.amname || ')'
   from pg_index i join piece t on t.oid = i.indrelid join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam
   where m.amname in ('hnsw', 'ivfflat')
     and not (t.relispartition and coalesce(pg_get_expr(t.relpartbound, t.oid), '') ~ '^FOR VALUES IN \(''[0-9a-f-]{36}''\)$')
+    and t.oid not in (select oid from copy)
 
 -- FH-K11 foreign-code error managed: same
 -- what: a default, generated column, check, index or policy of tenants' rows that calls a function neither PostgreSQL's nor Freehold's

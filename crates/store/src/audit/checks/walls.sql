@@ -67,6 +67,13 @@ select c.oid::regclass::text, case c.relkind when 'm' then 'materialized view' e
   where c.relkind in ('m', 'f') and (c.relnamespace in (select oid from home)
     or exists (select from login l where has_any_column_privilege(l.oid, c.oid, 'select')))
 
+-- FH-W13 view-not-served warning managed: same
+-- what: a view in schema app that reads something that is not an entity behind the wall
+-- why: nothing holds what comes from there to one tenant, so the API does not serve the view
+-- mend: drop view <view>, or let it read entities and other such views alone
+select 'app.' || quote_ident(v ->> 'name'), v ->> 'fault' from jsonb_array_elements(freehold.exposed()::jsonb -> 'views') v
+  where v ->> 'fault' like 'it reads what%'
+
 -- FH-W10 rule severe managed: same
 -- what: a rewrite rule on a table of tenants' rows
 -- why: a rule's statements run with the rights of the table's owner, in every tenant's session

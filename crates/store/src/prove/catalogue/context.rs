@@ -42,9 +42,9 @@ pub(super) const ATTACKS: &[Attack] = &[
         "kernel",
         &[
             "select freehold.seal('{b}')",
-            "select freehold.genuine('{b}', '{b}', 1, 1, '\\x00', '\\x00', '\\x00')",
-            "select freehold.vouched('{b}', '{b}')",
-            "call freehold.refuse(1::smallint, '{b}', '{b}', 1, 1, '\\x00')",
+            "select freehold.genuine(2::smallint, '{b}', '{b}', 1, 1, '\\x00', '\\x00', '\\x00')",
+            "select freehold.vouched('{b}', '{b}', 2::smallint)",
+            "call freehold.refuse(1::smallint, 2::smallint, '{b}', '{b}', 1, 1, '\\x00')",
         ],
     ),
     CLASS.refused(

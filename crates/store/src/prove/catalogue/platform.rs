@@ -14,6 +14,10 @@ pub(super) const ATTACKS: &[Attack] = &[
             "select freehold.platform()",
             "select freehold.tenant_named('x')",
             "select freehold.key_holder('00')",
+            "select freehold.tenant_known('{b}')",
+            "select freehold.keys_of('{b}', '00000000-0000-0000-0000-000000000000')",
+            "select freehold.add_key('{b}', '00000000-0000-0000-0000-000000000000', '00', 'x', 'x', 3, null)",
+            "select freehold.end_key('{b}', '00000000-0000-0000-0000-000000000000', 'x')",
             "select freehold.current_model()",
             "select freehold.due()",
             "select freehold.pulse()",
@@ -92,6 +96,32 @@ pub(super) const ATTACKS: &[Attack] = &[
         "gate",
         |arena| Box::pin(ordinary(arena)),
     ),
+    CLASS.refused(
+        ["P10", "blobs and their keys", "Reads keys and places of blobs, notes uploads, takes and drops blobs, changes quotas."],
+        "kernel",
+        &[
+            "select key from freehold.blob",
+            "select object from freehold.blob",
+            "select * from freehold.tenant_key",
+            "select * from freehold.blob_usage",
+            "update freehold.blob_usage set bytes_max = null",
+            "insert into freehold.blob (tenant_id, id, entity, field, type, size, object, key) values ('{a}', '{x}', 'x', 'y', 'a/b', 1, 'o', '')",
+            "update freehold.blob set state = 'live'",
+            "delete from freehold.blob",
+            "select freehold.blob_place('{b}', '{x}')",
+            "select freehold.blob_key('{b}', null)",
+            "select freehold.blobs_of('{b}', null, 10)",
+            "select freehold.blob_drop('{b}', '{x}')",
+            "select freehold.blob_take('{b}', '{x}', 'x', 'y', '{x}', 1, '{}', 'z')",
+            "select freehold.blob_give_up('{b}', '{x}', true)",
+            "select freehold.blob_totals()",
+        ],
+    ),
+    CLASS.run(
+        ["P11", "blobs of others", "Reads what is known of B's blobs."],
+        "kernel",
+        |arena| Box::pin(blobs(arena)),
+    ),
 ];
 
 const CLASS: Class = Class::Platform;
@@ -109,6 +139,18 @@ async fn notes(arena: &Arena) -> Result<Found, Error> {
             "delete from freehold.embedding_due where tenant_id = '{b}'",
             "insert into freehold.embedding_due (tenant_id, entity, field) values ('{b}', 'x', 'y')",
             "update freehold.embedding_due set tenant_id = '{b}'",
+        ],
+    )
+    .await
+}
+
+async fn blobs(arena: &Arena) -> Result<Found, Error> {
+    own_tables(
+        arena,
+        &[
+            "select tenant_id, name from freehold.blob",
+            "select from freehold.blob where tenant_id = '{b}'",
+            "select hash from freehold.blob where tenant_id = '{b}'",
         ],
     )
     .await

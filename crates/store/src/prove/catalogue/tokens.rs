@@ -89,12 +89,12 @@ async fn forged(arena: &Arena) -> Result<Found, Error> {
         ("half a MAC", format!("{head}{}", &mac[..32])),
         ("zeros", format!("{head}{}", "0".repeat(64))),
         ("two MACs", format!("{swapped}{mac}")),
-        ("version", swapped.replacen("v2", "v1", 1)),
+        ("version", swapped.replacen("v3", "v2", 1)),
         ("capitals", swapped.to_uppercase()),
         ("a line after", format!("{swapped}\n")),
         ("injected", format!("{}'||'{}", &swapped[..80], &swapped[80..])),
         ("empty", String::new()),
-        ("unsigned", format!("v2.0001.{b}")),
+        ("unsigned", format!("v3.0001.0002.{b}")),
     ];
     let mut leaks = Vec::new();
     for (what, token) in forgeries {
@@ -127,10 +127,11 @@ async fn forged_typed(arena: &Arena) -> Result<Found, Error> {
             "a later expiry",
             later.typed().replace(&arena.a().tenant.id().to_string(), &b.to_string()),
         ),
+        ("no role", swapped.typed().replacen("'2'", "'0'", 1)),
         ("null MAC", swapped.typed().replace(&format!("'\\x{}'", swapped.mac), "null")),
         ("null key", swapped.typed().replacen("'1'", "null", 1)),
         ("null time", swapped.typed().replace(&format!("'{}'", swapped.expiry), "null")),
-        ("all null", "call freehold.open(null,null,null,null,null,null)".to_owned()),
+        ("all null", "call freehold.open(null,null,null,null,null,null,null)".to_owned()),
     ];
     let mut leaks = Vec::new();
     for (what, call) in calls {

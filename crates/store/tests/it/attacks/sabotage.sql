@@ -8,12 +8,12 @@ create or replace function freehold.tenant() returns uuid language sql stable
   return nullif(current_setting('freehold.tenant', true), '')::uuid;
 create or replace procedure freehold.open(token text) language plpgsql as $$
 begin
-  perform set_config('freehold.tenant', substr(token, 9, 32), false);
-  if length(token) > 40 and not exists (select from freehold.tenant where id::text = substr(token, 9, 32)::uuid::text) then
+  perform set_config('freehold.tenant', substr(token, 14, 32), false);
+  if length(token) > 40 and not exists (select from freehold.tenant where id::text = substr(token, 14, 32)::uuid::text) then
     raise exception 'no such tenant';
   end if;
 end $$;
-create or replace procedure freehold.open(kid smallint, tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea) language plpgsql as $$
+create or replace procedure freehold.open(kid smallint, role smallint, tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea) language plpgsql as $$
 begin
   perform set_config('freehold.tenant', replace(tenant::text, '-', ''), false);
 end $$;

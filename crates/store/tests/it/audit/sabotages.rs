@@ -112,6 +112,7 @@ pub(crate) const SABOTAGES: &[Sabotage] = &[
     spoil("FH-W07", "drop table app.file"),
     spoil("FH-W08", "create view app.everything as select * from app.person"),
     spoil("FH-W08", "create view app.everything with (security_invoker = false) as select * from app.person"),
+    spoil("FH-W13", "create view app.outside with (security_invoker) as select t.name from freehold.tenant t"),
     spoil("FH-W08", "create view public.everything as select * from app.person; grant select on public.everything to freehold_app"),
     spoil("FH-W09", "create materialized view app.everything as select 1 as one"),
     spoil("FH-W09", "create materialized view public.everything as select * from app.person; grant select on public.everything to public"),
@@ -211,12 +212,12 @@ pub(crate) const SABOTAGES: &[Sabotage] = &[
     spoil("FH-F04", "create function public.one() returns integer language sql security definer set search_path = public, pg_catalog as 'select 1'"),
     spoil("FH-F04", "alter function freehold.embedding_due() reset search_path"),
     spoil("FH-F05", "create or replace procedure freehold.open(token text) language plpgsql security definer as 'begin perform freehold.seal(token::uuid); end'"),
-    spoil("FH-F05", "create or replace procedure freehold.open(kid smallint, tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea)
+    spoil("FH-F05", "create or replace procedure freehold.open(kid smallint, role smallint, tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea)
         language plpgsql security definer as 'begin perform freehold.seal(tenant); end'"),
     spoil("FH-F05", "create or replace function freehold.no_ddl() returns event_trigger language plpgsql set search_path = pg_catalog, pg_temp as 'begin end'"),
-    spoil("FH-F05", "create or replace function freehold.genuine(tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea, ipad bytea, opad bytea)
+    spoil("FH-F05", "create or replace function freehold.genuine(role smallint, tenant uuid, principal uuid, expiry bigint, nonce bigint, mac bytea, ipad bytea, opad bytea)
         returns boolean language sql volatile return true"),
-    spoil("FH-F05", "create or replace function freehold.vouched(tenant uuid, principal uuid) returns boolean language sql stable return true"),
+    spoil("FH-F05", "create or replace function freehold.vouched(tenant uuid, principal uuid, role smallint) returns boolean language sql stable return true"),
     spoil("FH-F06", "create function public.one() returns integer language sql security definer return 1"),
     spoil("FH-F06", "alter function freehold.platform() owner to postgres"),
     spoil("FH-F07", "alter table app.person owner to postgres"),

@@ -171,7 +171,7 @@ async fn a_table_emptied_at_once_is_filled_anew() {
     for tenant in [&house.a, &house.b] {
         let step = house.store.step(&projection(tenant, "both")).await.unwrap().unwrap();
         assert_eq!(*step.phase(), Phase::Fill(None));
-        step.filled(None).await.unwrap();
+        step.filled(None, 0).await.unwrap();
         assert_eq!(take(&house.store, &projection(tenant, "both")).await, []);
     }
 }
@@ -232,7 +232,7 @@ async fn the_log_is_walled() {
         "select * from freehold.parked",
         "select freehold.changes('1:1:', '{person}', 0, 10)",
         "select freehold.projection_due(null, 10)",
-        "select freehold.fresh(freehold.tenant(), '{both}', '{1}', '1')",
+        "select freehold.fresh(freehold.tenant(), '{both}', '1')",
         "select nextval('freehold.change_seq')",
     ] {
         assert_eq!(code(house.store.raw(&house.a, text).await), Code::Syntax, "{text}");

@@ -134,7 +134,7 @@ async fn a_database_from_another_cluster_is_filled_anew() {
     assert_eq!(due(&house.store, &mut Seen::default()).await.len(), 4);
     let step = house.store.step(&people).await.unwrap().unwrap();
     assert_eq!(*step.phase(), Phase::Fill(None));
-    step.filled(None).await.unwrap();
+    step.filled(None, 0).await.unwrap();
     assert_eq!(take(&house.store, &people).await, []);
 }
 

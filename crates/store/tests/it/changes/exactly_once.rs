@@ -187,7 +187,7 @@ async fn read(house: Arc<House>, drained: Arc<AtomicBool>, mut dice: Dice) {
 async fn step(store: &Store, projection: &Projection, dice: &mut Dice) -> Result<(), Error> {
     let Some(mut step) = store.step(projection).await? else { return Ok(()) };
     if matches!(step.phase(), Phase::Fill(_)) {
-        return step.filled(None).await;
+        return step.filled(None, 0).await;
     }
     let most = [1, 10, 300, 100_000][usize::try_from(dice.below(4)).unwrap()];
     let mut changes = Vec::new();

@@ -108,7 +108,7 @@ async fn step(store: &Store, model: &Model, projection: &Projection) -> Result<(
     let Some(mut step) = store.step(projection).await? else { return Ok(()) };
     if matches!(step.phase(), Phase::Fill(_)) {
         step.query(&read.fill(read.name())).await?;
-        return step.filled(None).await;
+        return step.filled(None, 0).await;
     }
     let mut units = BTreeSet::new();
     for source in read.sources() {

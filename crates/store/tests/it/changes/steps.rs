@@ -89,12 +89,12 @@ async fn a_fill_goes_on_where_it_stopped() {
     let step = house.store.step(&people).await.unwrap().unwrap();
     assert_eq!(*step.phase(), Phase::Fill(None));
     let odd = ["a\"b\\c{,}".to_owned(), String::new()];
-    step.filled(Some(&odd)).await.unwrap();
+    step.filled(Some(&odd), 2).await.unwrap();
     run(&house.store, &house.a, "insert into app.person (handle) values ('meanwhile')").await;
     let step = house.store.step(&people).await.unwrap().unwrap();
     assert_eq!(*step.phase(), Phase::Fill(Some(odd.to_vec())));
     assert!(step.finish().await.is_err(), "the images are not seen yet");
-    again(&house.store, &people).await.filled(None).await.unwrap();
+    again(&house.store, &people).await.filled(None, 0).await.unwrap();
     assert_eq!(told(&take(&house.store, &people).await), [('i', "person", vec!["meanwhile"])]);
     // Tenant b came after the read models: there is nothing to be filled for it.
     let step = house.store.step(&projection(&house.b, "people")).await.unwrap().unwrap();
@@ -113,8 +113,8 @@ async fn what_fails_is_parked_and_comes_back() {
         let error = step.query(&statement("select 1 / 0")).await.unwrap_err();
         drop(step);
         let mut step = again(&house.store, &people).await;
-        step.park(&unit, &error).await.unwrap();
-        step.park(&["other".to_owned(), "unit".to_owned()], &error).await.unwrap();
+        step.park(&unit, &error, Some("22012")).await.unwrap();
+        step.park(&["other".to_owned(), "unit".to_owned()], &error, None).await.unwrap();
         step.finish().await.unwrap();
         let parked = house.store.parked_units(10).await.unwrap();
         assert_eq!(parked.len(), 2);
@@ -147,27 +147,30 @@ async fn a_write_can_be_waited_for() {
     let (_, position) = house.store.run_placed(&house.a, &write).await.unwrap();
     let text = house.store.position_text(position.unwrap());
     let position = house.store.read_position(&text).await.unwrap();
-    let fresh = async |models: &[(&str, i32)]| {
-        house.store.is_fresh(&house.a, models, position).await.unwrap()
+    let fresh = async |models: &[&str]| {
+        house.store.freshness(&house.a, models, position).await.unwrap().is_fresh
     };
-    assert!(!fresh(&[("people", 1)]).await && !fresh(&[("both", 1), ("people", 1)]).await);
-    let short = Duration::from_millis(20);
-    assert!(!house.store.wait_fresh(&house.a, &[("people", 1)], position, short).await.unwrap());
+    assert!(!fresh(&["people"]).await && !fresh(&["both", "people"]).await);
+    let soon = tokio::time::Instant::now() + Duration::from_millis(20);
+    let late = house.store.wait_fresh(&house.a, &["people"], position, soon).await.unwrap();
+    assert!(!late.is_fresh && late.served == "1", "{late:?}");
     let store = house.store.clone();
     let waiting = tokio::spawn({
         let (store, a) = (house.store.clone(), house.a.clone());
-        async move { store.wait_fresh(&a, &[("people", 1)], position, Duration::from_secs(20)).await }
+        let until = tokio::time::Instant::now() + Duration::from_secs(20);
+        async move { store.wait_fresh(&a, &["people"], position, until).await }
     });
     take(&store, &people).await;
-    assert!(waiting.await.unwrap().unwrap());
-    assert!(fresh(&[("people", 1)]).await && !fresh(&[("both", 1), ("people", 1)]).await);
-    assert!(!fresh(&[("no such", 1)]).await);
+    assert!(waiting.await.unwrap().unwrap().is_fresh);
+    assert!(fresh(&["people"]).await && !fresh(&["both", "people"]).await);
+    assert!(!fresh(&["no such"]).await);
 
     // What touched nothing that the read model reads is not waited for.
     let mut tx = house.store.begin(&house.a).await.unwrap();
     tx.query(&statement("update app.person set note = 'x'")).await.unwrap();
     let position = tx.commit_placed(&house.store).await.unwrap().unwrap();
-    assert!(house.store.is_fresh(&house.a, &[("people", 1)], position).await.unwrap());
+    let models = ["people"];
+    assert!(house.store.freshness(&house.a, &models, position).await.unwrap().is_fresh);
     let (_, none) = house.store.run_placed(&house.a, &statement("select 1")).await.unwrap();
     assert_eq!(none, None);
     // A write that fails has no position, and the connection goes on.

@@ -63,10 +63,12 @@ pub(super) fn attempts(model: &Model, entity: &Entity) -> Vec<Attempt> {
 pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
     let forged = "0".repeat(32);
     let text = format!(
-        "call freehold.open('v2.0001.{forged}.{forged}.{:016x}.{:016x}.{forged}{forged}')",
+        "call freehold.open('v3.0001.0002.{forged}.{forged}.{:016x}.{:016x}.{forged}{forged}')",
         0, 0
     );
-    let typed = format!("call freehold.open(1::smallint, '{forged}', '{forged}', 1, 1, '\\x00')");
+    let typed = format!(
+        "call freehold.open(1::smallint, 2::smallint, '{forged}', '{forged}', 1, 1, '\\x00')"
+    );
     let none = |sql: &'static str| move |_: usize, _: &[Tenant]| sql.to_owned();
     let tenant = |on: usize, tenants: &[Tenant]| {
         format!("select from (select freehold.tenant() as id) t where id = '{}'", tenants[on].id())
@@ -76,6 +78,14 @@ pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
         (
             "freehold.import_mark",
             of_the_platform("import_mark", "entity, source, rows, digest", "'x', 'y', 1, 1"),
+        ),
+        (
+            "freehold.blob",
+            of_the_platform(
+                "blob",
+                "id, entity, field, type, size, object, key",
+                "gen_random_uuid(), 'x', 'y', 'a/b', 1, 'o', '\\x00'",
+            ),
         ),
         ("freehold.tenant()", vec![attempt("is it this tenant", tenant)]),
         (
@@ -97,7 +107,7 @@ pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
             vec![attempt("a token of one's own making", move |_, _| text.clone())],
         ),
         (
-            "freehold.open(smallint,uuid,uuid,bigint,bigint,bytea)",
+            "freehold.open(smallint,smallint,uuid,uuid,bigint,bigint,bytea)",
             vec![attempt("a token of one's own making", move |_, _| typed.clone())],
         ),
     ]

@@ -1,0 +1,140 @@
+//! Where the bytes of blobs are kept: a local folder, or somebody's object storage.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use object_store::{
+    ObjectStore, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
+    gcp::GoogleCloudStorageBuilder, local::LocalFileSystem, memory::InMemory, path::Path,
+};
+
+use crate::error::{Code, Error, Refusal};
+
+/// How long one request to the storage may take, or its next bytes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A place for objects; clones share it.
+#[derive(Clone)]
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+    prefix: String,
+    patience: Duration,
+}
+
+impl Blobs {
+    /// The place that `url` names: `file:///folder`, `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or
+    /// `memory:` for trying things out. Keys, regions and endpoints come from the environment, by the names that the
+    /// services' own tools use (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, `GOOGLE_SERVICE_ACCOUNT`, …).
+    ///
+    /// # Errors
+    /// `Usage` if the URL cannot be read, or what it needs is not there.
+    pub fn open(url: &str) -> Result<Self, Refusal> {
+        let refuse = |error: &dyn std::error::Error| {
+            Refusal::new(Code::Usage, "the place for blobs cannot be used")
+                .detail(format!("{url}: {error}"))
+        };
+        let (scheme, rest) = url.split_once(':').ok_or_else(|| unknown(url))?;
+        let prefix = match rest.trim_start_matches('/').split_once('/') {
+            Some((_, prefix)) => prefix.trim_matches('/').to_owned(),
+            None => String::new(),
+        };
+        let store: Arc<dyn ObjectStore> = match scheme {
+            "file" => return Self::folder(PathBuf::from(rest.strip_prefix("//").unwrap_or(rest))),
+            "memory" => return Ok(Self::over(Arc::new(InMemory::new()))),
+            "s3" | "s3a" => {
+                Arc::new(AmazonS3Builder::from_env().with_url(url).build().map_err(|e| refuse(&e))?)
+            }
+            "gs" => Arc::new(
+                GoogleCloudStorageBuilder::from_env()
+                    .with_url(url)
+                    .build()
+                    .map_err(|e| refuse(&e))?,
+            ),
+            "az" | "azure" | "abfs" | "abfss" => Arc::new(
+                MicrosoftAzureBuilder::from_env().with_url(url).build().map_err(|e| refuse(&e))?,
+            ),
+            _ => return Err(unknown(url)),
+        };
+        Ok(Self { store, prefix, patience: PATIENCE })
+    }
+
+    /// A folder on this machine, made if it is not there. What is said to be stored is on the disk.
+    ///
+    /// # Errors
+    /// `Usage` if it cannot be made.
+    pub fn folder(path: PathBuf) -> Result<Self, Refusal> {
+        let made =
+            std::fs::create_dir_all(&path).map_err(|error| error.to_string()).and_then(|()| {
+                LocalFileSystem::new_with_prefix(&path).map_err(|error| error.to_string())
+            });
+        let store = made.map_err(|error| {
+            Refusal::new(Code::Usage, "the folder for blobs cannot be used")
+                .detail(format!("{}: {error}", path.display()))
+        })?;
+        Ok(Self::over(Arc::new(store.with_fsync(true))))
+    }
+
+    /// Any store there is.
+    #[must_use]
+    pub fn over(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, prefix: String::new(), patience: PATIENCE }
+    }
+
+    /// The same with another wait for the storage.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    pub(super) fn at(&self, object: &str) -> Path {
+        let parts = self.prefix.split('/').chain(object.split('/'));
+        Path::from_iter(parts.filter(|part| !part.is_empty()))
+    }
+
+    /// The name of an object as the database has it.
+    pub(super) fn name_of(&self, path: &Path) -> String {
+        let path = path.as_ref();
+        path.strip_prefix(self.prefix.as_str()).unwrap_or(path).trim_start_matches('/').to_owned()
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// `work`, if it ends in time.
+    pub(super) async fn in_time<T>(
+        &self,
+        doing: &'static str,
+        work: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout(self.patience, work).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(failed(doing, &error)),
+            Err(elapsed) => Err(failed(doing, &elapsed)),
+        }
+    }
+}
+
+/// The storage's failure is told to the caller as one that may pass, and its words stay in the log.
+pub(super) fn failed(doing: &'static str, error: &dyn std::error::Error) -> Error {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain = format!("{chain}: {cause}");
+        source = cause.source();
+    }
+    tracing::warn!(doing, error = chain, "object storage failed");
+    Refusal::new(Code::Storage, "the object storage cannot be reached at the moment, or fails")
+        .hint("try again; the log says more")
+        .into()
+}
+
+fn unknown(url: &str) -> Refusal {
+    Refusal::new(Code::Usage, "this is no place for blobs")
+        .detail(url)
+        .hint("file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX")
+}

@@ -1,0 +1,277 @@
+//! Uploading: sealed as the bytes come, stored in parts, in memory that does not grow with the blob.
+
+use bytes::Bytes;
+use freehold_model::entity::{Blob, Kind};
+use freehold_store::{NewBlob, Tenant, Upload, seal::Sum};
+use futures_util::{Stream, StreamExt as _};
+use object_store::{MultipartUpload, ObjectStoreExt as _, path::Path};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::{Blobs, place};
+use crate::{
+    Engine,
+    error::{Code, Error, Refusal},
+};
+
+/// Bytes of one part. Services take ten thousand parts, so the largest blob has 64 GB.
+const PART: usize = 8 << 20;
+
+/// Parts on their way at once.
+const PARTS: usize = 2;
+
+/// Bytes sealed before anybody else gets the thread.
+const STRETCH: usize = 1 << 20;
+
+/// What is to be uploaded.
+#[derive(Debug, Clone, Copy)]
+pub struct Put<'a> {
+    /// The entity whose row is to have it.
+    pub entity: &'a str,
+    /// The field.
+    pub field: &'a str,
+    /// What the file is called, if anything.
+    pub name: Option<&'a str>,
+    /// Its content type; what stands behind a `;` is not kept.
+    pub content_type: &'a str,
+    /// Its size in bytes, if that is known.
+    pub length: Option<u64>,
+}
+
+/// An upload that a row can take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// What the row's field is set to.
+    pub id: Uuid,
+    /// Bytes.
+    pub size: u64,
+    /// Tells contents apart; hexadecimal digits.
+    pub etag: String,
+}
+
+impl Engine {
+    /// Uploads a blob for a field. No row has it yet: write `id` into the field. An upload that no row takes is deleted
+    /// after a day.
+    ///
+    /// # Errors
+    /// `NoSuchEntity`, `NoSuchField`, `BlobType`, `Limit`, `Quota`, `Body` if the bytes end too early, `Storage`. Nothing is
+    /// left of the upload then, or soon.
+    pub async fn put_blob<S, E>(
+        &self,
+        tenant: &Tenant,
+        put: Put<'_>,
+        bytes: S,
+    ) -> Result<Stored, Error>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Unpin,
+        E: std::fmt::Display,
+    {
+        let blobs = self.blobs()?;
+        let takes = self.takes(&put)?;
+        let content_type = essence(put.content_type)?;
+        check_type(&takes, &content_type)?;
+        check_size(&takes, put.length.unwrap_or(0))?;
+        let new = NewBlob {
+            entity: put.entity,
+            field: put.field,
+            name: put.name,
+            content_type: &content_type,
+            reserve: put.length.unwrap_or(0),
+        };
+        let upload = self.store.begin_blob(tenant, new).await?;
+        let mut unwanted =
+            Unwanted { engine: Some(self.clone()), tenant: tenant.clone(), id: upload.id };
+        let done = async {
+            let sum = Box::pin(store(blobs, &upload, &takes, bytes)).await?;
+            if put.length.is_some_and(|length| length != sum.size) {
+                return Err(cut_short().into());
+            }
+            self.store.finish_blob(tenant, upload.id, &sum).await?;
+            Ok::<_, Error>(sum)
+        };
+        let sum = done.await?;
+        unwanted.engine = None;
+        Ok(Stored { id: upload.id, size: sum.size, etag: sum.digits()[..32].to_owned() })
+    }
+
+    /// Nobody wants the upload after all; one that a row has stays.
+    pub async fn give_up_blob(&self, tenant: &Tenant, id: Uuid) {
+        if let Err(error) = self.store.give_up_blob(tenant, id).await {
+            tracing::debug!(%error, "an upload was not given up; it is when its time is over");
+        }
+    }
+
+    fn takes(&self, put: &Put<'_>) -> Result<Blob, Refusal> {
+        let snapshot = self.snapshot();
+        let entity = snapshot.model.entity(put.entity).ok_or_else(|| {
+            Refusal::new(Code::NoSuchEntity, "there is no such entity").detail(put.entity)
+        })?;
+        match entity.field(put.field).map(|field| &field.kind) {
+            Some(Kind::Blob(blob)) => Ok(blob.clone()),
+            _ => {
+                Err(Refusal::new(Code::NoSuchField, "the entity has no such field of type `blob`")
+                    .detail(format!("{}.{}", put.entity, put.field)))
+            }
+        }
+    }
+}
+
+/// Gives the upload up unless it was ended well, also when whoever uploads goes away in the middle.
+struct Unwanted {
+    engine: Option<Engine>,
+    tenant: Tenant,
+    id: Uuid,
+}
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        let Some(engine) = self.engine.take() else { return };
+        let (tenant, id) = (self.tenant.clone(), self.id);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { engine.give_up_blob(&tenant, id).await });
+        }
+    }
+}
+
+async fn store<S, E>(
+    blobs: &Blobs,
+    upload: &Upload,
+    takes: &Blob,
+    mut bytes: S,
+) -> Result<Sum, Error>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: std::fmt::Display,
+{
+    let mut parts = Parts::new(blobs.clone(), blobs.at(&upload.object));
+    let mut sealed = Vec::with_capacity(256 << 10);
+    let mut sealer = upload.key.sealer(&mut sealed);
+    let taken = async {
+        while let Some(some) = bytes.next().await {
+            let some = some.map_err(|error| cut_short().detail(error.to_string()))?;
+            check_size(takes, sealer.size() + some.len() as u64)?;
+            for stretch in some.chunks(STRETCH) {
+                sealer.push(stretch, &mut sealed);
+                if sealed.len() >= PART {
+                    let rest = sealed.split_off(PART);
+                    parts.send(std::mem::replace(&mut sealed, rest)).await?;
+                    sealed.reserve(PART + STRETCH);
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    let taken = taken.await;
+    let sum = sealer.finish(&mut sealed);
+    let done = match taken {
+        Ok(()) => parts.finish(sealed).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = done {
+        parts.abort().await;
+        return Err(error);
+    }
+    Ok(sum)
+}
+
+/// One object on its way: a single request if it is small, else parts.
+struct Parts {
+    blobs: Blobs,
+    path: Path,
+    multipart: Option<Box<dyn MultipartUpload>>,
+    on_the_way: JoinSet<Result<(), Error>>,
+}
+
+impl Parts {
+    fn new(blobs: Blobs, path: Path) -> Self {
+        Self { blobs, path, multipart: None, on_the_way: JoinSet::new() }
+    }
+
+    async fn send(&mut self, part: Vec<u8>) -> Result<(), Error> {
+        if self.multipart.is_none() {
+            let begun = self.blobs.store().put_multipart(&self.path);
+            self.multipart = Some(self.blobs.in_time("beginning to store a blob", begun).await?);
+        }
+        while self.on_the_way.len() >= PARTS {
+            self.arrived().await?;
+        }
+        if let Some(multipart) = &mut self.multipart {
+            let sent = multipart.put_part(part.into());
+            let blobs = self.blobs.clone();
+            self.on_the_way
+                .spawn(async move { blobs.in_time("storing a part of a blob", sent).await });
+        }
+        Ok(())
+    }
+
+    async fn arrived(&mut self) -> Result<(), Error> {
+        match self.on_the_way.join_next().await {
+            Some(Ok(sent)) => sent,
+            Some(Err(error)) => Err(place::failed("storing a part of a blob", &error)),
+            None => Ok(()),
+        }
+    }
+
+    async fn finish(&mut self, last: Vec<u8>) -> Result<(), Error> {
+        if self.multipart.is_none() {
+            let stored = self.blobs.store().put(&self.path, last.into());
+            return self.blobs.in_time("storing a blob", stored).await.map(drop);
+        }
+        self.send(last).await?;
+        while !self.on_the_way.is_empty() {
+            self.arrived().await?;
+        }
+        if let Some(multipart) = &mut self.multipart {
+            self.blobs.in_time("ending a stored blob", multipart.complete()).await?;
+        }
+        self.multipart = None;
+        Ok(())
+    }
+
+    async fn abort(&mut self) {
+        self.on_the_way.shutdown().await;
+        if let Some(mut multipart) = self.multipart.take() {
+            // Whether it does or not, the upload is doomed, and its object with it.
+            let _ = self.blobs.in_time("giving up a stored blob", multipart.abort()).await;
+        }
+    }
+}
+
+fn check_size(takes: &Blob, size: u64) -> Result<(), Refusal> {
+    if size <= takes.max {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::Limit, "the blob is larger than the field takes")
+        .detail(format!("at most {} bytes", takes.max)))
+}
+
+fn check_type(takes: &Blob, content_type: &str) -> Result<(), Refusal> {
+    if takes.takes(content_type) {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::BlobType, "the field does not take blobs of this content type")
+        .detail(content_type)
+        .hint(format!("it takes {}", takes.types.join(", "))))
+}
+
+/// `image/png` of `Image/PNG; q=1`
+fn essence(content_type: &str) -> Result<String, Refusal> {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = if essence.is_empty() { "application/octet-stream".to_owned() } else { essence };
+    let word = |word: &str| {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b);
+        !word.is_empty() && word.bytes().all(fits)
+    };
+    let whole = essence.len() <= 127
+        && essence.split_once('/').is_some_and(|(kind, rest)| word(kind) && word(rest));
+    if whole {
+        return Ok(essence);
+    }
+    Err(Refusal::new(Code::BlobType, "this is no content type")
+        .detail(content_type.chars().filter(|c| !c.is_control()).take(100).collect::<String>()))
+}
+
+fn cut_short() -> Refusal {
+    Refusal::new(Code::Body, "the bytes ended before the blob was whole")
+}

@@ -1,0 +1,116 @@
+//! The platform's own work in the background: taken from the table of jobs, done by kind.
+//!
+//! To add a kind: a name in [`KINDS`], an arm in `run`, and whoever wants it done enqueues it, with
+//! [`Store::enqueue`](freehold_store::Store::enqueue) or, in a transaction of its own, with `freehold.enqueue`. A handler may
+//! be done twice, never two at a time; what takes longer than the lease is kept while it runs.
+
+pub use freehold_store::{Job, JobStatus, Wanted};
+
+use std::time::Duration;
+
+use crate::{Engine, error::Error};
+
+/// The kinds this version does; others are left to whoever knows them.
+const KINDS: [&str; 1] = [TEND_LOG];
+
+/// Empties parts of the change log that nobody needs.
+const TEND_LOG: &str = "tend_log";
+
+/// How often.
+const TEND: Duration = Duration::from_secs(60);
+
+/// For how long a job is taken; kept for longer each third of it.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// How often it is looked for jobs.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Does jobs until the process ends. Run it as a task; any number of processes may.
+    pub async fn job_forever(&self) {
+        let mut standing = false;
+        loop {
+            let done = async {
+                if !standing {
+                    self.want_standing().await?;
+                    standing = true;
+                }
+                self.job_once().await
+            };
+            match done.await {
+                Ok(true) => {}
+                Ok(false) => tokio::time::sleep(LOOK).await,
+                Err(error) => {
+                    tracing::warn!(error = %error, "jobs could not be done; it is tried again");
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+        }
+    }
+
+    /// Enqueues what is to be done again and again, if nobody has yet.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn want_standing(&self) -> Result<(), Error> {
+        let wanted = Wanted { kind: TEND_LOG, key: Some(""), wait: TEND, ..Wanted::default() };
+        self.store.enqueue(&wanted).await
+    }
+
+    /// Takes one job that is due and does it; says whether there was one.
+    ///
+    /// # Errors
+    /// Faults of asking; those of the job are noted with it.
+    pub async fn job_once(&self) -> Result<bool, Error> {
+        let Some(job) = self.store.take_job(&KINDS, LEASE).await? else { return Ok(false) };
+        let done = tokio::select! {
+            done = self.run(&job) => done,
+            lost = self.keep(&job) => {
+                tracing::warn!(job = job.id, kind = job.kind, "a job was lost to another worker");
+                return lost.map(|()| true);
+            }
+        };
+        match done {
+            Ok(every) => self.store.job_done(&job, every).await?,
+            Err(error) => {
+                tracing::warn!(job = job.id, kind = job.kind, attempt = job.attempt, error = %error, "a job failed");
+                self.store.job_failed(&job, &error.to_string()).await?
+            }
+        };
+        Ok(true)
+    }
+
+    /// How jobs stand, kind by kind.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn jobs(&self) -> Result<Vec<JobStatus>, Error> {
+        self.store.job_status().await
+    }
+
+    /// Has parked jobs of a kind, or of all, tried again at once; says how many.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn replay_jobs(&self, kind: Option<&str>) -> Result<u64, Error> {
+        self.store.replay_jobs(kind).await
+    }
+
+    // Says after how long it comes again, if it does.
+    async fn run(&self, job: &Job) -> Result<Option<Duration>, Error> {
+        match job.kind.as_str() {
+            TEND_LOG => self.store.tend_log(None).await.map(|_| Some(TEND)),
+            kind => unreachable!("nobody asked for {kind}"),
+        }
+    }
+
+    // Ends when the job is held no more.
+    async fn keep(&self, job: &Job) -> Result<(), Error> {
+        loop {
+            tokio::time::sleep(LEASE / 3).await;
+            if !self.store.hold_job(job, LEASE).await? {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The recall of an index, measured: rows of the tenant are asked for their neighbours, exactly and over the index.
+
+use std::time::{Duration, Instant};
+
+use freehold_model::query::{self, Limits};
+use freehold_store::Tenant;
+use serde_json::Value;
+
+use super::{Engine, Error, Recall};
+use crate::read::count;
+
+/// Neighbours that are asked for.
+const K: usize = 10;
+
+/// Settings that are tried, the fastest first.
+const TRIED: [u32; 8] = [10, 20, 40, 80, 160, 320, 640, 1_000];
+
+/// Rows whose neighbours are asked for.
+const SAMPLES: u64 = 50;
+
+/// No more samples are taken after this time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a measurement holds.
+const FRESH: Duration = Duration::from_secs(600);
+
+/// Distances that differ by less are equal.
+const EQUAL: f64 = 1e-6;
+
+/// What was measured of one index.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// The settings that were tried, the fastest first.
+    pub points: Vec<Point>,
+    /// How many rows were asked for their neighbours.
+    pub samples: u64,
+    at: Instant,
+}
+
+/// One setting of an index.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// pgvector's `hnsw.ef_search`.
+    pub ef_search: u32,
+    /// The share of the ten true nearest that it found; rows equally far away count as found.
+    pub recall: f64,
+    /// Seconds of an answer, the median.
+    pub seconds: f64,
+}
+
+impl Measured {
+    /// The fastest setting that is sure enough for `k` rows; none if no setting is.
+    pub(super) fn choose(&self, recall: Recall, k: u64) -> Option<Point> {
+        let least = match recall {
+            Recall::Exact => return None,
+            Recall::Fast => 0.0,
+            Recall::Usual => Recall::DEFAULT,
+            Recall::AtLeast(share) => share,
+        };
+        let ample = |point: &&Point| point.recall >= least;
+        let point = self.points.iter().find(ample).copied()?;
+        // Measured for ten: more rows need as many more candidates for the same share.
+        let scale = (k as f64 / K as f64).max(1.0);
+        let ef_search = (f64::from(point.ef_search) * scale).ceil() as u32;
+        let most = *query::EF_SEARCH.end();
+        (recall == Recall::Fast || ef_search <= most)
+            .then_some(Point { ef_search: ef_search.min(most), ..point })
+    }
+
+    pub(super) fn is_fresh(&self, now: Instant) -> bool {
+        now.duration_since(self.at) < FRESH
+    }
+}
+
+/// Takes samples spread over the tenant's rows, and asks for their neighbours in every way.
+pub(super) async fn measure(
+    engine: &Engine,
+    tenant: &Tenant,
+    entity: &str,
+    field: &str,
+) -> Result<Measured, Error> {
+    let begun = Instant::now();
+    let filled = format!("select=id&\"{field}\"=not.is.null&order=id");
+    let total = ask(engine, tenant, entity, &format!("{filled}&limit=0"), None, true).await?.1;
+    let samples = SAMPLES.min(total);
+    let mut found = vec![(0_usize, Vec::new()); TRIED.len()];
+    let (mut asked, mut taken) = (0, 0);
+    for sample in 0..samples {
+        let place = format!("{filled}&limit=1&offset={}", sample * total / samples);
+        let rows = ask(engine, tenant, entity, &place, None, false).await?.0;
+        let Some(id) = rows.first().and_then(|row| row["id"].as_str()) else { continue };
+        let near =
+            format!("select=d:\"{field}\".distance()&\"{field}\"=nearest.row:{id}&limit={K}");
+        let truth = distances(&ask(engine, tenant, entity, &near, None, false).await?.0);
+        let Some(farthest) = truth.last() else { continue };
+        asked += truth.len();
+        taken += 1;
+        for (at, ef_search) in TRIED.iter().enumerate() {
+            let started = Instant::now();
+            let rows = ask(engine, tenant, entity, &near, Some(*ef_search), false).await?.0;
+            found[at].1.push(started.elapsed().as_secs_f64());
+            let near = |distance: &&f64| **distance <= farthest + EQUAL;
+            found[at].0 += distances(&rows).iter().filter(near).count().min(truth.len());
+        }
+        if begun.elapsed() > PATIENCE {
+            break;
+        }
+    }
+    let point = |(ef_search, (found, mut seconds)): (u32, (usize, Vec<f64>))| {
+        seconds.sort_by(f64::total_cmp);
+        let median = seconds.get(seconds.len() / 2).copied().unwrap_or_default();
+        Point { ef_search, recall: found as f64 / (asked as f64).max(1.0), seconds: median }
+    };
+    let points = TRIED.into_iter().zip(found).map(point).collect();
+    Ok(Measured { points, samples: taken, at: Instant::now() })
+}
+
+async fn ask(
+    engine: &Engine,
+    tenant: &Tenant,
+    entity: &str,
+    text: &str,
+    ef_search: Option<u32>,
+    total: bool,
+) -> Result<(Vec<Value>, u64), Error> {
+    let snapshot = engine.snapshot();
+    let mut query = query::parse(&snapshot.model, entity, text, &Limits::default())?;
+    if total {
+        query.count_exact();
+    }
+    if let Some(ef_search) = ef_search {
+        query.by_index(tenant.id().as_u128(), ef_search);
+    }
+    let row = engine.store().run(tenant, &query.render()).await?;
+    let rows = serde_json::from_str(row.text(0).unwrap_or("[]")).unwrap_or_default();
+    Ok((rows, count(row.int(2))))
+}
+
+fn distances(rows: &[Value]) -> Vec<f64> {
+    rows.iter().filter_map(|row| row["d"].as_f64()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured() -> Measured {
+        let point = |ef_search, recall| Point { ef_search, recall, seconds: 0.001 };
+        let points = vec![point(10, 0.8), point(80, 0.96), point(320, 0.991)];
+        Measured { points, samples: 50, at: Instant::now() }
+    }
+
+    #[test]
+    fn the_fastest_that_is_sure_enough() {
+        let ef = |recall, k| measured().choose(recall, k).map(|point| point.ef_search);
+        assert_eq!(ef(Recall::Fast, 10), Some(10));
+        assert_eq!(ef(Recall::AtLeast(0.95), 5), Some(80));
+        assert_eq!(ef(Recall::Usual, 10), Some(320));
+        assert_eq!(ef(Recall::AtLeast(0.95), 20), Some(160));
+    }
+
+    #[test]
+    fn nothing_is_promised_that_was_not_measured() {
+        assert_eq!(measured().choose(Recall::AtLeast(0.999), 10), None);
+        assert_eq!(measured().choose(Recall::Usual, 100), None);
+        assert_eq!(measured().choose(Recall::Exact, 10), None);
+    }
+}

@@ -1,0 +1,97 @@
+//! A change that was checked.
+
+use freehold_model::{
+    Name, Sql,
+    mutate::{Delete, Insert, Update},
+    query::Query,
+};
+
+use super::Terms;
+
+/// Any of the changes there are.
+pub(super) enum Mutation {
+    Insert(Insert),
+    Update(Update),
+    Delete(Delete),
+}
+
+impl Mutation {
+    pub(super) fn agree(&mut self, terms: &Terms) {
+        if let (Self::Insert(insert), true) = (&mut *self, terms.missing_defaults) {
+            insert.missing_are_defaults();
+        }
+        if let Some(query) = self.returning_mut() {
+            query.shaped(terms.shape);
+        }
+    }
+
+    pub(super) fn returning_mut(&mut self) -> Option<&mut Query> {
+        match self {
+            Self::Insert(insert) => insert.returning_mut(),
+            Self::Update(update) => update.returning_mut(),
+            Self::Delete(delete) => delete.returning_mut(),
+        }
+    }
+
+    /// How many rows it changes, if that is known beforehand.
+    pub(super) fn count(&self) -> Option<u64> {
+        match self {
+            Self::Insert(insert) => insert.count().and_then(|count| u64::try_from(count).ok()),
+            Self::Update(_) | Self::Delete(_) => None,
+        }
+    }
+
+    pub(super) fn is_one_statement(&self) -> bool {
+        self.watched().is_empty()
+    }
+
+    pub(super) fn entity(&self) -> &str {
+        match self {
+            Self::Insert(insert) => insert.entity(),
+            Self::Update(update) => update.entity(),
+            Self::Delete(delete) => delete.entity(),
+        }
+    }
+
+    /// Vector fields that the statement may leave empty although there is text for them.
+    pub(super) fn watched(&self) -> Vec<&Name> {
+        match self {
+            Self::Insert(insert) => insert.watched(),
+            Self::Update(update) => update.watched(),
+            Self::Delete(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn render_watched(&self) -> Sql {
+        match self {
+            Self::Insert(insert) => insert.render_watched(),
+            Self::Update(update) => update.render_watched(),
+            Self::Delete(delete) => delete.render(),
+        }
+    }
+
+    /// Vectors that were brought and must be set once more.
+    pub(super) fn render_again(&self, field: &str, ids: &[&str]) -> Option<Sql> {
+        match self {
+            Self::Insert(insert) => insert.render_again(field, ids),
+            Self::Update(update) => update.render_again(field, ids),
+            Self::Delete(_) => None,
+        }
+    }
+
+    pub(super) fn render_returned(&self, ids: &[&str]) -> Option<Sql> {
+        match self {
+            Self::Insert(insert) => insert.render_returned(ids),
+            Self::Update(update) => update.render_returned(ids),
+            Self::Delete(_) => None,
+        }
+    }
+
+    pub(super) fn render(&self) -> Sql {
+        match self {
+            Self::Insert(insert) => insert.render(),
+            Self::Update(update) => update.render(),
+            Self::Delete(delete) => delete.render(),
+        }
+    }
+}

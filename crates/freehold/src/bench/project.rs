@@ -1,0 +1,180 @@
+//! `bench project`: how soon a commit is seen in a read model, alone and beside others that write much, and how many changes
+//! workers follow in a second; against refreshing a materialised view of the same rows.
+
+mod load;
+
+use std::time::{Duration, Instant};
+
+use freehold_engine::{Load, Size, Tenant, Writer, project::Seen};
+
+use self::load::{Rate, Stop, at_rate, flat_out, probe};
+use super::{
+    Ground,
+    report::{Goal, Report, Row, quantile},
+};
+use crate::output::Failure;
+
+/// The rows of the tenant whose backlog is followed, and that writes 60,000 rows at once.
+const BIG: Size = Size { invoices: 10_000, lines: 6 };
+/// Of each of the others.
+const SMALL: Size = Size { invoices: 4, lines: 1 };
+
+/// Rows changed in one transaction beside the others.
+const GIANT: u32 = 60_000;
+
+pub(super) async fn run(ground: &mut Ground<'_>, tenants: u32) -> Result<Report, Failure> {
+    ground.bar.set_message(format!("making {tenants} tenants and the rows"));
+    let big = super::tenant(ground, "big").await?;
+    let mut load = Load::open(&ground.url).await?;
+    load.prepare_rivals().await?;
+    load.make_tenants(tenants).await?;
+    load.fill("big", BIG).await?;
+    load.fill("t%", SMALL).await?;
+    load.refresh().await?;
+    let mut others = Vec::new();
+    // Enough of them to probe; all of them are written to.
+    for number in 1..=tenants {
+        others.push(ground.engine.tenant(&format!("t{number}")).await?);
+    }
+    let begun = Instant::now();
+    let engine = ground.engine.clone();
+    while engine.project_round(&mut Seen::default()).await? > 0 {}
+    tracing::info!(seconds = begun.elapsed().as_secs_f64(), "everything is followed");
+    let mut rows = follow(ground, &big).await?;
+    let working = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.project_forever().await }
+    });
+    let measured = freshness(ground, &mut load, &big, &others).await;
+    working.abort();
+    rows.extend(measured?);
+    while engine.project_round(&mut Seen::default()).await? > 0 {}
+    let mut wrong = 0;
+    for tenant in std::iter::once(&big).chain(others.iter().take(200)) {
+        let found = engine.check_read(tenant, "bill").await?;
+        wrong += found.missing + found.extra + found.different;
+    }
+    rows.push(alone(
+        "rows that are wrong at the end",
+        vec![wrong as f64],
+        "rows",
+        Goal::Within(0.0),
+    ));
+    Ok(Report {
+        bench: "project",
+        about: format!(
+            "the read model joins lines, invoices, customers and products and adds up each invoice; {tenants} tenants, \
+             workers in this process. Commit to visible: from the answer to a durable commit until a reader of the table \
+             sees it. Plain: REFRESH MATERIALIZED VIEW CONCURRENTLY of the same query"
+        ),
+        rows,
+    })
+}
+
+fn alone(case: &str, ours: Vec<f64>, unit: &'static str, goal: Goal) -> Row {
+    Row { case: case.into(), ours, other: Vec::new(), unit, goal }
+}
+
+/// How many changes are followed in a second, once nobody writes.
+async fn follow(ground: &Ground<'_>, big: &Tenant) -> Result<Vec<Row>, Failure> {
+    let mut writer = Writer::open(&ground.engine.store()).await?;
+    let (batches, rounds) = if ground.quick { (40, 2) } else { (100, 5) };
+    let mut rows = Vec::new();
+    for (case, hot, goal) in [
+        ("changes followed, spread over 10,000 units", false, 20_000.0),
+        ("changes followed, 90 % on 50 hot units", true, 50_000.0),
+    ] {
+        let mut rates = Vec::new();
+        for round in 0..=rounds {
+            ground.bar.set_message(format!("{case}: round {round} of {rounds}"));
+            for batch in 0..batches {
+                let unit = |n: u32| {
+                    let spread = (batch * 7919 + n * 104_729 + round * 31) % BIG.invoices;
+                    if hot && n % 10 != 0 { spread % 50 } else { spread }
+                };
+                writer.add_lines(big, &(0..1000).map(unit).collect::<Vec<_>>()).await?;
+            }
+            let begun = Instant::now();
+            while ground.engine.project_round(&mut Seen::default()).await? > 0 {}
+            if round > 0 {
+                rates.push(f64::from(batches) * 1000.0 / begun.elapsed().as_secs_f64());
+            }
+        }
+        rows.push(alone(case, rates, "changes/s", Goal::Reach(goal)));
+    }
+    Ok(rows)
+}
+
+async fn freshness(
+    ground: &Ground<'_>,
+    load: &mut Load,
+    big: &Tenant,
+    others: &[Tenant],
+) -> Result<Vec<Row>, Failure> {
+    let store = ground.engine.store();
+    let time = Duration::from_secs(if ground.quick { 4 } else { 15 });
+    let mut rows = Vec::new();
+
+    ground.bar.set_message("200 writes/s");
+    let stop = Stop::default();
+    let (_, lags) = tokio::try_join!(
+        at_rate(&store, others, Rate { writes: 200.0, clients: 4 }, &stop),
+        probe(&store, others, time, &stop),
+    )?;
+    let mut refreshes = Vec::new();
+    for _ in 0..3 {
+        let begun = Instant::now();
+        load.refresh().await?;
+        refreshes.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    rows.extend(lag_rows("200 writes/s", &lags, Some(20.0), &refreshes));
+
+    ground.bar.set_message("beside 60,000 rows of another tenant");
+    let stop = Stop::default();
+    let giant = async {
+        load.change_lines(big.name(), GIANT).await?;
+        Ok::<_, Failure>(())
+    };
+    let (_, lags, ()) = tokio::try_join!(
+        at_rate(&store, others, Rate { writes: 200.0, clients: 4 }, &stop),
+        probe(&store, others, time, &stop),
+        giant,
+    )?;
+    rows.extend(lag_rows(
+        "200 writes/s beside 60,000 rows of one transaction",
+        &lags,
+        Some(100.0),
+        &refreshes,
+    ));
+
+    ground.bar.set_message("the peak");
+    let stop = Stop::default();
+    let peak = flat_out(&store, big, 8, Duration::from_secs(3), &stop).await?;
+    ground.bar.set_message("one tenant floods");
+    let stop = Stop::default();
+    let (flood, rest) =
+        (Rate { writes: peak * 0.5, clients: 5 }, Rate { writes: peak * 0.2, clients: 3 });
+    let (flooded, wrote, lags) = tokio::try_join!(
+        at_rate(&store, std::slice::from_ref(big), flood, &stop),
+        at_rate(&store, others, rest, &stop),
+        probe(&store, others, time, &stop),
+    )?;
+    let case = format!(
+        "70 % of the peak of {peak:.0} writes/s ({:.0} done), one tenant floods",
+        (flooded + wrote) as f64 / time.as_secs_f64()
+    );
+    rows.extend(lag_rows(&case, &lags, Some(50.0), &refreshes));
+    Ok(rows)
+}
+
+fn lag_rows(case: &str, lags: &[f64], goal: Option<f64>, refreshes: &[f64]) -> Vec<Row> {
+    let refresh = vec![quantile(refreshes, 0.5)];
+    let row = |what: &str, share: f64, goal: Option<f64>| Row {
+        case: format!("{case}, {what}"),
+        ours: vec![quantile(lags, share)],
+        other: refresh.clone(),
+        unit: "ms",
+        goal: goal.map_or(Goal::Open, Goal::Within),
+    };
+    vec![row("p50", 0.5, None), row("p99", 0.99, goal)]
+}

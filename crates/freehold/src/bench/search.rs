@@ -1,0 +1,273 @@
+//! `bench search`: the ten nearest under the tenant's wall, with a join and a condition, for tenants of very different
+//! sizes; against one table with one HNSW index and row-level security, and against the truth.
+
+mod plot;
+mod vectors;
+
+use std::time::Instant;
+
+use freehold_engine::{
+    Scan, Tenant, Yardstick,
+    read::Read,
+    search::{Measured, Recall},
+};
+use serde_json::Value;
+
+use self::vectors::Vectors;
+use super::{
+    Ground,
+    report::{Goal, Report, Row},
+};
+use crate::{cli::SearchBench, output::Failure};
+
+/// Shares of all rows, from half of everything; what is left goes to tenants of a hundred rows.
+const SHARES: [f64; 8] = [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.003, 0.001];
+
+/// Tenants with more rows than this have a partition and an index of their own.
+const OWN_FROM: usize = 10_000;
+
+/// Distances that differ by less are equal.
+const EQUAL: f64 = 1e-5;
+
+/// What somebody without Freehold would set.
+const SCANS: [(&str, Scan); 3] = [
+    ("pgvector's defaults", Scan { iterative: "off", ef_search: 40 }),
+    ("iterative strict, ef 40", Scan { iterative: "strict_order", ef_search: 40 }),
+    ("iterative relaxed, ef 100", Scan { iterative: "relaxed_order", ef_search: 100 }),
+];
+
+struct House {
+    tenant: Tenant,
+    rows: usize,
+}
+
+/// What was seen of one way in one tenant.
+#[derive(Default)]
+struct Seen {
+    millis: Vec<f64>,
+    found: usize,
+    wanted: usize,
+    fewest: usize,
+}
+
+pub(super) async fn run(ground: &mut Ground<'_>, asked: &SearchBench) -> Result<Report, Failure> {
+    let total = if ground.quick { asked.total.min(20_000) } else { asked.total };
+    let vectors = Vectors::read(asked.data.as_deref(), total)?;
+    let mut houses = Vec::new();
+    let mut left = total;
+    for (number, share) in SHARES.iter().enumerate() {
+        let rows = ((total as f64 * share) as usize).max(100);
+        left = left.saturating_sub(rows);
+        let tenant = super::tenant(ground, &format!("tenant-{number}")).await?;
+        houses.push(House { tenant, rows });
+    }
+    for number in 0..(left / 100).clamp(1, 50) {
+        let tenant = super::tenant(ground, &format!("small-{number}")).await?;
+        houses.push(House { tenant, rows: 100 });
+    }
+    let first = houses[0].tenant.clone();
+    let mut yardstick = Yardstick::open(&ground.url, ground.engine.store(), first).await?;
+    let mut rows = fill(ground, &mut yardstick, &houses, &vectors).await?;
+    let mut curve = None;
+    for (number, house) in houses.iter().take(SHARES.len()).enumerate() {
+        ground.bar.set_message(format!("tenant of {} rows", house.rows));
+        let measured = if house.rows >= OWN_FROM {
+            Some(ground.engine.calibrate(&house.tenant, "passage", "embedding").await?)
+        } else {
+            None
+        };
+        if number == 0 {
+            curve = measured;
+        }
+        rows.extend(compare(ground, &mut yardstick, house, total, &vectors, number).await?);
+    }
+    if let Some(measured) = &curve {
+        rows.extend(crossing(ground, &houses[0], measured, &vectors).await?);
+        if let Some(file) = &asked.plot {
+            std::fs::write(file, plot::recall(measured, houses[0].rows))?;
+        }
+    }
+    if asked.calibrate {
+        rows.retain(|row| row.case.contains("index pays"));
+    }
+    Ok(Report {
+        bench: "search",
+        about: format!(
+            "the ten nearest of {total} rows in {} tenants, with a join and a condition that a fifth of the rows fail; \
+             as the API answers it, against one table with one HNSW index (m 16, ef_construction 64), row-level security \
+             and statistics; one client, each in one round trip, taken in turns. Recall is by distance: rows equally far \
+             away count",
+            houses.len()
+        ),
+        rows,
+    })
+}
+
+/// Rows in all tables, and the indexes; says what they cost.
+async fn fill(
+    ground: &Ground<'_>,
+    yardstick: &mut Yardstick,
+    houses: &[House],
+    vectors: &Vectors,
+) -> Result<Vec<Row>, Failure> {
+    let mut next = 0;
+    for (number, house) in houses.iter().enumerate() {
+        ground.bar.set_message(format!("loading {} rows", house.rows));
+        if house.rows >= OWN_FROM {
+            yardstick.apart(&house.tenant, number).await?;
+        }
+        let writers = vectors.writers(house.tenant.id());
+        yardstick.copy_into("app.writer (tenant_id, id, name)", writers).await?;
+        let (mut done, whole) = (0, house.rows);
+        while done < whole {
+            let more = (whole - done).min(5_000);
+            let rows = vectors.passages(house.tenant.id(), next, more);
+            let target = "app.passage (tenant_id, title, writer, kind, embedding)";
+            yardstick.copy_into(target, rows).await?;
+            (done, next) = (done + more, next + more);
+        }
+    }
+    ground.bar.set_message("the plain table and its index");
+    yardstick.plain_passages().await?;
+    let begun = Instant::now();
+    yardstick.plain_index().await?;
+    let plain = begun.elapsed().as_secs_f64();
+    let begun = Instant::now();
+    for (number, house) in houses.iter().enumerate().filter(|(_, house)| house.rows >= OWN_FROM) {
+        ground.bar.set_message(format!("the index of {} rows", house.rows));
+        yardstick.index_apart(&house.tenant, number, house.rows).await?;
+    }
+    let ours = begun.elapsed().as_secs_f64();
+    ground.engine.store().refresh_placements().await?;
+    let (plain_bytes, our_bytes) = yardstick.passage_bytes().await?;
+    let per = |bytes: i64| vec![bytes as f64 / next as f64];
+    let row = |case: &str, ours, other, unit| Row {
+        case: case.into(),
+        ours,
+        other,
+        unit,
+        goal: Goal::Open,
+    };
+    Ok(vec![
+        row("building the indexes", vec![ours], vec![plain], "s"),
+        row("table and indexes", per(our_bytes), per(plain_bytes), "bytes/row"),
+    ])
+}
+
+async fn compare(
+    ground: &Ground<'_>,
+    yardstick: &mut Yardstick,
+    house: &House,
+    total: usize,
+    vectors: &Vectors,
+    number: usize,
+) -> Result<Vec<Row>, Failure> {
+    let questions = if ground.quick { 20 } else { 100 };
+    let mut ours = Seen { fewest: usize::MAX, ..Seen::default() };
+    let mut plain: Vec<Seen> =
+        SCANS.iter().map(|_| Seen { fewest: usize::MAX, ..Seen::default() }).collect();
+    for question in 0..questions + 3 {
+        // Rows of the tenant with a little noise: near to some, equal to none.
+        let vector = vectors.question(number * 1_000 + question);
+        let truth = yardstick.true_nearest(&house.tenant, &vector).await?;
+        let begun = Instant::now();
+        let found = nearest(ground, &house.tenant, &vector, Recall::Usual).await?;
+        ours.note(begun, &found, &truth, question);
+        for ((_, scan), seen) in SCANS.iter().zip(&mut plain) {
+            let begun = Instant::now();
+            let found = yardstick.plain_nearest(&house.tenant, *scan, &vector).await?;
+            seen.note(begun, &found, &truth, question);
+        }
+    }
+    let size = format!("{} rows", house.rows);
+    let small = house.rows * 1_000 <= total;
+    let mut rows = Vec::new();
+    for ((name, _), seen) in SCANS.iter().zip(&plain) {
+        let mut row = |what: &str, ours: Vec<f64>, other: Vec<f64>, unit, goal| {
+            rows.push(Row { case: format!("{size}, {name}: {what}"), ours, other, unit, goal });
+        };
+        // Defaults give too few rows; the others are what can be compared.
+        let goal = match (number, small, name.contains("relaxed")) {
+            (0, _, true) => Goal::AtMost(1.0),
+            (_, true, true) => Goal::AtMost(0.02),
+            _ => Goal::Open,
+        };
+        row("p50", vec![ours.quantile(0.5)], vec![seen.quantile(0.5)], "ms", goal);
+        row("p99", vec![ours.quantile(0.99)], vec![seen.quantile(0.99)], "ms", Goal::Open);
+        row("recall@10", vec![ours.recall()], vec![seen.recall()], "share", Goal::Reach(0.99));
+        let fewest = |seen: &Seen| vec![seen.fewest as f64];
+        row("fewest rows", fewest(&ours), fewest(seen), "rows", Goal::Reach(10.0));
+    }
+    Ok(rows)
+}
+
+/// From how many rows on an index is faster than measuring every row.
+async fn crossing(
+    ground: &Ground<'_>,
+    house: &House,
+    measured: &Measured,
+    vectors: &Vectors,
+) -> Result<Option<Row>, Failure> {
+    let mut exact = Seen::default();
+    for question in 0..10 {
+        let vector = vectors.question(question);
+        let begun = Instant::now();
+        let found = nearest(ground, &house.tenant, &vector, Recall::Exact).await?;
+        exact.note(begun, &found, &found, question + 3);
+    }
+    let Some(point) = measured.points.iter().find(|point| point.recall >= Recall::DEFAULT) else {
+        return Ok(None);
+    };
+    let each = exact.quantile(0.5) / house.rows as f64;
+    Ok(Some(Row {
+        case: format!(
+            "an index pays from {:.0} rows on: exact {:.2} µs a row, index at recall {} (ours) against exact (other)",
+            point.seconds * 1e3 / each,
+            each * 1e3,
+            Recall::DEFAULT
+        ),
+        ours: vec![point.seconds * 1e3],
+        other: vec![exact.quantile(0.5)],
+        unit: "ms",
+        goal: Goal::Open,
+    }))
+}
+
+async fn nearest(
+    ground: &Ground<'_>,
+    tenant: &Tenant,
+    vector: &str,
+    recall: Recall,
+) -> Result<Vec<f64>, Failure> {
+    let query = format!(
+        "select=title,d:embedding.distance(),writer!inner(name)&kind=gte.2&embedding=nearest.{vector}&limit=10"
+    );
+    let read = Read { entity: "passage", query: &query, count: false };
+    let answer = ground.engine.search(tenant, read, recall).await?;
+    let rows: Vec<Value> =
+        serde_json::from_str(&answer.body).map_err(|error| Failure::Machine(error.to_string()))?;
+    Ok(rows.iter().filter_map(|row| row["d"].as_f64()).collect())
+}
+
+impl Seen {
+    fn note(&mut self, begun: Instant, found: &[f64], truth: &[f64], question: usize) {
+        let millis = begun.elapsed().as_secs_f64() * 1e3;
+        // The first prepare statements and fill caches.
+        if question < 3 {
+            return;
+        }
+        let farthest = truth.last().copied().unwrap_or_default() + EQUAL;
+        self.found += found.iter().filter(|d| **d <= farthest).count().min(truth.len());
+        self.wanted += truth.len();
+        self.fewest = self.fewest.min(found.len());
+        self.millis.push(millis);
+    }
+
+    fn recall(&self) -> f64 {
+        self.found as f64 / (self.wanted as f64).max(1.0)
+    }
+
+    fn quantile(&self, share: f64) -> f64 {
+        super::report::quantile(&self.millis, share)
+    }
+}

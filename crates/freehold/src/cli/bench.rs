@@ -1,0 +1,50 @@
+//! What `bench` may be asked.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::SearchBench;
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Which
+    #[arg(value_enum)]
+    pub(crate) name: BenchName,
+    /// A first answer in under a minute
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Numbers of tenants with a partition of their own, one after the other (wall); with 1 or more, such a tenant is
+    /// measured
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "0")]
+    pub(crate) partitions: Vec<u32>,
+    /// Rows to use instead of generated ones (import)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rows: Option<PathBuf>,
+    /// Their vectors: FILE.f16 or FILE.f32
+    #[arg(long, value_name = "FILE", requires = "rows")]
+    pub(crate) vectors: Option<PathBuf>,
+    /// Tenants beside the one that floods (project)
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(8..=10_000))]
+    pub(crate) tenants: u32,
+    #[command(flatten)]
+    pub(crate) search: SearchBench,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchName {
+    /// Writes whose changes are noted against writes whose are not
+    Write,
+    /// How soon and how fast read models follow, against a materialised view
+    Project,
+    /// Rows per second against a raw COPY into an unprotected table
+    Import,
+    /// With the wall against a WHERE by hand on tables without one
+    Wall,
+    /// Uncached reads against the same SQL through pgbench
+    Api,
+    /// Sealed blobs against the same bytes stored by the same library alone
+    Blob,
+    /// The ten nearest for tenants of all sizes, against one table with one HNSW index
+    Search,
+}

@@ -1,0 +1,233 @@
+//! `freehold.server.toml`: how a server behaves. Everything has a default; what is not known is refused with its place.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use freehold_engine::{Code, Refusal, Role, auth};
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServerConfig {
+    pub(crate) auth: Auth,
+    pub(crate) cors: Cors,
+    pub(crate) limits: Limits,
+    pub(crate) tenants: Share,
+    pub(crate) keys: Share,
+    /// The folder that paths in the file are relative to.
+    #[serde(skip)]
+    pub(crate) base: PathBuf,
+}
+
+/// Who is asking.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Auth {
+    pub(crate) jwt: Option<Jwt>,
+}
+
+/// Tokens of an identity provider.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Jwt {
+    secret_file: Option<PathBuf>,
+    jwks_file: Option<PathBuf>,
+    jwks_url: Option<String>,
+    #[serde(default)]
+    audience: Vec<String>,
+    issuer: Option<String>,
+    #[serde(default = "Jwt::skew")]
+    clock_skew_seconds: u64,
+    #[serde(default = "Jwt::refresh")]
+    refresh_seconds: u64,
+    tenant_claim: String,
+    role_claim: Option<String>,
+    #[serde(default)]
+    roles: BTreeMap<String, Named>,
+    #[serde(default = "Jwt::role")]
+    default_role: Named,
+}
+
+/// A role by its name.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Named {
+    Reader,
+    Writer,
+    Admin,
+}
+
+/// Which pages of other origins may ask.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Cors {
+    /// Origins such as `https://app.example`, or `*`; none by default.
+    pub(crate) origins: Vec<String>,
+}
+
+/// What any one request and connection may take.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    pub(crate) connections: usize,
+    pub(crate) header_bytes: usize,
+    pub(crate) url_bytes: usize,
+    pub(crate) body_bytes: usize,
+    /// From the first byte of a connection, or the end of an answer, to the end of a request's headers.
+    pub(crate) header_seconds: u64,
+    /// From the headers to the end of the body.
+    pub(crate) body_seconds: u64,
+    /// Requests that work at once; no more than the pool has connections.
+    pub(crate) running: usize,
+    /// How long a request waits for its turn.
+    pub(crate) wait_seconds: u64,
+    /// How long a stopping server waits for requests that are running.
+    pub(crate) drain_seconds: u64,
+}
+
+/// What one tenant, or one key, may take of the server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Share {
+    /// Requests a second in the long run; 0 for no limit.
+    pub(crate) rate: u32,
+    /// Requests at once that are let through before the rate counts.
+    pub(crate) burst: u32,
+    /// Requests that work at once.
+    pub(crate) running: usize,
+    /// Requests that wait for their turn.
+    pub(crate) waiting: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1_024,
+            header_bytes: 64 << 10,
+            url_bytes: 32 << 10,
+            body_bytes: 32 << 20,
+            header_seconds: 30,
+            body_seconds: 60,
+            running: 16,
+            wait_seconds: 10,
+            drain_seconds: 10,
+        }
+    }
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { rate: 0, burst: 100, running: 12, waiting: 256 }
+    }
+}
+
+impl Jwt {
+    fn skew() -> u64 {
+        30
+    }
+
+    fn refresh() -> u64 {
+        600
+    }
+
+    fn role() -> Named {
+        Named::Reader
+    }
+
+    /// The same for what reads tokens.
+    pub(crate) fn rules(&self) -> auth::Rules {
+        auth::Rules {
+            secret_file: self.secret_file.clone(),
+            jwks_file: self.jwks_file.clone(),
+            jwks_url: self.jwks_url.clone(),
+            audience: self.audience.clone(),
+            issuer: self.issuer.clone(),
+            skew: Duration::from_secs(self.clock_skew_seconds),
+            refresh: Duration::from_secs(self.refresh_seconds),
+            tenant_claim: self.tenant_claim.clone(),
+            role_claim: self.role_claim.clone(),
+            roles: self.roles.iter().map(|(word, role)| (word.clone(), role.role())).collect(),
+            default_role: self.default_role.role(),
+        }
+    }
+}
+
+impl Named {
+    fn role(self) -> Role {
+        match self {
+            Self::Reader => Role::Reader,
+            Self::Writer => Role::Writer,
+            Self::Admin => Role::Admin,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// What `file` says, or the defaults without one.
+    ///
+    /// # Errors
+    /// `Usage` with the place of what is wrong.
+    pub(crate) fn read(file: Option<&Path>) -> Result<Self, Refusal> {
+        let Some(file) = file else { return Ok(Self::default()) };
+        let refuse = |what: String| {
+            Refusal::new(Code::Usage, "the server's configuration cannot be used")
+                .detail(format!("{}: {what}", file.display()))
+        };
+        let text =
+            std::fs::read_to_string(file).map_err(|error| refuse(error.kind().to_string()))?;
+        let mut config: Self =
+            toml::from_str(&text).map_err(|error| refuse(error.to_string().trim_end().into()))?;
+        config.check().map_err(|what| refuse(what.into()))?;
+        config.base = file.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let limits = &self.limits;
+        if limits.connections == 0 || limits.running == 0 || limits.header_seconds == 0 {
+            return Err("limits.connections, running and header_seconds are at least 1");
+        }
+        if limits.body_bytes > crate::http::BODY_BYTES_MAX {
+            return Err("limits.body_bytes is at most 33554432");
+        }
+        if limits.header_bytes < 8 << 10 {
+            return Err("limits.header_bytes is at least 8192");
+        }
+        if [&self.tenants, &self.keys].iter().any(|share| share.running == 0 || share.burst == 0) {
+            return Err("running and burst of tenants and keys are at least 1");
+        }
+        if self.auth.jwt.as_ref().is_some_and(|jwt| jwt.clock_skew_seconds > 300) {
+            return Err("auth.jwt.clock_skew_seconds is at most 300");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_refused_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("freehold.server.toml");
+        for (text, place) in [
+            ("[limits]\nbody = 3\n", "line 2, column 1"),
+            ("[limits]\nrunning = -1\n", "line 2, column 11"),
+            ("[auth.jwt]\ntenant_claim = \"t\"\ndefault_role = \"root\"\n", "line 3, column 16"),
+            ("[auth.jwt]\nissuer = \"x\"\n", "tenant_claim"),
+            ("[limits]\nrunning = 0\n", "at least 1"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let refusal = ServerConfig::read(Some(&file)).unwrap_err();
+            assert!(refusal.detail.as_ref().unwrap().contains(place), "{refusal:?}");
+        }
+        std::fs::write(&file, "[tenants]\nrate = 5\n").unwrap();
+        let config = ServerConfig::read(Some(&file)).unwrap();
+        assert_eq!((config.tenants.rate, config.tenants.burst, config.keys.rate), (5, 100, 0));
+    }
+}

@@ -1,0 +1,213 @@
+//! What is told of requests: a line in the log and numbers for Prometheus. Never a value of a row or of a query.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+
+use super::{
+    auth::Asking,
+    error::{FaultChain, RefusedWith},
+};
+
+/// Upper bounds of the histogram, in milliseconds.
+const BOUNDS_MS: [u64; 10] = [1, 2, 5, 10, 25, 50, 100, 500, 1_000, 5_000];
+
+/// Tenants that are counted by their id; those that come later are counted together.
+const TENANTS_MAX: usize = 100;
+
+/// What is counted.
+#[derive(Clone, Default)]
+pub(super) struct Counts(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    running: i64,
+    by_route: BTreeMap<(String, String, u16), u64>,
+    durations: BTreeMap<String, Durations>,
+    refusals: BTreeMap<&'static str, u64>,
+    tenants: BTreeMap<String, u64>,
+}
+
+#[derive(Default)]
+struct Durations {
+    within: [u64; BOUNDS_MS.len()],
+    count: u64,
+    sum: Duration,
+}
+
+/// Counts a request that works until it is dropped, also when its caller goes away.
+struct Running(Counts);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.inner().running -= 1;
+    }
+}
+
+/// Gives each request an id, its own if it brings one; counts it, and logs what it came to.
+pub(super) async fn observed(
+    State(counts): State<Counts>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let id = id_of(request.headers());
+    let trace = trace_of(request.headers());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    counts.inner().running += 1;
+    let running = Running(counts.clone());
+    let begun = Instant::now();
+    let mut response = next.run(request).await;
+    drop(running);
+    let took = begun.elapsed();
+    let status = response.status().as_u16();
+    let refused = response.extensions().get::<RefusedWith>().map(|with| with.0);
+    let tenant = response.extensions().get::<Asking>().map(|asking| asking.0.id().to_string());
+    counts.add(method.as_str(), &route, status, took, refused, tenant.as_deref());
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let (tenant, refused) = (tenant.unwrap_or_default(), refused.unwrap_or_default());
+    match response.extensions().get::<FaultChain>() {
+        Some(FaultChain(error)) => {
+            tracing::error!(request = %id, trace, %method, route, status, took_us, tenant, error, "request failed");
+        }
+        None => {
+            tracing::info!(request = %id, trace, %method, route, status, took_us, tenant, refused, "request");
+        }
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert("x-request-id", value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+// What somebody sends stands in logs, so it is short and has no sign that a log could take for its own.
+fn id_of(headers: &HeaderMap) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    match headers.get("x-request-id").and_then(|value| value.to_str().ok()) {
+        Some(id) if (1..=64).contains(&id.len()) && id.bytes().all(plain) => id.to_owned(),
+        _ => uuid::Uuid::now_v7().simple().to_string(),
+    }
+}
+
+fn trace_of(headers: &HeaderMap) -> String {
+    let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    let trace = parent.and_then(|parent| parent.split('-').nth(1));
+    let hexadecimal =
+        |trace: &&str| trace.len() == 32 && trace.bytes().all(|byte| byte.is_ascii_hexdigit());
+    trace.filter(hexadecimal).unwrap_or_default().to_owned()
+}
+
+impl Counts {
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(
+        &self,
+        method: &str,
+        route: &str,
+        status: u16,
+        took: Duration,
+        refused: Option<&'static str>,
+        tenant: Option<&str>,
+    ) {
+        let mut inner = self.inner();
+        // A method is whatever somebody sends.
+        let known = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "QUERY"];
+        let method = if known.contains(&method) { method } else { "other" };
+        *inner.by_route.entry((route.to_owned(), method.to_owned(), status)).or_default() += 1;
+        let durations = inner.durations.entry(route.to_owned()).or_default();
+        for (bound, within) in BOUNDS_MS.iter().zip(&mut durations.within) {
+            *within += u64::from(took <= Duration::from_millis(*bound));
+        }
+        durations.count += 1;
+        durations.sum += took;
+        if let Some(code) = refused {
+            *inner.refusals.entry(code).or_default() += 1;
+        }
+        if let Some(tenant) = tenant {
+            let there = inner.tenants.contains_key(tenant) || inner.tenants.len() < TENANTS_MAX;
+            let label = if there { tenant } else { "other" };
+            *inner.tenants.entry(label.to_owned()).or_default() += 1;
+        }
+    }
+
+    /// All of it, in Prometheus' text format.
+    pub(super) fn text(&self, (working, waiting): (usize, usize)) -> String {
+        let inner = self.inner();
+        let mut text = String::new();
+        let head = |text: &mut String, name: &str, kind: &str, help: &str| {
+            let _ = writeln!(text, "# HELP freehold_{name} {help}\n# TYPE freehold_{name} {kind}");
+        };
+        head(&mut text, "requests_total", "counter", "Requests that were answered.");
+        for ((route, method, status), count) in &inner.by_route {
+            let _ = writeln!(
+                text,
+                "freehold_requests_total{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}} {count}"
+            );
+        }
+        head(&mut text, "request_seconds", "histogram", "How long requests took.");
+        for (route, durations) in &inner.durations {
+            for (bound, within) in BOUNDS_MS.iter().zip(durations.within) {
+                let _ = writeln!(
+                    text,
+                    "freehold_request_seconds_bucket{{route=\"{route}\",le=\"{}.{:03}\"}} {within}",
+                    bound / 1000,
+                    bound % 1000
+                );
+            }
+            let _ = writeln!(
+                text,
+                "freehold_request_seconds_bucket{{route=\"{route}\",le=\"+Inf\"}} {0}\nfreehold_request_seconds_sum{{route=\"{route}\"}} {1:.6}\nfreehold_request_seconds_count{{route=\"{route}\"}} {0}",
+                durations.count,
+                durations.sum.as_secs_f64()
+            );
+        }
+        head(
+            &mut text,
+            "refusals_total",
+            "counter",
+            "Requests that were refused, by the code of the refusal.",
+        );
+        for (code, count) in &inner.refusals {
+            let _ = writeln!(text, "freehold_refusals_total{{code=\"{code}\"}} {count}");
+        }
+        head(
+            &mut text,
+            "tenant_requests_total",
+            "counter",
+            "Requests by tenant, those beyond a hundred together.",
+        );
+        for (tenant, count) in &inner.tenants {
+            let _ = writeln!(text, "freehold_tenant_requests_total{{tenant=\"{tenant}\"}} {count}");
+        }
+        for (name, help, value) in [
+            (
+                "requests_in_flight",
+                "Requests that are not answered yet.",
+                usize::try_from(inner.running).unwrap_or_default(),
+            ),
+            ("requests_working", "Requests that may use the database.", working),
+            ("requests_waiting", "Requests that wait for their turn.", waiting),
+        ] {
+            head(&mut text, name, "gauge", help);
+            let _ = writeln!(text, "freehold_{name} {value}");
+        }
+        text
+    }
+}

@@ -1,0 +1,129 @@
+//! What a caller prefers (RFC 7240), and how the answer says what of it was done.
+
+use axum::http::{HeaderMap, HeaderValue};
+use freehold_engine::{
+    Code, Refusal,
+    read::TimeZone,
+    search::Recall,
+    write::{Resolution, Terms},
+};
+
+/// What of a write comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Return {
+    #[default]
+    Minimal,
+    Headers,
+    Representation,
+}
+
+/// The preferences of a request. Of several for the same thing the first counts.
+#[derive(Debug, Default)]
+pub(super) struct Prefer {
+    pub(super) returns: Return,
+    pub(super) count: bool,
+    pub(super) resolution: Option<Resolution>,
+    pub(super) terms: Terms,
+    pub(super) recall: Recall,
+    applied: Vec<(usize, String)>,
+}
+
+/// In the order in which they are told.
+const KNOWN: [&str; 9] = [
+    "resolution",
+    "missing",
+    "return",
+    "count",
+    "tx",
+    "handling",
+    "timezone",
+    "max-affected",
+    "recall",
+];
+
+/// Read elsewhere.
+const OTHERS: [&str; 1] = ["wait"];
+
+impl Prefer {
+    /// Reads the headers `Prefer`.
+    ///
+    /// # Errors
+    /// `Preference` for a time zone that is none, and with `handling=strict` for anything that is not known.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let texts = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+        let parts: Vec<&str> = texts
+            .flat_map(|text| text.split(','))
+            .map(str::trim)
+            .filter(|it| !it.is_empty())
+            .collect();
+        let strict = parts.contains(&"handling=strict");
+        let mut prefer = Self::default();
+        let mut unknown = Vec::new();
+        for part in parts {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let (name, value) = (name.trim(), value.trim().trim_matches('"'));
+            match KNOWN.iter().position(|known| *known == name) {
+                Some(place) if prefer.applied.iter().any(|(other, _)| *other == place) => {}
+                Some(place) if prefer.take(name, value, strict)? => {
+                    prefer.applied.push((place, format!("{name}={value}")));
+                }
+                // A limit that nobody keeps is not said to be kept.
+                Some(_) if name == "max-affected" && !strict => {}
+                _ if OTHERS.contains(&name) => {}
+                _ => unknown.push(part),
+            }
+        }
+        if strict && !unknown.is_empty() {
+            return Err(Refusal::new(
+                Code::Preference,
+                "Invalid preferences given with handling=strict",
+            )
+            .detail(format!("Invalid preferences: {}", unknown.join(", "))));
+        }
+        Ok(prefer)
+    }
+
+    fn take(&mut self, name: &str, value: &str, strict: bool) -> Result<bool, Refusal> {
+        match (name, value) {
+            ("return", "minimal") => self.returns = Return::Minimal,
+            ("return", "headers-only") => self.returns = Return::Headers,
+            ("return", "representation") => self.returns = Return::Representation,
+            ("count", "exact" | "planned" | "estimated") => self.count = true,
+            ("resolution", "merge-duplicates") => self.resolution = Some(Resolution::Merge),
+            ("resolution", "ignore-duplicates") => self.resolution = Some(Resolution::Ignore),
+            ("missing", "default") => self.terms.missing_defaults = true,
+            ("tx", "rollback") => self.terms.roll_back = true,
+            ("missing", "null") | ("tx", "commit") | ("handling", "strict" | "lenient") => {}
+            ("timezone", zone) => self.terms.zone = Some(TimeZone::read(zone)?),
+            ("recall", text) => match Recall::read(text) {
+                Some(recall) => self.recall = recall,
+                None => return Ok(false),
+            },
+            ("max-affected", number) if strict => match number.parse() {
+                Ok(most) => self.terms.max_affected = Some(most),
+                Err(_) => return Ok(false),
+            },
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Does not say that this one was followed.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.applied.retain(|(place, _)| KNOWN[*place] != name);
+    }
+
+    /// What was done, of what this kind of request can do.
+    pub(super) fn applied(&self, writes: bool) -> Option<HeaderValue> {
+        let of_reads = ["count", "handling", "timezone", "recall"];
+        let mut applied: Vec<&(usize, String)> = self
+            .applied
+            .iter()
+            .filter(|(place, _)| writes || of_reads.contains(&KNOWN[*place]))
+            .collect();
+        applied.sort();
+        let texts: Vec<&str> = applied.into_iter().map(|(_, text)| text.as_str()).collect();
+        let texts = texts.join(", ");
+        (!texts.is_empty()).then(|| HeaderValue::from_str(&texts).ok()).flatten()
+    }
+}

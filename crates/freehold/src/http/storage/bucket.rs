@@ -1,0 +1,50 @@
+//! Buckets, as the model declares them.
+
+use axum::{
+    extract::{Path, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use freehold_engine::{Engine, blob};
+use serde_json::{Value, json};
+
+use super::super::{auth::Caller, error::Answer};
+
+pub(super) async fn all(State(engine): State<Engine>, _: Caller) -> Response {
+    let snapshot = engine.snapshot();
+    let all: Vec<Value> = blob::buckets(&snapshot.model).iter().map(shown).collect();
+    answer(&json!(all))
+}
+
+pub(super) async fn one(
+    State(engine): State<Engine>,
+    _: Caller,
+    Path(name): Path<String>,
+) -> Result<Response, Answer> {
+    Ok(answer(&shown(&engine.bucket(&name)?)))
+}
+
+fn shown(bucket: &blob::Bucket) -> Value {
+    let types = (!bucket.takes.types.is_empty()).then_some(&bucket.takes.types);
+    json!({
+        "id": bucket.name,
+        "name": bucket.name,
+        "owner": "",
+        "public": false,
+        "type": "STANDARD",
+        "file_size_limit": bucket.takes.max,
+        "allowed_mime_types": types,
+        "created_at": null,
+        "updated_at": null,
+    })
+}
+
+/// JSON with its media type.
+pub(super) fn answer(body: &Value) -> Response {
+    text(body.to_string())
+}
+
+/// The same for JSON that is written already.
+pub(super) fn text(body: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
+}

@@ -1,0 +1,264 @@
+-- Blobs: what exists, whose it is and where its bytes are. The bytes are in object storage, sealed; PostgreSQL alone says
+-- what is true. States: `uploading` (noted before its first byte is written), `pending` (its bytes are all there), `live`
+-- (a row has it), `doomed` (its bytes are to be deleted; then the row goes, too).
+set local role freehold_gate;
+
+-- The key by which a tenant's blob keys are wrapped, itself wrapped by one made of the root key; and the folder its objects
+-- are in. It goes with the tenant, and with it whatever could open the tenant's bytes.
+create table if not exists freehold.tenant_key (
+  tenant_id uuid primary key references freehold.tenant (id) on delete cascade,
+  wrapped bytea not null,
+  folder uuid not null default gen_random_uuid(),
+  created_at timestamptz not null default now()
+);
+
+-- What a tenant has in storage, the doomed included until their bytes are gone, and what it may have.
+create table if not exists freehold.blob_usage (
+  tenant_id uuid primary key references freehold.tenant (id) on delete cascade,
+  bytes bigint not null default 0,
+  objects bigint not null default 0,
+  bytes_max bigint,
+  objects_max bigint
+);
+
+-- Not bound to freehold.tenant: the bytes of a tenant that is gone have still to be deleted.
+create table if not exists freehold.blob (
+  tenant_id uuid not null,
+  id uuid not null,
+  entity text not null,
+  field text not null,
+  row_id uuid,
+  name text,
+  type text not null,
+  size bigint not null check (size >= 0),
+  hash bytea check (octet_length(hash) = 32),
+  state text not null default 'uploading' check (state in ('uploading', 'pending', 'live', 'doomed')),
+  object text not null unique,
+  key bytea not null,
+  created_at timestamptz not null default now(),
+  doomed_at timestamptz,
+  next_at timestamptz,
+  attempts integer not null default 0,
+  primary key (tenant_id, id),
+  check ((hash is null) <= (state in ('uploading', 'doomed'))),
+  check ((row_id is null) <= (state <> 'live'))
+);
+create index if not exists blob_doomed_idx on freehold.blob (doomed_at) where state = 'doomed';
+create index if not exists blob_waiting_idx on freehold.blob (created_at) where state in ('uploading', 'pending');
+create index if not exists blob_field_idx on freehold.blob (tenant_id, entity, field);
+
+-- No samples: EXPLAIN would spell what other tenants hold.
+do $$
+declare
+  col name;
+begin
+  for col in select attname from pg_attribute where attrelid = 'freehold.blob'::regclass and attnum > 0 and not attisdropped loop
+    execute format('alter table freehold.blob alter column %I set statistics 0', col);
+  end loop;
+end $$;
+
+-- Not forced: the functions below belong to the table's owner and see all tenants.
+alter table freehold.blob enable row level security;
+drop policy if exists wall on freehold.blob;
+drop policy if exists use on freehold.blob;
+create policy wall on freehold.blob as restrictive for all to public
+  using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
+create policy use on freehold.blob as permissive for all to freehold_app using (true) with check (true);
+revoke all on freehold.blob from freehold_app;
+grant select (tenant_id, id, entity, field, row_id, name, type, size, hash, state, created_at) on freehold.blob to freehold_app;
+
+-- For the triggers of tables: this row has the blob from now on. Only an upload of this tenant for this field whose bytes are
+-- there and that no other row has can be taken. `rule` is the name by which a refusal is reported.
+create or replace function freehold.blob_take(
+  tenant uuid, wanted uuid, of_entity text, of_field text, of_row uuid, size_max bigint, types text[], rule text) returns void
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  b freehold.blob;
+begin
+  update freehold.blob x set state = 'live', row_id = of_row
+    where x.tenant_id = tenant and x.id = wanted and x.state = 'pending' and x.entity = of_entity and x.field = of_field
+    returning x.* into b;
+  if not found then
+    raise exception 'no such upload' using errcode = 'foreign_key_violation', constraint = rule, column = of_field, table = of_entity;
+  end if;
+  if b.size > size_max or cardinality(types) > 0
+    and not exists (select from unnest(types) t where b.type = t or right(t, 2) = '/*' and starts_with(b.type, left(t, -1)))
+  then
+    raise exception 'the field does not take this upload' using errcode = 'check_violation', constraint = rule, column = of_field, table = of_entity;
+  end if;
+end $$;
+
+-- For the triggers of tables: no row has the blob any more.
+create or replace function freehold.blob_drop(tenant uuid, unwanted uuid) returns void
+  language sql volatile security definer
+begin atomic
+  update freehold.blob b set state = 'doomed', doomed_at = now() where b.tenant_id = tenant and b.id = unwanted and b.state = 'live';
+end;
+
+-- For apply: a field, or all of an entity, is gone.
+create or replace function freehold.blobs_dropped(of_entity text, of_field text) returns void
+  language sql volatile security definer
+begin atomic
+  update freehold.blob b set state = 'doomed', doomed_at = now()
+    where b.entity = of_entity and (of_field is null or b.field = of_field) and b.state <> 'doomed';
+end;
+
+-- For apply: fields have other names.
+create or replace function freehold.blobs_renamed(entities text[], fields text[], entities_to text[], fields_to text[]) returns void
+  language sql volatile security definer
+begin atomic
+  update freehold.blob b set entity = r.entity_to, field = r.field_to
+    from unnest(entities, fields, entities_to, fields_to) r (entity, field, entity_to, field_to)
+    where b.entity = r.entity and b.field = r.field;
+end;
+
+-- Trigger on freehold.tenant: the bytes of a tenant that is gone are to be deleted.
+create or replace function freehold.tenant_gone() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  update freehold.blob set state = 'doomed', doomed_at = now() where tenant_id = old.id and state <> 'doomed';
+  return null;
+end $$;
+create or replace trigger blobs after delete on freehold.tenant for each row execute function freehold.tenant_gone();
+
+-- The tenant's wrapped key and its folder; `made` becomes the key if it has none.
+create or replace function freehold.blob_key(tenant uuid, made text) returns table (wrapped text, folder text)
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if made is not null then
+    insert into freehold.tenant_key (tenant_id, wrapped) select t.id, decode(made, 'hex') from freehold.tenant t
+      where t.id = tenant and t.state <> 'deleting' on conflict do nothing;
+  end if;
+  return query select encode(k.wrapped, 'hex'), replace(k.folder::text, '-', '') from freehold.tenant_key k where k.tenant_id = tenant;
+end $$;
+
+-- Notes an upload before its first byte is written, and takes `reserve` bytes and an object of the tenant's quota for it.
+-- Answers `made`, `tenant` if the tenant cannot be worked in, or `quota`.
+create or replace function freehold.blob_begin(
+  tenant uuid, principal uuid, made uuid, of_entity text, of_field text, called text, of_type text, reserve bigint, place text, sealed text)
+  returns text
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform from freehold.tenant t where t.id = tenant and t.state = 'active' and freehold.vouched(tenant, principal, 2::smallint) for key share;
+  if not found then
+    return 'tenant';
+  end if;
+  insert into freehold.blob_usage (tenant_id) values (tenant) on conflict do nothing;
+  update freehold.blob_usage u set bytes = u.bytes + reserve, objects = u.objects + 1
+    where u.tenant_id = tenant and u.bytes + reserve <= coalesce(u.bytes_max, 9223372036854775807)
+      and u.objects + 1 <= coalesce(u.objects_max, 9223372036854775807);
+  if not found then
+    return 'quota';
+  end if;
+  insert into freehold.blob (tenant_id, id, entity, field, name, type, size, object, key)
+    values (tenant, made, of_entity, of_field, called, of_type, reserve, place, decode(sealed, 'hex'));
+  return 'made';
+end $$;
+
+-- All bytes are there, and there are this many. Answers `pending`, `quota`, or `gone` if the upload took too long.
+create or replace function freehold.blob_finish(tenant uuid, wanted uuid, of_size bigint, digest text) returns text
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  b freehold.blob;
+begin
+  select * into b from freehold.blob x where x.tenant_id = tenant and x.id = wanted and x.state = 'uploading' for update;
+  if not found then
+    return 'gone';
+  end if;
+  update freehold.blob_usage u set bytes = u.bytes - b.size + of_size
+    where u.tenant_id = tenant and (of_size <= b.size or u.bytes - b.size + of_size <= coalesce(u.bytes_max, 9223372036854775807));
+  if not found then
+    return 'quota';
+  end if;
+  update freehold.blob x set state = 'pending', size = of_size, hash = decode(digest, 'hex') where x.tenant_id = tenant and x.id = wanted;
+  return 'pending';
+end $$;
+
+-- An upload that nobody wants; `lost` also one that is noted as a row's, which a sweep has found to be nobody's.
+create or replace function freehold.blob_give_up(tenant uuid, unwanted uuid, lost boolean) returns void
+  language sql volatile security definer
+begin atomic
+  update freehold.blob b set state = 'doomed', doomed_at = now()
+    where b.tenant_id = tenant and b.id = unwanted and (b.state in ('uploading', 'pending') or lost and b.state = 'live');
+end;
+
+-- Where the bytes of a blob are, what opens them, and what is known of it.
+create or replace function freehold.blob_place(tenant uuid, wanted uuid)
+  returns table (object text, sealed text, size bigint, hash text, type text, name text, state text, created text)
+  language sql stable security definer
+begin atomic
+  select b.object, encode(b.key, 'hex'), b.size, encode(b.hash, 'hex'), b.type, b.name, b.state,
+      to_char(b.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+    from freehold.blob b where b.tenant_id = tenant and b.id = wanted and b.hash is not null and b.state <> 'doomed';
+end;
+
+-- Uploads that nobody took in so long are doomed; says how many.
+create or replace function freehold.blobs_expire(grace interval) returns bigint
+  language sql volatile security definer
+begin atomic
+  with gone as (
+    update freehold.blob b set state = 'doomed', doomed_at = now()
+      where b.state in ('uploading', 'pending') and b.created_at < now() - grace returning 1)
+    select count(*) from gone;
+end;
+
+-- The next blobs whose bytes are to be deleted; nobody else gets them for a while, and each time it lasts longer.
+create or replace function freehold.blobs_doomed(most bigint) returns table (tenant text, id text, object text)
+  language sql volatile security definer
+begin atomic
+  update freehold.blob b set attempts = b.attempts + 1, next_at = now() + interval '10 s' * least(360, 2 ^ least(b.attempts, 10))
+    from (select d.tenant_id, d.id from freehold.blob d where d.state = 'doomed' and coalesce(d.next_at, d.doomed_at) <= now()
+      order by d.doomed_at limit most for update skip locked) due
+    where b.tenant_id = due.tenant_id and b.id = due.id returning b.tenant_id::text, b.id::text, b.object;
+end;
+
+-- Its bytes are gone.
+create or replace function freehold.blob_forget(tenant uuid, gone uuid) returns void
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  freed bigint;
+begin
+  delete from freehold.blob b where b.tenant_id = tenant and b.id = gone and b.state = 'doomed' returning b.size into freed;
+  if found then
+    update freehold.blob_usage u set bytes = u.bytes - freed, objects = u.objects - 1 where u.tenant_id = tenant;
+  end if;
+end $$;
+
+-- A tenant's blobs page by page, whatever their state.
+create or replace function freehold.blobs_of(tenant uuid, after uuid, most bigint)
+  returns table (id text, entity text, field text, object text, sealed text, size bigint, hash text, state text, age_s bigint)
+  language sql stable security definer
+begin atomic
+  select b.id::text, b.entity, b.field, b.object, encode(b.key, 'hex'), b.size, encode(b.hash, 'hex'), b.state,
+      extract(epoch from now() - b.created_at)::bigint
+    from freehold.blob b where b.tenant_id = tenant and (after is null or b.id > after) order by b.id limit most;
+end;
+
+-- All tenants together.
+create or replace function freehold.blob_totals()
+  returns table (live bigint, pending bigint, uploading bigint, doomed bigint, bytes bigint, oldest_doomed_ms bigint, stuck bigint)
+  language sql stable security definer
+begin atomic
+  select count(*) filter (where b.state = 'live'), count(*) filter (where b.state = 'pending'), count(*) filter (where b.state = 'uploading'),
+      count(*) filter (where b.state = 'doomed'), coalesce(sum(b.size), 0)::bigint,
+      coalesce((extract(epoch from now() - min(b.doomed_at) filter (where b.state = 'doomed')) * 1000)::bigint, 0),
+      count(*) filter (where b.state = 'doomed' and b.attempts > 3)
+    from freehold.blob b;
+end;
+
+do $$
+declare
+  routine regprocedure;
+begin
+  for routine in select oid from pg_proc where pronamespace = 'freehold'::regnamespace and proowner = 'freehold_gate'::regrole loop
+    execute format('revoke all on routine %s from public', routine);
+  end loop;
+end $$;
+grant execute on function freehold.blob_take(uuid, uuid, text, text, uuid, bigint, text[], text), freehold.blob_drop(uuid, uuid),
+  freehold.blobs_dropped(text, text), freehold.blobs_renamed(text[], text[], text[], text[]) to freehold_owner;
+grant execute on function freehold.blob_key(uuid, text),
+  freehold.blob_begin(uuid, uuid, uuid, text, text, text, text, bigint, text, text), freehold.blob_finish(uuid, uuid, bigint, text),
+  freehold.blob_give_up(uuid, uuid, boolean), freehold.blob_place(uuid, uuid), freehold.blobs_expire(interval), freehold.blobs_doomed(bigint),
+  freehold.blob_forget(uuid, uuid), freehold.blobs_of(uuid, uuid, bigint), freehold.blob_totals() to freehold_control;
+
+reset role;

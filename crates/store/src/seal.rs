@@ -1,0 +1,253 @@
+//! How bytes of tenants are sealed before they leave for object storage.
+//!
+//! Each blob has a random key of its own, wrapped by its tenant's key, which is wrapped by one derived from the root key
+//! (`wrap`). A sealed object, format 1:
+//!
+//! ```text
+//! header    "FHB1"  16 (log2 of a chunk's bytes)  0 0 0  commitment[32]
+//! chunk i   AES-256-GCM of 65,536 bytes of the blob, and the tag of 16; the last chunk has 0 to 65,536
+//! ```
+//!
+//! The key of the chunks and the commitment are HKDF-SHA256 of the blob's key with the tenant and the blob in its
+//! info, so an object opens as nobody else's and under one key alone. The nonce of chunk i is 3 zero bytes, i as 8 bytes,
+//! big-endian, and 1 for the last chunk, else 0: a chunk that is missing, moved or from elsewhere does not open. The
+//! associated data are the format, the tenant and the blob.
+
+mod unseal;
+pub(crate) mod wrap;
+
+pub use unseal::Unsealer;
+
+use std::ops::Range;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
+    digest, hkdf,
+};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::key::hex;
+
+/// Bytes of a blob in one chunk.
+pub const CHUNK: usize = 1 << 16;
+
+/// Bytes of a sealed object before its first chunk.
+pub const HEADER: usize = 40;
+
+const TAG: usize = 16;
+const MAGIC: [u8; 8] = *b"FHB1\x10\0\0\0";
+const FORMAT: &[u8] = b"freehold blob 1";
+
+/// Why sealed bytes did not open. All of it means that they are not what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rot {
+    /// The object does not begin as one of this format does.
+    #[error("the object has no header of this format")]
+    Header,
+    /// The key is another than the one it was sealed with.
+    #[error("the object was sealed with another key")]
+    Key,
+    /// A chunk was changed, moved, or is another object's.
+    #[error("a chunk of the object does not open")]
+    Chunk,
+    /// The object ends too early, or goes on after its end.
+    #[error("the object has another length than it had")]
+    Length,
+}
+
+/// The key of one blob, bound to it and to its tenant.
+#[derive(Clone)]
+pub struct BlobKey {
+    secret: Zeroizing<[u8; 32]>,
+    tenant: Uuid,
+    blob: Uuid,
+}
+
+/// What a blob turned out to be once all of it was sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sum {
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the bytes, not of what they were sealed into.
+    pub hash: [u8; 32],
+}
+
+impl Sum {
+    /// The hash in hexadecimal digits.
+    #[must_use]
+    pub fn digits(&self) -> String {
+        hex(&self.hash)
+    }
+}
+
+/// A SHA-256 that grows.
+pub struct Hash(digest::Context);
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+}
+
+impl Hash {
+    /// Takes more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash in hexadecimal digits.
+    #[must_use]
+    pub fn digits(self) -> String {
+        hex(self.0.finish().as_ref())
+    }
+}
+
+/// Seals a blob as its bytes come, in memory that does not grow with it.
+pub struct Sealer {
+    cipher: Cipher,
+    // The chunk that is being filled. It is sealed only when there is more, since the last one is told apart.
+    chunk: Vec<u8>,
+    hash: digest::Context,
+    size: u64,
+}
+
+struct Cipher {
+    key: LessSafeKey,
+    data: [u8; FORMAT.len() + 32],
+    index: u64,
+}
+
+impl BlobKey {
+    pub(crate) fn new(secret: Zeroizing<[u8; 32]>, tenant: Uuid, blob: Uuid) -> Self {
+        Self { secret, tenant, blob }
+    }
+
+    pub(crate) fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+
+    /// Begins to seal. `out` gets the header. A key seals one object only.
+    #[must_use]
+    pub fn sealer(&self, out: &mut Vec<u8>) -> Sealer {
+        out.extend_from_slice(&self.header());
+        Sealer {
+            cipher: self.cipher(0),
+            chunk: Vec::with_capacity(CHUNK + TAG),
+            hash: digest::Context::new(&digest::SHA256),
+            size: 0,
+        }
+    }
+
+    fn header(&self) -> [u8; HEADER] {
+        let mut header = [0; HEADER];
+        header[..8].copy_from_slice(&MAGIC);
+        header[8..].copy_from_slice(&*self.derive(b"commitment"));
+        header
+    }
+
+    fn cipher(&self, index: u64) -> Cipher {
+        let key = UnboundKey::new(&AES_256_GCM, &*self.derive(b"chunks"));
+        let mut data = [0; FORMAT.len() + 32];
+        data[..FORMAT.len()].copy_from_slice(FORMAT);
+        data[FORMAT.len()..FORMAT.len() + 16].copy_from_slice(self.tenant.as_bytes());
+        data[FORMAT.len() + 16..].copy_from_slice(self.blob.as_bytes());
+        Cipher { key: LessSafeKey::new(key.expect("a key of 32 bytes")), data, index }
+    }
+
+    fn derive(&self, purpose: &[u8]) -> Zeroizing<[u8; 32]> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        hkdf::Salt::new(hkdf::HKDF_SHA256, FORMAT)
+            .extract(&*self.secret)
+            .expand(&[self.tenant.as_bytes(), self.blob.as_bytes(), purpose], hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(&mut *bytes))
+            .expect("32 bytes are within HKDF's bounds");
+        bytes
+    }
+}
+
+impl std::fmt::Debug for BlobKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BlobKey")
+    }
+}
+
+impl Sealer {
+    /// Takes more of the blob; what is sealed by it is appended to `out`.
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+        while !bytes.is_empty() {
+            if self.chunk.len() == CHUNK {
+                self.cipher.seal(&mut self.chunk, false);
+                out.extend_from_slice(&self.chunk);
+                self.chunk.clear();
+            }
+            let some = bytes.len().min(CHUNK - self.chunk.len());
+            self.chunk.extend_from_slice(&bytes[..some]);
+            bytes = &bytes[some..];
+        }
+    }
+
+    /// Bytes taken so far.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Seals what is left.
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Sum {
+        self.cipher.seal(&mut self.chunk, true);
+        out.extend_from_slice(&self.chunk);
+        let mut hash = [0; 32];
+        hash.copy_from_slice(self.hash.finish().as_ref());
+        Sum { size: self.size, hash }
+    }
+}
+
+impl Cipher {
+    fn seal(&mut self, chunk: &mut Vec<u8>, last: bool) {
+        let sealed =
+            self.key.seal_in_place_append_tag(nonce(self.index, last), Aad::from(self.data), chunk);
+        sealed.expect("a chunk is within the cipher's bounds");
+        self.index += 1;
+    }
+
+    fn open<'c>(&mut self, chunk: &'c mut [u8], last: bool) -> Result<&'c mut [u8], Rot> {
+        let opened = self.key.open_in_place(nonce(self.index, last), Aad::from(self.data), chunk);
+        self.index += 1;
+        opened.map_err(|_| Rot::Chunk)
+    }
+}
+
+fn nonce(index: u64, last: bool) -> Nonce {
+    let mut bytes = [0; 12];
+    bytes[3..11].copy_from_slice(&index.to_be_bytes());
+    bytes[11] = u8::from(last);
+    Nonce::assume_unique_for_key(bytes)
+}
+
+/// Chunks of a blob of `size` bytes; an empty one has one.
+fn chunks(size: u64) -> u64 {
+    size.div_ceil(CHUNK as u64).max(1)
+}
+
+/// Bytes that a blob of `size` bytes is sealed into.
+#[must_use]
+pub fn sealed_size(size: u64) -> u64 {
+    HEADER as u64 + size + chunks(size) * TAG as u64
+}
+
+/// The bytes of the sealed object in which the bytes `range` of a blob of `size` bytes are. `range` is not empty and ends
+/// within the blob, or is that of an empty blob.
+#[must_use]
+pub fn sealed_range(size: u64, range: &Range<u64>) -> Range<u64> {
+    let step = (CHUNK + TAG) as u64;
+    let first = range.start / CHUNK as u64;
+    let behind = range.end.div_ceil(CHUNK as u64).max(first + 1);
+    let start = if first == 0 { 0 } else { HEADER as u64 + first * step };
+    start..(HEADER as u64 + behind * step).min(sealed_size(size))
+}
+
+#[cfg(test)]
+mod tests;
