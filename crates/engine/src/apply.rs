@@ -173,9 +173,7 @@ pub async fn apply_throttled(
         });
     };
     let version = operator.apply(wanted, chore, step).await?;
-    if proposal.plan.steps.iter().any(|step| matches!(step.action, plan::Action::Build { .. })) {
-        engine.follow_once().await;
-    }
+    if proposal.plan.steps.iter().any(|step| matches!(step.action, plan::Action::Build { .. })) {}
     Ok(version)
 }
 
