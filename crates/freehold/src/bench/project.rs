@@ -90,7 +90,7 @@ async fn follow(ground: &Ground<'_>, big: &Tenant) -> Result<Vec<Row>, Failure> 
             for batch in 0..batches {
                 let unit = |n: u32| {
                     let spread = (batch * 7919 + n * 104_729 + round * 31) % BIG.invoices;
-                    if hot && n % 10 != 0 { spread % 50 } else { spread }
+                    if hot && !n.is_multiple_of(10) { spread % 50 } else { spread }
                 };
                 writer.add_lines(big, &(0..1000).map(unit).collect::<Vec<_>>()).await?;
             }
