@@ -25,6 +25,10 @@ impl Engine {
             }
             Err(error) => return Err(unreadable(&error)),
         };
+        if titles.is_empty() {
+            return Err(Refusal::new(Code::Body, "the body is empty")
+                .hint("the first line of CSV names the fields"));
+        }
         if let Some(twice) =
             titles.iter().enumerate().find(|(at, title)| titles[..*at].contains(title))
         {
