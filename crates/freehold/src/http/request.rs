@@ -137,6 +137,19 @@ pub(super) fn too_long(max: usize) -> Refusal {
         .hint("send fewer rows at once, or use `freehold import`")
 }
 
+/// The media types of answers, the empty one for a header without any.
+pub(super) const SERVED: [&str; 9] = [
+    "",
+    "*/*",
+    "application/*",
+    "application/json",
+    "application/vnd.pgrst.object+json",
+    "application/vnd.pgrst.object",
+    "application/vnd.pgrst.array+json",
+    "application/vnd.pgrst.array",
+    "text/csv",
+];
+
 /// Whether the caller takes one of the media types that are served.
 pub(super) fn acceptable(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut asked = headers.get_all(header::ACCEPT).iter().peekable();
@@ -152,18 +165,7 @@ pub(super) fn acceptable(headers: &HeaderMap) -> Result<(), Refusal> {
                 .collect::<Vec<_>>()
         })
         .collect();
-    let served = [
-        "",
-        "*/*",
-        "application/*",
-        "application/json",
-        "application/vnd.pgrst.object+json",
-        "application/vnd.pgrst.object",
-        "application/vnd.pgrst.array+json",
-        "application/vnd.pgrst.array",
-        "text/csv",
-    ];
-    if accepts.iter().any(|media| served.contains(&media.as_str())) {
+    if accepts.iter().any(|media| SERVED.contains(&media.as_str())) {
         return Ok(());
     }
     Err(Refusal::new(Code::NotAcceptable, "none of the accepted media types is served")

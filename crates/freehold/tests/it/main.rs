@@ -17,6 +17,7 @@ mod http;
 mod prove;
 mod reads;
 mod registry;
+mod routes;
 mod rows;
 mod sql;
 mod sql_drivers;
