@@ -28,7 +28,8 @@ pub(super) struct Prefer {
     applied: Vec<(usize, String)>,
 }
 
-/// A preference.
+/// A preference. What is said of it stands in docs/http.md.
+#[cfg_attr(not(test), expect(dead_code, reason = "the page is made by a test"))]
 pub(super) struct Known {
     pub(super) name: &'static str,
     pub(super) values: &'static str,
