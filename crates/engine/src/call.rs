@@ -9,7 +9,7 @@ use freehold_store::Tenant;
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
-    read::{Answer, count, embed_questions, missing_anchor},
+    read::{Answer, Shape, count, csv, embed_questions, missing_anchor},
 };
 
 /// What to call, as the caller wrote it.
@@ -23,6 +23,8 @@ pub struct Call<'a> {
     pub query: &'a str,
     /// Whether the total is wanted.
     pub count: bool,
+    /// How the values are written; the body of CSV begins with the line of names.
+    pub shape: Shape,
 }
 
 /// What a function gave.
@@ -67,6 +69,7 @@ impl Engine {
                 .hint("call it with POST, or declare it STABLE if it only reads")
                 .into());
         }
+        call.shaped(asked.shape);
         if let Some(query) = call.query() {
             if asked.count {
                 query.count_exact();
@@ -82,7 +85,10 @@ impl Engine {
             return Err(missing_anchor().into());
         }
         let answer = Answer {
-            body: row.text(0).unwrap_or("null").to_owned(),
+            body: match asked.shape {
+                Shape::Csv => csv(&call.names(), row.text(0)),
+                Shape::Json | Shape::Stripped => row.text(0).unwrap_or("null").to_owned(),
+            },
             rows: count(row.int(1)),
             total: row.int(2).map(|total| count(Some(total))),
             offset: call.offset(),

@@ -243,19 +243,21 @@ pub fn not_singular(rows: u64) -> Refusal {
 /// The body as the caller gets it.
 pub(crate) fn shaped(query: &Query, shape: Shape, rows: Option<&str>) -> String {
     match (shape, rows) {
-        (Shape::Csv, rows) => {
-            let cell = |name: &str| match name.contains([',', '"', '\n', '\r']) {
-                true => format!("\"{}\"", name.replace('"', "\"\"")),
-                false => name.to_owned(),
-            };
-            let names: Vec<String> = query.names().into_iter().map(cell).collect();
-            let names = names.join(",");
-            match rows.filter(|rows| !rows.is_empty()) {
-                Some(rows) => format!("{names}\n{rows}"),
-                None => names,
-            }
-        }
+        (Shape::Csv, rows) => csv(&query.names(), rows),
         (_, rows) => rows.unwrap_or("[]").to_owned(),
+    }
+}
+
+/// Lines of CSV under the names of their columns.
+pub(crate) fn csv(names: &[&str], rows: Option<&str>) -> String {
+    let cell = |name: &&str| match name.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", name.replace('"', "\"\"")),
+        false => (*name).to_owned(),
+    };
+    let names = names.iter().map(cell).collect::<Vec<_>>().join(",");
+    match rows.filter(|rows| !rows.is_empty()) {
+        Some(rows) => format!("{names}\n{rows}"),
+        None => names,
     }
 }
 

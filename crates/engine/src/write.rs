@@ -6,6 +6,7 @@
 
 mod mutation;
 mod terms;
+mod text;
 
 use std::collections::HashSet;
 

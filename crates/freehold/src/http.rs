@@ -12,6 +12,8 @@ mod media;
 mod metrics;
 mod observe;
 mod openapi;
+#[cfg(test)]
+mod page;
 mod prefer;
 mod profile;
 mod request;

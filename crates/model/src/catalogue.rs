@@ -4,6 +4,7 @@
 //! of entities, so that the whole query language works on them, and functions that can be called. What is not walled
 //! comes with the reason and is not served.
 
+mod arguments;
 mod call;
 mod function;
 mod kind;

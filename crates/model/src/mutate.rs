@@ -17,6 +17,7 @@ mod load;
 mod missing;
 mod put;
 mod row;
+mod text;
 mod update;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use insert::{Insert, OnConflict, Resolution, insert};
 pub use load::{ColumnType, Load, load};
 pub use put::put;
 pub use row::{check_row, missing, value_text};
+pub use text::{form_row, of_texts};
 pub use update::{Delete, Update, delete, update};
 
 /// What a write's query string says beside its filters.

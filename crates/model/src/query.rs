@@ -27,6 +27,8 @@ pub(crate) mod value;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 pub(crate) mod tests;
 
 use self::{ast::Written, level::Anchor, render::Renderer};

@@ -65,6 +65,12 @@ macro_rules! codes {
                 match self { $(Code::$name => $text,)+ }
             }
 
+            /// What it means, in a sentence.
+            #[must_use]
+            pub fn about(self) -> &'static str {
+                match self { $(Code::$name => concat!($($doc),+).trim_ascii_start(),)+ }
+            }
+
             /// The HTTP status that says the same.
             #[must_use]
             pub fn http_status(self) -> u16 {

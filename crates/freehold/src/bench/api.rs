@@ -1,158 +1,174 @@
-//! `bench api`: uncached reads per second over HTTP, against pgbench running the same statement as fast as it can.
+//! `bench api`: requests per second over HTTP, against pgbench running the same statement as fast as it can.
 
-use std::{
-    path::PathBuf,
-    process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+mod load;
+
+use std::time::Duration;
+
+use freehold_engine::{
+    Yardstick,
+    write::{Operation, Verb},
 };
-
-use freehold_engine::Yardstick;
 use freehold_model::query;
-use tokio::process::Command;
+use serde_json::{Value, json};
 
+use self::load::{Load, Pgbench};
 use super::{
     Ground,
-    client::Client,
-    report::{Goal, Report, Row},
+    report::{Goal, Report, Row, quantile},
 };
 use crate::{http::Server, output::Failure};
 
-const CLIENTS: usize = 8;
+const CLIENTS: [usize; 3] = [1, 8, 64];
 const ROWS: u32 = 5000;
+/// In less, 64 clients of pgbench may not have done anything.
+const PGBENCH_SECONDS: u64 = 4;
+/// Items that have remarks, and how many each.
+const TALKED_ABOUT: usize = 500;
+const REMARKS: usize = 4;
 /// What is asked, up to the id.
-const SELECT: &str = "select=id,label,amount&id=eq.";
+const POINT: &str = "select=id,label,amount&id=eq.";
+const EMBED: &str = "select=text,item(label,amount)&item=eq.";
+
+/// What clients do over and over.
+struct Case {
+    name: &'static str,
+    requests: Vec<String>,
+    script: String,
+    goal: Goal,
+}
 
 pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
     ground.bar.set_message("filling the tables");
     let tenant = super::tenant(ground, "acme").await?;
-    let key = ground
-        .operator
-        .create_key("acme", "bench", freehold_engine::Role::Writer, Some(86_400))
-        .await?
-        .secret;
-    let mut yardstick = Yardstick::open(&ground.url, ground.engine.store(), tenant).await?;
+    let role = freehold_engine::Role::Writer;
+    let key = ground.operator.create_key("acme", "bench", role, Some(86_400)).await?.secret;
+    let mut yardstick = Yardstick::open(&ground.url, ground.engine.store(), tenant.clone()).await?;
     yardstick.fill(ROWS).await?;
     let ids = yardstick.ids(1000).await?;
+    remark(ground, &tenant, &ids).await?;
+    let cases = cases(ground, &yardstick, &ids, &key)?;
     let server = Server::bind("127.0.0.1:0", ground.engine.clone()).await?;
     let address = server.address()?;
     let serving = async { server.run(std::future::pending()).await };
-    let pgbench = Pgbench::new(ground, &yardstick, &ids)?;
-    let seconds = if ground.quick { 2 } else { 5 };
-    let rounds = if ground.quick { 3 } else { 7 };
+    let seconds = if ground.quick { 2 } else { 4 };
+    let rounds = if ground.quick { 1 } else { 7 };
     let measuring = async {
-        let (mut ours, mut other) = (Vec::new(), Vec::new());
-        for round in 0..=rounds {
-            ground.bar.set_message(format!("round {round} of {rounds}"));
-            let http = http_rate(address, &key, &ids, Duration::from_secs(seconds)).await?;
-            let plain = pgbench.rate(seconds).await?;
-            if round > 0 {
-                ours.push(http);
-                other.push(plain);
+        let mut rows = Vec::new();
+        for case in &cases {
+            let load = Load::new(address, case.requests.clone());
+            let pgbench = Pgbench::new(ground, &case.script)?;
+            for clients in CLIENTS {
+                ground.bar.set_message(format!("{}, {clients} clients", case.name));
+                rows.extend(measured(case, &load, &pgbench, clients, seconds, rounds).await?);
             }
         }
-        Ok::<_, Failure>((ours, other))
+        Ok::<_, Failure>(rows)
     };
-    let (ours, other) = tokio::select! {
+    let rows = tokio::select! {
         measured = measuring => measured?,
         served = serving => return Err(served.err().map_or_else(|| Failure::Machine("the server stopped".into()), Into::into)),
     };
-    let row = Row {
-        case: "point read as JSON".into(),
-        ours,
-        other,
-        unit: "requests/s",
-        goal: Goal::AtLeast(0.5),
-    };
     Ok(Report {
         bench: "api",
-        about: format!(
-            "HTTP requests per second against pgbench with the same statement, {CLIENTS} clients each; server, client and \
-             PostgreSQL share this machine"
-        ),
-        rows: vec![row],
+        about: "HTTP requests per second against pgbench with the same statement and as many clients, and how long requests \
+                take; an insert is compared with one into a table without wall, references or log. Server, client and \
+                PostgreSQL share this machine"
+            .into(),
+        rows,
     })
 }
 
-async fn http_rate(
-    address: std::net::SocketAddr,
-    key: &str,
+async fn remark(
+    ground: &Ground<'_>,
+    tenant: &freehold_engine::Tenant,
     ids: &[String],
-    time: Duration,
-) -> Result<f64, Failure> {
-    let done = Arc::new(AtomicU64::new(0));
-    let begun = Instant::now();
-    let mut clients = tokio::task::JoinSet::new();
-    for number in 0..CLIENTS {
-        let (key, ids, done) = (key.to_owned(), ids.to_vec(), done.clone());
-        clients.spawn(async move {
-            let mut client = Client::connect(address).await?;
-            let mut at = number * 37;
-            while begun.elapsed() < time {
-                let path = format!("/rest/v1/item?{SELECT}{}", ids[at % ids.len()]);
-                client.get(&path, &key).await?;
-                done.fetch_add(1, Ordering::Relaxed);
-                at += 1;
-            }
-            Ok::<_, Failure>(())
-        });
-    }
-    while let Some(client) = clients.join_next().await {
-        client.map_err(|error| Failure::Machine(error.to_string()))??;
-    }
-    Ok(done.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64())
-}
-
-struct Pgbench {
-    program: PathBuf,
-    url: String,
-    script: tempfile::NamedTempFile,
-}
-
-impl Pgbench {
-    fn new(ground: &Ground<'_>, yardstick: &Yardstick, ids: &[String]) -> Result<Self, Failure> {
-        let script = tempfile::NamedTempFile::new()?;
-        // The very statement the API runs for such a request.
-        let snapshot = ground.engine.snapshot();
-        let query = format!("{SELECT}{}", ids.first().map_or("", String::as_str));
-        let query = query::parse(&snapshot.model, "item", &query, ground.engine.limits())?;
-        std::fs::write(script.path(), yardstick.pgbench_script(&query.render(), ids))?;
-        let program = ground.site.database.program("pgbench");
-        Ok(Self { program, url: ground.url.clone(), script })
-    }
-
-    /// Transactions per second.
-    async fn rate(&self, seconds: u64) -> Result<f64, Failure> {
-        let output = Command::new(&self.program)
-            .args([
-                "-n",
-                "-M",
-                "prepared",
-                "-c",
-                &CLIENTS.to_string(),
-                "-j",
-                "2",
-                "-T",
-                &seconds.to_string(),
-                "-f",
-            ])
-            .arg(self.script.path())
-            .arg(&self.url)
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .map_err(|error| {
-                Failure::Machine(format!("{} cannot be run: {error}", self.program.display()))
-            })?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let rate = text
-            .lines()
-            .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-        rate.ok_or_else(|| {
-            Failure::Machine(format!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr)))
+) -> Result<(), Failure> {
+    let rows: Vec<Value> = ids
+        .iter()
+        .take(TALKED_ABOUT)
+        .flat_map(|id| {
+            (0..REMARKS).map(move |n| json!({ "item": id, "text": format!("remark {n}") }))
         })
+        .collect();
+    let insert = Operation {
+        entity: "remark".into(),
+        verb: Verb::Insert(rows.into(), None),
+        query: String::new(),
+        returning: false,
+    };
+    ground.engine.write(tenant, insert).await?;
+    Ok(())
+}
+
+fn cases(
+    ground: &Ground<'_>,
+    yardstick: &Yardstick,
+    ids: &[String],
+    key: &str,
+) -> Result<Vec<Case>, Failure> {
+    let snapshot = ground.engine.snapshot();
+    let read = |name, entity: &str, select: &str, ids: &[String], goal| {
+        // The very statement the API runs for such a request.
+        let query = format!("{select}{}", ids.first().map_or("", String::as_str));
+        let query = query::parse(&snapshot.model, entity, &query, ground.engine.limits())?;
+        let request = |id: &String| {
+            format!(
+                "GET /rest/v1/{entity}?{select}{id} HTTP/1.1\r\nhost: bench\r\napikey: {key}\r\n\r\n"
+            )
+        };
+        let requests = ids.iter().map(request).collect();
+        let script = yardstick.pgbench_script(&query.render(), ids);
+        Ok::<_, Failure>(Case { name, requests, script, goal })
+    };
+    let body = r#"{"label":"a label","amount":7}"#;
+    let insert = format!(
+        "POST /rest/v1/item?select=id HTTP/1.1\r\nhost: bench\r\napikey: {key}\r\ncontent-type: application/json\r\n\
+         prefer: return=representation\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let talked_about = &ids[..ids.len().min(TALKED_ABOUT)];
+    Ok(vec![
+        read("point read", "item", POINT, ids, Goal::AtLeast(0.5))?,
+        read("four rows with what they refer to", "remark", EMBED, talked_about, Goal::Open)?,
+        Case {
+            name: "insert",
+            requests: vec![insert],
+            script: yardstick.pgbench_insert(),
+            goal: Goal::Open,
+        },
+    ])
+}
+
+async fn measured(
+    case: &Case,
+    load: &Load,
+    pgbench: &Pgbench,
+    clients: usize,
+    seconds: u64,
+    rounds: usize,
+) -> Result<[Row; 3], Failure> {
+    let (mut ours, mut other, mut halves, mut tails) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    // The first round warms up.
+    for round in 0..=rounds {
+        let took = load.run(clients, Duration::from_secs(seconds)).await?;
+        let plain = pgbench.rate(clients, seconds.max(PGBENCH_SECONDS)).await?;
+        if round > 0 {
+            ours.push(took.len() as f64 / seconds as f64);
+            halves.push(quantile(&took, 0.5));
+            tails.push(quantile(&took, 0.99));
+            other.push(plain);
+        }
     }
+    let name = format!("{}, {clients} clients", case.name);
+    let goal = if clients == 8 { case.goal } else { Goal::Open };
+    let alone = |what: &str, ours| Row {
+        case: format!("{name}: {what}"),
+        ours,
+        other: Vec::new(),
+        unit: "ms",
+        goal: Goal::Open,
+    };
+    let (half, tail) = (alone("median", halves), alone("99 of 100 within", tails));
+    Ok([Row { case: name.clone(), ours, other, unit: "requests/s", goal }, half, tail])
 }

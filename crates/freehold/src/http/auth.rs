@@ -53,9 +53,15 @@ pub(super) async fn identify(
 pub(super) fn allowed(role: Role, method: &Method, path: &str) -> Result<(), Refusal> {
     let reads = method == Method::GET || method == Method::HEAD || method == Method::OPTIONS;
     let asks = method == Method::POST
-        && ["/query/", "/rest/v1/rpc/", "/storage/v1/object/list/", "/storage/v1/object/sign/"]
-            .iter()
-            .any(|asked| path.starts_with(asked))
+        && [
+            "/query/",
+            "/rest/v1/query/",
+            "/rest/v1/rpc/",
+            "/storage/v1/object/list/",
+            "/storage/v1/object/sign/",
+        ]
+        .iter()
+        .any(|asked| path.starts_with(asked))
         || method.as_str() == "QUERY";
     let needed = match path {
         _ if path.starts_with("/admin/") => Role::Admin,

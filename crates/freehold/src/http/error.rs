@@ -86,8 +86,14 @@ fn body(
     hint: Option<&str>,
 ) -> Response {
     let body = json!({ "code": code, "message": message, "details": details, "hint": hint });
-    (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string())
-        .into_response()
+    let mut response =
+        (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string())
+            .into_response();
+    // The answer to a HEAD has no body; clients of PostgREST read the code here.
+    if let Ok(proxy) = HeaderValue::from_str(&format!("PostgREST; error={code}")) {
+        response.headers_mut().insert("proxy-status", proxy);
+    }
+    response
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -100,8 +100,8 @@ fn describe(engine: &Engine) -> Value {
         "info": { "title": model.name(), "description": about, "version": snapshot.version.to_string() },
         "basePath": "/rest/v1",
         "schemes": ["http", "https"],
-        "consumes": ["application/json"],
-        "produces": ["application/json", "application/vnd.pgrst.object+json"],
+        "consumes": ["application/json", "text/csv"],
+        "produces": ["application/json", "application/vnd.pgrst.object+json", "text/csv"],
         "securityDefinitions": { "apikey": { "type": "apiKey", "in": "header", "name": "apikey" } },
         "security": [{ "apikey": [] }],
         "paths": paths,
@@ -141,7 +141,7 @@ fn function_path(function: &Function) -> Value {
     }
     let tags = json!([format!("(rpc) {}", function.name)]);
     let mut path = json!({ "post": {
-        "tags": tags, "summary": about, "responses": responses,
+        "tags": tags, "summary": about, "responses": responses, "consumes": ["application/json"],
         "parameters": [{ "name": "args", "in": "body", "required": true, "schema": arguments }],
     }});
     if !function.volatile && !function.takes_body() {

@@ -28,17 +28,46 @@ pub(super) struct Prefer {
     applied: Vec<(usize, String)>,
 }
 
+/// A preference. What is said of it stands in docs/http.md.
+#[cfg_attr(not(test), expect(dead_code, reason = "the page is made by a test"))]
+pub(super) struct Known {
+    pub(super) name: &'static str,
+    pub(super) values: &'static str,
+    pub(super) about: &'static str,
+    /// Whether it means something for reads.
+    pub(super) reads: bool,
+}
+
+const fn known(
+    name: &'static str,
+    values: &'static str,
+    reads: bool,
+    about: &'static str,
+) -> Known {
+    Known { name, values, about, reads }
+}
+
 /// In the order in which they are told.
-const KNOWN: [&str; 9] = [
-    "resolution",
-    "missing",
-    "return",
-    "count",
-    "tx",
-    "handling",
-    "timezone",
-    "max-affected",
-    "recall",
+pub(super) const KNOWN: [Known; 9] = [
+    known("resolution", "merge-duplicates, ignore-duplicates", false, "an upsert"),
+    known(
+        "missing",
+        "default, null",
+        false,
+        "what a row lacks of `columns` is its default, or null",
+    ),
+    known("return", "minimal, headers-only, representation", false, "what of a write comes back"),
+    known("count", "exact, planned, estimated", true, "the number of rows; all three count"),
+    known("tx", "commit, rollback", false, "whether the write stands or is only tried"),
+    known("handling", "strict, lenient", true, "whether what is not known here is refused"),
+    known("timezone", "Europe/Vienna", true, "where times are told"),
+    known(
+        "max-affected",
+        "10",
+        false,
+        "with `handling=strict`: more rows are refused, and nothing is changed",
+    ),
+    known("recall", "exact, 0.95", true, "how sure a search has to be"),
 ];
 
 /// Read elsewhere.
@@ -62,7 +91,7 @@ impl Prefer {
         for part in parts {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let (name, value) = (name.trim(), value.trim().trim_matches('"'));
-            match KNOWN.iter().position(|known| *known == name) {
+            match KNOWN.iter().position(|known| known.name == name) {
                 Some(place) if prefer.applied.iter().any(|(other, _)| *other == place) => {}
                 Some(place) if prefer.take(name, value, strict)? => {
                     prefer.applied.push((place, format!("{name}={value}")));
@@ -110,17 +139,13 @@ impl Prefer {
 
     /// Does not say that this one was followed.
     pub(super) fn forget(&mut self, name: &str) {
-        self.applied.retain(|(place, _)| KNOWN[*place] != name);
+        self.applied.retain(|(place, _)| KNOWN[*place].name != name);
     }
 
     /// What was done, of what this kind of request can do.
     pub(super) fn applied(&self, writes: bool) -> Option<HeaderValue> {
-        let of_reads = ["count", "handling", "timezone", "recall"];
-        let mut applied: Vec<&(usize, String)> = self
-            .applied
-            .iter()
-            .filter(|(place, _)| writes || of_reads.contains(&KNOWN[*place]))
-            .collect();
+        let mut applied: Vec<&(usize, String)> =
+            self.applied.iter().filter(|(place, _)| writes || KNOWN[*place].reads).collect();
         applied.sort();
         let texts: Vec<&str> = applied.into_iter().map(|(_, text)| text.as_str()).collect();
         let texts = texts.join(", ");

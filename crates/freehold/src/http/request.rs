@@ -50,18 +50,74 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = Answer;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Answer> {
-        if let Some(given) = request.headers().get(header::CONTENT_TYPE) {
-            let media = String::from_utf8_lossy(given.as_bytes()).to_ascii_lowercase();
-            let media = media.split(';').next().unwrap_or_default().trim().to_owned();
-            if media != "application/json" && media != "application/vnd.pgrst.object+json" {
-                return Err(Refusal::new(Code::Body, "a body of this media type is not read here")
-                    .detail(media)
-                    .hint("send Content-Type: application/json")
-                    .into());
-            }
+        let typed = TypedBody::from_request(request, state).await?;
+        match typed.form {
+            Form::Json => Ok(Self(typed.bytes)),
+            Form::Csv => Err(unread("text/csv", "send Content-Type: application/json").into()),
+            Form::Fields => Err(unread(FIELDS, "send Content-Type: application/json").into()),
         }
-        Ok(Self(Body::from_request(request, state).await?.0))
     }
+}
+
+/// How values are written in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    /// A line of names, then the rows.
+    Csv,
+    /// The fields of an HTML form, percent-encoded.
+    Fields,
+}
+
+const FIELDS: &str = "application/x-www-form-urlencoded";
+
+/// A body that says how it is written; JSON if it says nothing.
+pub(super) struct TypedBody {
+    pub(super) form: Form,
+    pub(super) bytes: Bytes,
+}
+
+impl TypedBody {
+    /// The body as text.
+    ///
+    /// # Errors
+    /// `Body` if it is not UTF-8.
+    pub(super) fn text(&self) -> Result<&str, Refusal> {
+        std::str::from_utf8(&self.bytes).map_err(|error| {
+            Refusal::new(Code::Body, "the body is not UTF-8 text")
+                .detail(format!("at byte {}", error.valid_up_to()))
+        })
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for TypedBody {
+    type Rejection = Answer;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Answer> {
+        let given = request.headers().get(header::CONTENT_TYPE);
+        let media =
+            given.map(|given| String::from_utf8_lossy(given.as_bytes()).to_ascii_lowercase());
+        let media = media.as_deref().and_then(|media| media.split(';').next()).unwrap_or_default();
+        let form = match media.trim() {
+            ""
+            | "application/json"
+            | "application/vnd.pgrst.object+json"
+            | "application/vnd.pgrst.array+json" => Form::Json,
+            "text/csv" => Form::Csv,
+            FIELDS => Form::Fields,
+            other => {
+                let hint = "application/json, text/csv and application/x-www-form-urlencoded are";
+                return Err(unread(other, hint).into());
+            }
+        };
+        Ok(Self { form, bytes: Body::from_request(request, state).await?.0 })
+    }
+}
+
+fn unread(media: &str, hint: &str) -> Refusal {
+    Refusal::new(Code::Body, "a body of this media type is not read here")
+        .detail(media.chars().take(80).collect::<String>())
+        .hint(hint)
 }
 
 pub(super) async fn read(body: Stream, max: usize) -> Result<Bytes, Answer> {
@@ -81,6 +137,19 @@ pub(super) fn too_long(max: usize) -> Refusal {
         .hint("send fewer rows at once, or use `freehold import`")
 }
 
+/// The media types of answers, the empty one for a header without any.
+pub(super) const SERVED: [&str; 9] = [
+    "",
+    "*/*",
+    "application/*",
+    "application/json",
+    "application/vnd.pgrst.object+json",
+    "application/vnd.pgrst.object",
+    "application/vnd.pgrst.array+json",
+    "application/vnd.pgrst.array",
+    "text/csv",
+];
+
 /// Whether the caller takes one of the media types that are served.
 pub(super) fn acceptable(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut asked = headers.get_all(header::ACCEPT).iter().peekable();
@@ -96,18 +165,7 @@ pub(super) fn acceptable(headers: &HeaderMap) -> Result<(), Refusal> {
                 .collect::<Vec<_>>()
         })
         .collect();
-    let served = [
-        "",
-        "*/*",
-        "application/*",
-        "application/json",
-        "application/vnd.pgrst.object+json",
-        "application/vnd.pgrst.object",
-        "application/vnd.pgrst.array+json",
-        "application/vnd.pgrst.array",
-        "text/csv",
-    ];
-    if accepts.iter().any(|media| served.contains(&media.as_str())) {
+    if accepts.iter().any(|media| SERVED.contains(&media.as_str())) {
         return Ok(());
     }
     Err(Refusal::new(Code::NotAcceptable, "none of the accepted media types is served")

@@ -18,7 +18,7 @@ use super::{
     error::Answer,
     media::{self, Media},
     prefer::{Prefer, Return},
-    request::{Body, Entity, JsonBody},
+    request::{Body, Entity, Form, TypedBody},
 };
 
 type Query = RawQuery;
@@ -74,13 +74,13 @@ pub(super) async fn insert(
     Entity(entity): Entity,
     RawQuery(query): Query,
     headers: HeaderMap,
-    JsonBody(body): JsonBody,
+    body: TypedBody,
 ) -> Result<Response, Answer> {
     let mut prefer = Prefer::of(&headers)?;
     let media = Media::of(&headers);
     prefer.terms.shape = media.shape();
     prefer.terms.single = media.single;
-    let verb = Verb::Insert(json(&body)?, prefer.resolution);
+    let verb = Verb::Insert(written(&engine, &entity, &body)?, prefer.resolution);
     let mut query = query.unwrap_or_default();
     let located = prefer.returns == Return::Headers;
     if located {
@@ -110,10 +110,10 @@ pub(super) async fn put(
     Entity(entity): Entity,
     RawQuery(query): Query,
     headers: HeaderMap,
-    JsonBody(body): JsonBody,
+    body: TypedBody,
 ) -> Result<Response, Answer> {
-    let (prefer, media, operation) =
-        asked(&headers, entity, Verb::Put(json(&body)?), query.unwrap_or_default())?;
+    let verb = Verb::Put(only_row(written(&engine, &entity, &body)?, &body));
+    let (prefer, media, operation) = asked(&headers, entity, verb, query.unwrap_or_default())?;
     let written = engine.write_on(&tenant, operation, &prefer.terms).await?;
     let status = match (prefer.returns, written.inserted) {
         (Return::Representation, Some(0)) => StatusCode::OK,
@@ -129,10 +129,10 @@ pub(super) async fn update(
     Entity(entity): Entity,
     RawQuery(query): Query,
     headers: HeaderMap,
-    JsonBody(body): JsonBody,
+    body: TypedBody,
 ) -> Result<Response, Answer> {
-    let (prefer, media, operation) =
-        asked(&headers, entity, Verb::Update(json(&body)?), query.unwrap_or_default())?;
+    let verb = Verb::Update(only_row(written(&engine, &entity, &body)?, &body));
+    let (prefer, media, operation) = asked(&headers, entity, verb, query.unwrap_or_default())?;
     let written = engine.write_on(&tenant, operation, &prefer.terms).await?;
     Ok(changed(done(&prefer), &prefer, media, written, true))
 }
@@ -276,6 +276,23 @@ pub(super) fn json_body(status: StatusCode, body: String) -> Response {
 pub(super) fn insert_header(response: &mut Response, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
+    }
+}
+
+/// The rows of a body, however they are written.
+fn written(engine: &Engine, entity: &str, body: &TypedBody) -> Result<Value, Refusal> {
+    match body.form {
+        Form::Json => json(&body.bytes),
+        Form::Csv => engine.rows_of_csv(entity, body.text()?),
+        Form::Fields => engine.row_of_form(entity, body.text()?),
+    }
+}
+
+/// The one row that CSV has where only one is taken.
+fn only_row(rows: Value, body: &TypedBody) -> Value {
+    match rows {
+        Value::Array(mut rows) if body.form == Form::Csv && rows.len() == 1 => rows.remove(0),
+        rows => rows,
     }
 }
 

@@ -8,7 +8,7 @@ use axum::{
 use freehold_engine::{
     Code, Engine, Refusal, Tenant,
     call::{Arguments, Call, Called, Returns},
-    read::not_singular,
+    read::{Shape, not_singular},
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     error::Answer,
     media::Media,
     prefer::Prefer,
-    request::{Entity, JsonBody},
+    request::{Entity, Form, TypedBody},
     rows,
 };
 
@@ -32,18 +32,31 @@ pub(super) async fn read(
     call(&engine, &tenant, &headers, &function, Arguments::InQuery, &query).await
 }
 
-/// Arguments as the body, a JSON object; an empty body is none.
+/// Arguments as the body, a JSON object or a form; an empty body is none.
 pub(super) async fn run(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
     Entity(function): Entity,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    JsonBody(body): JsonBody,
+    body: TypedBody,
 ) -> Result<Response, Answer> {
-    let body = if body.is_empty() { None } else { Some(rows::json(&body)?) };
+    let json;
     let query = query.unwrap_or_default();
-    call(&engine, &tenant, &headers, &function, Arguments::Body(body.as_ref()), &query).await
+    let arguments = match body.form {
+        Form::Fields => Arguments::Form(body.text()?),
+        Form::Json if body.bytes.is_empty() => Arguments::Body(None),
+        Form::Json => {
+            json = rows::json(&body.bytes)?;
+            Arguments::Body(Some(&json))
+        }
+        Form::Csv => {
+            return Err(Refusal::new(Code::Body, "arguments are not read from CSV")
+                .hint("send a JSON object, or a form")
+                .into());
+        }
+    };
+    call(&engine, &tenant, &headers, &function, arguments, &query).await
 }
 
 async fn call(
@@ -56,7 +69,7 @@ async fn call(
 ) -> Result<Response, Answer> {
     let prefer = Prefer::of(headers)?;
     let media = Media::of(headers);
-    let call = Call { function, arguments, query, count: prefer.count };
+    let call = Call { function, arguments, query, count: prefer.count, shape: media.shape() };
     let called = engine.call(tenant, call).await?;
     let single = called.single();
     let Called { answer, returns } = called;
@@ -78,12 +91,13 @@ async fn call(
     let partial = answer.total.is_some_and(|total| answer.rows < total);
     let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let range = rows::content_range(&answer);
-    let body = match (single, is_row) {
+    let as_csv = media.shape() == Shape::Csv;
+    let mut response = match (single, is_row) {
         // PostgreSQL built `[{…}]`: the one object is what is between the brackets.
-        (true, true) => inside(&answer.body),
-        _ => answer.body,
+        (true, true) if !as_csv => rows::json_body(status, inside(&answer.body)),
+        (_, false) if !as_csv => rows::json_body(status, answer.body),
+        _ => media.body(status, answer.body),
     };
-    let mut response = rows::json_body(status, body);
     rows::insert_header(&mut response, "content-range", &range);
     if let Some(applied) = prefer.applied(false) {
         response.headers_mut().insert("preference-applied", applied);

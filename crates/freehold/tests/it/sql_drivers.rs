@@ -6,11 +6,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use freehold_local::{Binaries, Major, default_cache_dir};
+use freehold_local::{Binaries, Major};
 
 use crate::{
     documents::{Shown, blocks, commands, put_on_path},
     harness::{House, ended},
+    registry,
 };
 
 #[path = "../../../../examples/drivers/rust/report.rs"]
@@ -90,40 +91,12 @@ async fn the_rust_example_does_what_it_says() {
 
 /// The binary under test, PostgreSQL's programs and a Python with psycopg come first.
 fn programs(house: &House) -> std::ffi::OsString {
-    let cache = cache();
+    let cache = registry::cache();
     let binaries =
         Binaries::ensure(&cache, &mut |_| {}).unwrap_or_else(|e| panic!("{}", e.report()));
     let psql = binaries.program(Major::default(), "psql");
-    let folders = [house.dir.path().to_owned(), psql.parent().unwrap().to_owned(), python(&cache)];
+    let python = registry::python("psycopg-3.3", &[PSYCOPG]).join("bin");
+    let folders = [house.dir.path().to_owned(), psql.parent().unwrap().to_owned(), python];
     let before = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&before))).unwrap()
-}
-
-/// The programs of a virtual environment with psycopg, made once in the cache.
-fn python(cache: &Path) -> PathBuf {
-    let kept = cache.join("python-psycopg-3.3");
-    if !kept.join("bin/python").exists() {
-        let made = tempfile::tempdir_in(cache).unwrap();
-        let run = |program: &Path, arguments: &[&str]| {
-            let done = Command::new(program).args(arguments).output();
-            let done = done.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-            assert!(
-                done.status.success(),
-                "{arguments:?}: {}",
-                String::from_utf8_lossy(&done.stderr)
-            );
-        };
-        let folder = made.path().join("venv");
-        run(Path::new("python3"), &["-m", "venv", folder.to_str().unwrap()]);
-        run(&folder.join("bin/python"), &["-m", "pip", "install", "--quiet", PSYCOPG]);
-        // Of two at once, one comes first; python finds its packages by where it lies.
-        if let Err(error) = fs::rename(&folder, &kept) {
-            assert!(kept.join("bin/python").exists(), "{error}");
-        }
-    }
-    kept.join("bin")
-}
-
-fn cache() -> PathBuf {
-    std::env::var_os("FREEHOLD_CACHE").map_or_else(default_cache_dir, Into::into)
 }

@@ -1,17 +1,18 @@
 //! Calls: which function is meant by these arguments, and the statement that calls it.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::function::{Argument, Function, Returns, is_json};
+use super::{
+    arguments::{by_name, in_body, in_form, in_query},
+    function::{Argument, Function, Returns},
+};
 use crate::{
     Code, Model, Refusal, Sql,
-    query::{
-        self, Limits, Query,
-        lexer::{params, shorten},
-        suggest::suggest,
-        value::{array_literal, check_json, check_text},
-    },
+    query::{self, Limits, Query, Shape, lexer::shorten, suggest::suggest},
 };
+
+/// One value as a line of CSV: the text form of a row, without the parentheses.
+const CSV_OF_ONE: &str = "substring(row(r.r)::text, 2, length(row(r.r)::text) - 2)";
 
 /// What a function is called with.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +22,8 @@ pub enum Arguments<'a> {
     InQuery,
     /// The body, if there is one; all of the query string is about the result.
     Body(Option<&'a Value>),
+    /// The body is a form, percent-encoded, whose fields are arguments.
+    Form(&'a str),
 }
 
 /// A call whose function is found and whose arguments fit it.
@@ -32,6 +35,7 @@ pub struct Call {
     query: Option<Query>,
     limit: u64,
     offset: u64,
+    shape: Shape,
 }
 
 /// `app."f"("a" := $1::integer)`
@@ -39,14 +43,6 @@ pub struct Call {
 pub(crate) struct Invocation {
     name: String,
     arguments: Vec<(Argument, Option<String>)>,
-}
-
-/// Arguments by name, each as often as it was given.
-type Given<'a> = Vec<(String, Vec<Written<'a>>)>;
-
-enum Written<'a> {
-    Text(String),
-    Json(&'a Value),
 }
 
 /// Finds the function `name` for these arguments and checks `query`, the raw query string, against what it returns.
@@ -74,6 +70,7 @@ pub fn call(
             let whole = body.filter(|_| all.iter().any(|function| function.takes_body()));
             (in_body(*body, whole.is_some())?, query.to_owned(), whole)
         }
+        Arguments::Form(form) => (in_form(form)?, query.to_owned(), None),
     };
     let names: Vec<&str> = given.iter().map(|(name, _)| name.as_str()).collect();
     let fitting: Vec<&&Function> = all.iter().filter(|function| fits(function, &names)).collect();
@@ -105,6 +102,7 @@ fn finish(
         query: None,
         limit: limits.rows_max,
         offset: 0,
+        shape: Shape::default(),
     };
     if let Returns::Rows { shape, .. } = &function.returns {
         let mut query = Query::checked(model, shape, written, limits)?;
@@ -129,6 +127,20 @@ impl Call {
     /// The query over what the function returns, if that is rows.
     pub fn query(&mut self) -> Option<&mut Query> {
         self.query.as_mut()
+    }
+
+    /// Asks for the values or rows in another shape than JSON.
+    pub fn shaped(&mut self, shape: Shape) {
+        self.shape = shape;
+        if let Some(query) = &mut self.query {
+            query.shaped(shape);
+        }
+    }
+
+    /// What the columns of the answer are called: of plain values it is the function's name.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.query.as_ref().map_or_else(|| vec![self.function.name.as_str()], Query::names)
     }
 
     /// How many rows are passed over first.
@@ -164,12 +176,20 @@ impl Call {
                 sql.raw(" r");
             }
             Returns::Values { many: false, .. } => {
-                sql.raw("select coalesce(to_json(r.r)::text, 'null') as body, 1::bigint").raw(ends);
+                sql.raw("select ").raw(match self.shape {
+                    Shape::Csv => CSV_OF_ONE,
+                    Shape::Json | Shape::Stripped => "coalesce(to_json(r.r)::text, 'null')",
+                });
+                sql.raw(" as body, 1::bigint").raw(ends);
                 self.invocation.write(&mut sql);
                 sql.raw(" r");
             }
             Returns::Values { .. } | Returns::Rows { .. } => {
-                sql.raw("select coalesce(json_agg(r.r), '[]')::text as body, count(*)").raw(ends);
+                sql.raw("select ").raw(match self.shape {
+                    Shape::Csv => self.shape.body(),
+                    Shape::Json | Shape::Stripped => "coalesce(json_agg(r.r), '[]')::text",
+                });
+                sql.raw(" as body, count(*)").raw(ends);
                 sql.raw("(select r.r from ");
                 self.invocation.write(&mut sql);
                 sql.raw(" r limit ").param(Some(self.limit.to_string()));
@@ -202,157 +222,6 @@ fn fits(function: &Function, given: &[&str]) -> bool {
         argument.optional || argument.variadic || given.contains(&argument.name.as_str())
     };
     given.iter().all(known) && function.arguments.iter().all(there)
-}
-
-fn in_query<'a>(query: &str) -> Result<(Given<'a>, String), Refusal> {
-    let (mut given, mut rest): (Given<'a>, Vec<&str>) = (Vec::new(), Vec::new());
-    for part in query.split('&').filter(|part| !part.is_empty()) {
-        let param = params(part)?.pop();
-        let Some(param) = param.filter(|param| is_argument(&param.key, &param.value)) else {
-            rest.push(part);
-            continue;
-        };
-        match given.iter_mut().find(|(name, _)| *name == param.key) {
-            Some((_, values)) => values.push(Written::Text(param.value)),
-            None => given.push((param.key, vec![Written::Text(param.value)])),
-        }
-    }
-    Ok((given, rest.join("&")))
-}
-
-/// Whether a parameter is an argument: it is not one of the language's own, and its value is no `operator.value`.
-fn is_argument(key: &str, value: &str) -> bool {
-    const OPERATORS: [&str; 29] = [
-        "eq",
-        "neq",
-        "gt",
-        "gte",
-        "lt",
-        "lte",
-        "like",
-        "ilike",
-        "match",
-        "imatch",
-        "in",
-        "is",
-        "isdistinct",
-        "fts",
-        "plfts",
-        "phfts",
-        "wfts",
-        "cs",
-        "cd",
-        "ov",
-        "sl",
-        "sr",
-        "nxr",
-        "nxl",
-        "adj",
-        "nearest",
-        "not",
-        "range",
-        "similar",
-    ];
-    let last = key.rsplit('.').next().unwrap_or(key);
-    if matches!(last, "order" | "limit" | "offset" | "and" | "or")
-        || matches!(key, "select" | "columns" | "on_conflict")
-    {
-        return false;
-    }
-    let word = value.split(['.', '(']).next().unwrap_or_default();
-    !(word.len() < value.len() && OPERATORS.contains(&word))
-}
-
-fn in_body<'a>(body: Option<&'a Value>, may_be_whole: bool) -> Result<Given<'a>, Refusal> {
-    match body {
-        None => Ok(Vec::new()),
-        Some(Value::Object(fields)) => Ok(named(fields)),
-        Some(_) if may_be_whole => Ok(Vec::new()),
-        Some(_) => Err(Refusal::new(Code::Body, "the arguments are not a JSON object")
-            .hint("send {\"name\": value, …}")),
-    }
-}
-
-fn named(fields: &Map<String, Value>) -> Given<'_> {
-    fields.iter().map(|(name, value)| (name.clone(), vec![Written::Json(value)])).collect()
-}
-
-fn by_name(
-    function: &Function,
-    given: &Given<'_>,
-) -> Result<Vec<(Argument, Option<String>)>, Refusal> {
-    let mut values = Vec::new();
-    for argument in &function.arguments {
-        let Some((_, written)) = given.iter().find(|(name, _)| *name == argument.name) else {
-            if argument.variadic && !argument.optional {
-                values.push((argument.clone(), Some("{}".to_owned())));
-            }
-            continue;
-        };
-        let value = match &written[..] {
-            [Written::Json(value)] => json_text(argument, value)?,
-            [Written::Text(text)] if !argument.variadic || text.starts_with('{') => {
-                Some(plain_text(argument, text)?)
-            }
-            texts if argument.variadic => {
-                Some(array_literal(texts.iter().map(|text| match text {
-                    Written::Text(text) => text.as_str(),
-                    Written::Json(_) => "",
-                })))
-            }
-            _ => {
-                let message = format!("the argument {} is given twice", shorten(&argument.name));
-                return Err(Refusal::new(Code::Syntax, message));
-            }
-        };
-        values.push((argument.clone(), value));
-    }
-    Ok(values)
-}
-
-fn plain_text(argument: &Argument, text: &str) -> Result<String, Refusal> {
-    if let Some(kind) = &argument.kind {
-        check_text(&argument.name, kind, text)?;
-    }
-    Ok(text.to_owned())
-}
-
-fn json_text(argument: &Argument, value: &Value) -> Result<Option<String>, Refusal> {
-    if let Some(kind) = &argument.kind {
-        check_json(&argument.name, kind, value)?;
-    }
-    if is_json(&argument.sql_type) {
-        return Ok(Some(value.to_string()));
-    }
-    let is_vector = argument.sql_type.starts_with("freehold_ext.");
-    Ok(Some(match value {
-        Value::Null => return Ok(None),
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::Array(_) if is_vector => value.to_string(),
-        Value::Array(elements) if argument.sql_type.ends_with("[]") => array_text(elements),
-        Value::Array(_) | Value::Object(_) => {
-            let message = format!("the argument {} is neither JSON nor a list", argument.name);
-            return Err(Refusal::new(Code::InvalidValue, message)
-                .detail(format!("it is {}", argument.sql_type))
-                .hint("write the value as PostgreSQL writes it, in a text"));
-        }
-    }))
-}
-
-/// A list in PostgreSQL's text form; lists inside are further dimensions.
-fn array_text(elements: &[Value]) -> String {
-    let texts = elements.iter().map(|element| match element {
-        Value::Null => "null".to_owned(),
-        Value::Array(inside) => array_text(inside),
-        Value::String(text) => quoted(text),
-        other => quoted(&other.to_string()),
-    });
-    format!("{{{}}}", texts.collect::<Vec<_>>().join(","))
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn signature(function: &Function) -> String {

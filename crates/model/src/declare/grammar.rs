@@ -186,6 +186,7 @@ pub(super) static ENTITY: Section = Section {
         key("field", Form::Named(&FIELD), "Its fields, in this order."),
         later("subject", "Its rows are people whose data can be erased."),
         later("expire", "Rules that delete its rows by age."),
+        later("anonymous", "What may be read of it without a key."),
     ],
     variants: Variants::One,
 };

@@ -110,6 +110,13 @@ pub(crate) struct Operand {
     pub(crate) measure: Option<Measure>,
 }
 
+impl Operand {
+    /// Whether it is this word and nothing else.
+    pub(crate) fn is_plain(&self, word: &str) -> bool {
+        self.column.is(word) && self.steps.is_empty() && self.measure.is_none()
+    }
+}
+
 /// One `->key` or `->>key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {

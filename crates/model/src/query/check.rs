@@ -171,6 +171,12 @@ impl Checker<'_> {
         for item in items {
             match item {
                 Item::All => outputs::star(&mut level, entity),
+                // `count` alone, as clients write it in embeds, unless it is a field.
+                Item::Column { alias, operand, cast, aggregate: None }
+                    if operand.is_plain("count") && entity.field("count").is_none() =>
+                {
+                    outputs::add_column(&mut level, outputs::count(alias, cast.as_deref())?)?;
+                }
                 Item::Column { alias, operand, cast, aggregate } => {
                     let aggregate = aggregate.as_ref().map(|(it, cast)| (*it, cast.as_deref()));
                     let (operand, cast) = (&operand, cast.as_deref());

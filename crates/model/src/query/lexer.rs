@@ -165,6 +165,9 @@ impl<'a> Cursor<'a> {
         self.spaces();
         if self.peek() == Some('"') {
             let text = self.quoted()?;
+            if text.is_empty() {
+                return Err(self.fail("a name between the quotes before it"));
+            }
             self.spaces();
             return Ok(Word { text, quoted: true });
         }

@@ -101,6 +101,18 @@ impl Renderer {
         self.sql.table(&level.entity).raw(" ").raw(alias);
     }
 
+    /// The rows that a junction joins to the parent's, each looked up by its id. A condition `id in (…)` PostgreSQL,
+    /// which takes a tenant without statistics for small, may answer by reading all of its rows for each parent.
+    fn far_rows(&mut self, level: &Level, alias: &str, parent: Parent) {
+        let Some(via) = &parent.relation.via else { return };
+        self.sql.raw("(select distinct k.").ident(&via.far).raw(" as id from (");
+        self.joined_to(via, parent);
+        self.sql.raw(") k) k cross join lateral (select f.* from ");
+        self.table(level, "f");
+        self.sql.raw(&format!(" where f.tenant_id = {}.tenant_id", parent.alias));
+        self.sql.raw(" and f.id = k.id offset 0) ").raw(alias);
+    }
+
     /// The same to be changed or deleted from.
     pub(crate) fn target(&mut self, level: &Level, alias: &str) {
         self.sql.raw("app.").ident(&level.entity).raw(" ").raw(alias);
@@ -113,8 +125,17 @@ impl Renderer {
             (Some(nearest), _) => self.nearest_below(scope, nearest, parent),
             (None, _) => {
                 self.sql.raw("select ").raw(alias).raw(".* from ");
-                self.table(level, alias);
-                self.filters(Scope { measured: false, ..scope }, parent, true);
+                let parent_left = match parent {
+                    Some(parent) if parent.relation.via.is_some() => {
+                        self.far_rows(level, alias, parent);
+                        None
+                    }
+                    _ => {
+                        self.table(level, alias);
+                        parent
+                    }
+                };
+                self.filters(Scope { measured: false, ..scope }, parent_left, true);
                 // Of a level that groups its rows, the groups are ordered and cut.
                 if level.is_grouped() {
                     return;

@@ -1,6 +1,7 @@
 //! Plans as data, and plans run on a real PostgreSQL.
 
 mod golden;
+mod indexes;
 mod postgres;
 mod property;
 mod rows;

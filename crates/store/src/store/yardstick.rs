@@ -3,7 +3,7 @@
 //! It logs in as the operator, so it needs a role that bypasses row-level security, and works on the tables of the
 //! benchmark's own model, `item` and `document`, and on plain ones beside them in the schema `public`.
 
-use freehold_model::{Code, Refusal, Sql};
+use freehold_model::{Code, Refusal};
 use futures_util::SinkExt as _;
 use tokio_postgres::Statement;
 use uuid::Uuid;
@@ -21,6 +21,7 @@ use crate::{
     session::{COMMIT, Session, Stumble},
 };
 
+mod script;
 mod search;
 
 pub use search::Scan;
@@ -310,26 +311,6 @@ impl Yardstick {
     async fn statement(&mut self, way: Way, work: Work) -> Result<Statement, Error> {
         let text = if way == Way::Walled { work.walled() } else { work.plain() };
         self.session(way).statement(text).await.map_err(|error| explain(DOING, error))
-    }
-
-    /// A script for pgbench: the statement a point read runs, with its `where tenant_id = …` by hand and one of these
-    /// ids at random in the place of the first.
-    #[must_use]
-    pub fn pgbench_script(&self, sql: &Sql, ids: &[String]) -> String {
-        let tenant = self.tenant.id();
-        let all = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
-        let mut text =
-            sql.text().replacen(" where ", &format!(" where t0.tenant_id = '{tenant}' and "), 1);
-        // From the last on, so that $1 is not found in $10.
-        for (at, param) in sql.params().iter().enumerate().rev() {
-            let value = match param {
-                Some(param) if ids.first() == Some(param) => format!("(array[{all}]::uuid[])[:n]"),
-                Some(param) => format!("'{}'", param.replace('\'', "''")),
-                None => "null".to_owned(),
-            };
-            text = text.replace(&format!("${}", at + 1), &value);
-        }
-        format!("\\set n random(1, {})\n{text};\n", ids.len())
     }
 
     /// Empties both tables of documents.

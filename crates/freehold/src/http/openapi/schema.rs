@@ -121,7 +121,10 @@ pub(super) fn query_argument(argument: &Argument) -> Value {
 /// Adds the filters of a relation's fields to the shared parameters.
 pub(super) fn filters(relation: &Entity, parameters: &mut Map<String, Value>) {
     for name in names(relation) {
-        let filter = json!({ "name": name, "in": "query", "required": false, "type": "string" });
+        let filter = json!({
+            "name": name, "in": "query", "required": false, "type": "string",
+            "description": "operator.value", "x-example": "not.is.null",
+        });
         parameters.insert(format!("rowFilter.{}.{name}", relation.name), filter);
     }
     let name = relation.name.to_string();
@@ -163,7 +166,7 @@ pub(super) fn relation_path(relation: &Entity, writable: bool) -> Value {
         .iter()
         .map(|field| common(&pointer(&format!("rowFilter.{name}.{field}"))))
         .collect();
-    let rows = json!({ "type": "array", "items": {} });
+    let rows = json!({ "type": "array", "items": { "type": "object" } });
     let with = |more: &[Value]| filters.iter().chain(more).cloned().collect::<Vec<_>>();
     let summary = relation.about.as_deref().unwrap_or_default();
     let operation = |parameters: Vec<Value>, responses: Value| {

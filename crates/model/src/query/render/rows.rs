@@ -94,6 +94,8 @@ impl Renderer {
         }
         if ordered {
             self.sql.raw(" order by ").raw(&alias).raw(".\"~row\"");
+        } else if matches!(source, Source::Written) && !level.is_grouped() {
+            self.order(Scope { measured: false, ..scope }, &level.order);
         }
     }
 
@@ -112,9 +114,6 @@ impl Renderer {
         let Scope { level, alias, .. } = scope;
         let Source::Page(parent) = source else {
             self.sql.raw(" from written ").raw(alias);
-            if !level.is_grouped() {
-                self.order(Scope { measured: false, ..scope }, &level.order);
-            }
             return false;
         };
         let one = parent.is_some_and(|parent| !parent.relation.many);
@@ -136,7 +135,11 @@ impl Renderer {
         let embed: &Embed = &level.embeds[index];
         let source = Source::Page(Some(Parent { alias, relation: &embed.relation }));
         if !embed.relation.many {
-            return self.rows(&embed.level, source);
+            self.rows(&embed.level, source);
+            // Without statistics PostgreSQL takes a tenant for small and would read all of its rows to join a page
+            // with few of them; a subquery that it cannot flatten is looked up row by row.
+            self.sql.raw(if embed.level.is_grouped() { "" } else { " offset 0" });
+            return;
         }
         for (at, name) in embed.level.names().into_iter().enumerate() {
             self.sql.raw(if at == 0 {

@@ -5,6 +5,7 @@ use crate::{
     query::{
         ast::{Each, Step, StepKey},
         level::{Anchor, Cond, Embed, Nearest, Operand, Test},
+        relation::Junction,
     },
     sql::literal,
 };
@@ -37,15 +38,19 @@ impl Renderer {
         *first = false;
     }
 
+    /// `select` of the ids that a junction joins to the parent's row.
+    pub(super) fn joined_to(&mut self, via: &Junction, parent: Parent) {
+        self.sql.raw("select j.").ident(&via.far).raw(" from ").table(&via.entity);
+        self.sql.raw(&format!(" j where j.tenant_id = {}.tenant_id and j.", parent.alias));
+        self.sql.ident(&parent.relation.field).raw(&format!(" = {}.id", parent.alias));
+    }
+
     fn join(&mut self, alias: &str, parent: Parent) {
         let (above, relation) = (parent.alias, parent.relation);
         if let Some(via) = &relation.via {
-            self.sql.raw(&format!(
-                "{alias}.tenant_id = {above}.tenant_id and {alias}.id in (select j."
-            ));
-            self.sql.ident(&via.far).raw(" from ").table(&via.entity);
-            self.sql.raw(&format!(" j where j.tenant_id = {above}.tenant_id and j."));
-            self.sql.ident(&relation.field).raw(&format!(" = {above}.id)"));
+            self.sql.raw(&format!("{alias}.tenant_id = {above}.tenant_id and {alias}.id in ("));
+            self.joined_to(via, parent);
+            self.sql.raw(")");
             return;
         }
         self.sql.raw(&format!("{alias}.tenant_id = {above}.tenant_id and "));
