@@ -9,11 +9,13 @@
 //! the commit that let go of them.
 
 mod down;
+mod parts;
 mod place;
 mod plain;
 mod rows;
 mod sweep;
 mod tend;
+mod unfinished;
 mod up;
 
 pub use down::{Found, Passed};

@@ -102,6 +102,8 @@ pub struct Doomed {
     id: Uuid,
     /// Where its bytes are.
     pub object: String,
+    /// The storage's name for the upload in parts that was under way, if any was.
+    pub upload: Option<String>,
 }
 
 /// Blobs of all tenants together.
@@ -170,6 +172,21 @@ impl Store {
         }
     }
 
+    /// Notes what the storage calls an upload in parts, before the first is stored, so that they can be given up by anybody.
+    ///
+    /// # Errors
+    /// `NoSuchBlob` if the upload was given up.
+    pub async fn blob_in_parts(&self, tenant: &Tenant, id: Uuid, begun: &str) -> Result<(), Error> {
+        let text = "select freehold.blob_in_parts($1::text::uuid, $2::text::uuid, $3)::text";
+        let (whose, id) = (tenant.id().to_string(), id.to_string());
+        let params = [Some(whose.as_str()), Some(&id), Some(begun)];
+        let rows = self.ask("noting an upload in parts", text, &params).await?;
+        match rows.first().and_then(|row| row.text(0)) {
+            Some("true") => Ok(()),
+            _ => Err(given_up().into()),
+        }
+    }
+
     /// All bytes of the upload are stored: a row may take it.
     ///
     /// # Errors
@@ -185,9 +202,7 @@ impl Store {
         match rows.first().and_then(|row| row.text(0)) {
             Some("pending") => Ok(()),
             Some("quota") => Err(over_quota().into()),
-            Some("gone") => Err(Refusal::new(Code::NoSuchBlob, "the upload was given up")
-                .detail("it took longer than uploads are waited for")
-                .into()),
+            Some("gone") => Err(given_up().into()),
             _ => Err(Fault::new(doing, "no answer").into()),
         }
     }
@@ -290,13 +305,14 @@ impl Store {
     /// # Errors
     /// Faults only.
     pub async fn doomed_blobs(&self, most: usize) -> Result<Vec<Doomed>, Error> {
-        let text = "select tenant, id, object from freehold.blobs_doomed($1::text::bigint)";
+        let text = "select tenant, id, object, upload from freehold.blobs_doomed($1::text::bigint)";
         let rows = self.ask("looking for doomed blobs", text, &[Some(&most.to_string())]).await?;
         let doomed = |row: &Row| {
             Some(Doomed {
                 tenant: row.text(0)?.parse().ok()?,
                 id: row.text(1)?.parse().ok()?,
                 object: row.text(2)?.to_owned(),
+                upload: row.text(3).map(str::to_owned),
             })
         };
         Ok(rows.iter().filter_map(doomed).collect())
@@ -348,6 +364,11 @@ fn opened(secret: &[u8; 32], tenant: Uuid, id: Uuid, sealed: Option<&str>) -> Op
     let key =
         wrap::unwrap(secret, &[BLOB_KEY, tenant.as_bytes(), id.as_bytes()], &unhex(sealed?)?)?;
     Some(BlobKey::new(key, tenant, id))
+}
+
+fn given_up() -> Refusal {
+    Refusal::new(Code::NoSuchBlob, "the upload was given up")
+        .detail("it took longer than uploads are waited for")
 }
 
 fn over_quota() -> Refusal {

@@ -4,7 +4,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use object_store::{
     ObjectStore, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
-    gcp::GoogleCloudStorageBuilder, local::LocalFileSystem, memory::InMemory, path::Path,
+    gcp::GoogleCloudStorageBuilder, local::LocalFileSystem, memory::InMemory,
+    multipart::MultipartStore, path::Path,
 };
 
 use crate::error::{Code, Error, Refusal};
@@ -16,6 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
+    // The same store, if it knows uploads in parts by name.
+    named: Option<Arc<dyn MultipartStore>>,
+    // The folder, if it is one on this machine.
+    local: Option<Arc<std::path::Path>>,
     prefix: String,
     patience: Duration,
 }
@@ -23,7 +28,7 @@ pub struct Blobs {
 impl Blobs {
     /// The place that `url` names: `file:///folder`, `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or
     /// `memory:` for trying things out. Keys, regions and endpoints come from the environment, by the names that the
-    /// services' own tools use (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, `GOOGLE_SERVICE_ACCOUNT`, …).
+    /// services' own tools use (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, `GOOGLE_SERVICE_ACCOUNT`, …).
     ///
     /// # Errors
     /// `Usage` if the URL cannot be read, or what it needs is not there.
@@ -37,24 +42,28 @@ impl Blobs {
             Some((_, prefix)) => prefix.trim_matches('/').to_owned(),
             None => String::new(),
         };
-        let store: Arc<dyn ObjectStore> = match scheme {
-            "file" => return Self::folder(PathBuf::from(rest.strip_prefix("//").unwrap_or(rest))),
-            "memory" => return Ok(Self::over(Arc::new(InMemory::new()))),
+        match scheme {
+            "file" => Self::folder(PathBuf::from(rest.strip_prefix("//").unwrap_or(rest))),
+            "memory" => Ok(Self::service(InMemory::new(), String::new())),
             "s3" | "s3a" => {
-                Arc::new(AmazonS3Builder::from_env().with_url(url).build().map_err(|e| refuse(&e))?)
+                let store = AmazonS3Builder::from_env().with_url(url).build();
+                Ok(Self::service(store.map_err(|error| refuse(&error))?, prefix))
             }
-            "gs" => Arc::new(
-                GoogleCloudStorageBuilder::from_env()
-                    .with_url(url)
-                    .build()
-                    .map_err(|e| refuse(&e))?,
-            ),
-            "az" | "azure" | "abfs" | "abfss" => Arc::new(
-                MicrosoftAzureBuilder::from_env().with_url(url).build().map_err(|e| refuse(&e))?,
-            ),
-            _ => return Err(unknown(url)),
-        };
-        Ok(Self { store, prefix, patience: PATIENCE })
+            "gs" => {
+                let store = GoogleCloudStorageBuilder::from_env().with_url(url).build();
+                Ok(Self::service(store.map_err(|error| refuse(&error))?, prefix))
+            }
+            "az" | "azure" | "abfs" | "abfss" => {
+                let store = MicrosoftAzureBuilder::from_env().with_url(url).build();
+                Ok(Self::service(store.map_err(|error| refuse(&error))?, prefix))
+            }
+            _ => Err(unknown(url)),
+        }
+    }
+
+    fn service(store: impl ObjectStore + MultipartStore, prefix: String) -> Self {
+        let store = Arc::new(store);
+        Self { named: Some(store.clone()), prefix, ..Self::over(store) }
     }
 
     /// A folder on this machine, made if it is not there. What is said to be stored is on the disk.
@@ -70,13 +79,14 @@ impl Blobs {
             Refusal::new(Code::Usage, "the folder for blobs cannot be used")
                 .detail(format!("{}: {error}", path.display()))
         })?;
-        Ok(Self::over(Arc::new(store.with_fsync(true))))
+        let local = Some(Arc::from(path));
+        Ok(Self { local, ..Self::over(Arc::new(store.with_fsync(true))) })
     }
 
     /// Any store there is.
     #[must_use]
     pub fn over(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, prefix: String::new(), patience: PATIENCE }
+        Self { store, named: None, local: None, prefix: String::new(), patience: PATIENCE }
     }
 
     /// The same with another wait for the storage.
@@ -88,6 +98,14 @@ impl Blobs {
 
     pub(super) fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    pub(super) fn named(&self) -> Option<&Arc<dyn MultipartStore>> {
+        self.named.as_ref()
+    }
+
+    pub(super) fn local(&self) -> Option<&std::path::Path> {
+        self.local.as_deref()
     }
 
     pub(super) fn at(&self, object: &str) -> Path {

@@ -4,11 +4,8 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use object_store::{ObjectStoreExt as _, PutPayload, WriteMultipart};
 
-use super::Blobs;
+use super::{Blobs, parts::PART};
 use crate::error::Error;
-
-/// Bytes of a part, as for blobs.
-const PART: usize = 8 << 20;
 
 impl Blobs {
     /// Stores `parts` as they are, in one request or in parts as blobs are.

@@ -1,11 +1,14 @@
 //! Whether what is noted and what is stored agree, in both directions, tenant by tenant.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use freehold_store::{NotedBlob, Tenant, seal::Hash};
 use futures_util::StreamExt as _;
 
-use super::{Blobs, buckets, down, tend};
+use super::{Blobs, buckets, down, tend, unfinished::Unfinished};
 use crate::{Engine, error::Error};
 
 /// Blobs looked at in one statement.
@@ -16,7 +19,8 @@ const PAGE: usize = 500;
 pub struct Swept {
     /// Objects that are stored and noted.
     pub kept: u64,
-    /// Objects that nobody noted, older than the grace time; deleted unless the sweep only looks.
+    /// Objects that nobody noted, older than the grace time, and what a folder has of uploads that did not end; deleted
+    /// unless the sweep only looks.
     pub stray: Vec<String>,
     /// Objects that nobody noted and that are young: left alone.
     pub young: u64,
@@ -66,11 +70,18 @@ impl Engine {
         let mut swept = Swept::default();
         // What is stored is read first: what is noted and stored meanwhile is not missed.
         let mut stored = self.stored(blobs, tenant).await?;
+        let mut unfinished = blobs.unfinished(&self.store.blob_folder(tenant).await?).await?;
         let mut after = None;
         loop {
             let page = self.store.blobs_of(tenant, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
+            let under_way: HashSet<&str> = page
+                .iter()
+                .filter(|noted| noted.state == "uploading")
+                .map(|noted| noted.object.as_str())
+                .collect();
+            unfinished.retain(|begun| !under_way.contains(begun.object.as_str()));
             for noted in page {
                 let there = stored.remove(&noted.object).is_some();
                 match (there, noted.state.as_str()) {
@@ -82,7 +93,8 @@ impl Engine {
                 }
             }
         }
-        for (object, age) in stored {
+        let begun = unfinished.into_iter().map(|Unfinished { object, age }| (object, age));
+        for (object, age) in stored.into_iter().chain(begun) {
             if age < grace {
                 swept.young += 1;
             } else if look || tend::delete(blobs, &object).await {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use freehold_store::Doomed;
 use futures_util::StreamExt as _;
 use object_store::ObjectStoreExt as _;
 
@@ -64,7 +65,7 @@ impl Engine {
         let doomed = self.store.doomed_blobs(BATCH).await?;
         let deleted = futures_util::stream::iter(doomed)
             .map(|doomed| async move {
-                if !delete(blobs, &doomed.object).await {
+                if !give_up_parts(blobs, &doomed).await || !delete(blobs, &doomed.object).await {
                     return Ok(0);
                 }
                 self.store.forget_blob(&doomed).await.map(|()| 1)
@@ -76,10 +77,21 @@ impl Engine {
     }
 }
 
-/// Deletes an object; one that is not there was deleted before.
+/// The parts of an upload that did not end; one that is not there ended, or was given up before.
+async fn give_up_parts(blobs: &Blobs, doomed: &Doomed) -> bool {
+    let (Some(store), Some(upload)) = (blobs.named(), &doomed.upload) else { return true };
+    let path = blobs.at(&doomed.object);
+    gone(blobs, store.abort_multipart(&path, upload)).await
+}
+
+/// Deletes an object, and what was begun of it; one that is not there was deleted before.
 pub(super) async fn delete(blobs: &Blobs, object: &str) -> bool {
     let path = blobs.at(object);
-    match tokio::time::timeout(blobs.patience(), blobs.store().delete(&path)).await {
+    blobs.delete_unfinished(object).await && gone(blobs, blobs.store().delete(&path)).await
+}
+
+async fn gone(blobs: &Blobs, work: impl Future<Output = object_store::Result<()>>) -> bool {
+    match tokio::time::timeout(blobs.patience(), work).await {
         Ok(Ok(()) | Err(object_store::Error::NotFound { .. })) => true,
         Ok(Err(error)) => {
             tracing::warn!(%error, "an object could not be deleted");

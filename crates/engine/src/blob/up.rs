@@ -2,23 +2,21 @@
 
 use bytes::Bytes;
 use freehold_model::entity::{Blob, Kind};
-use freehold_store::{NewBlob, Tenant, Upload, seal::Sum};
+use freehold_store::{
+    NewBlob, Tenant,
+    seal::{BlobKey, Sum},
+};
 use futures_util::{Stream, StreamExt as _};
-use object_store::{MultipartUpload, ObjectStoreExt as _, path::Path};
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::{Blobs, place};
+use super::{
+    parts::{PART, Parts},
+    tend,
+};
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
 };
-
-/// Bytes of one part. Services take ten thousand parts, so the largest blob has 64 GB.
-const PART: usize = 8 << 20;
-
-/// Parts on their way at once.
-const PARTS: usize = 2;
 
 /// Bytes sealed before anybody else gets the thread.
 const STRETCH: usize = 1 << 20;
@@ -82,14 +80,24 @@ impl Engine {
         let mut unwanted =
             Unwanted { engine: Some(self.clone()), tenant: tenant.clone(), id: upload.id };
         let done = async {
-            let sum = Box::pin(store(blobs, &upload, &takes, bytes)).await?;
+            let mut parts = Parts::new(self, blobs, tenant, &upload);
+            let sum = Box::pin(store(&mut parts, &upload.key, &takes, bytes)).await?;
             if put.length.is_some_and(|length| length != sum.size) {
                 return Err(cut_short().into());
             }
             self.store.finish_blob(tenant, upload.id, &sum).await?;
             Ok::<_, Error>(sum)
         };
-        let sum = done.await?;
+        let sum = match done.await {
+            Ok(sum) => sum,
+            Err(error) => {
+                // An upload that was given up meanwhile, whose bytes were deleted before they were there, is noted nowhere.
+                if is_given_up(&error) {
+                    tend::delete(blobs, &upload.object).await;
+                }
+                return Err(error);
+            }
+        };
         unwanted.engine = None;
         Ok(Stored { id: upload.id, size: sum.size, etag: sum.digits()[..32].to_owned() })
     }
@@ -134,8 +142,8 @@ impl Drop for Unwanted {
 }
 
 async fn store<S, E>(
-    blobs: &Blobs,
-    upload: &Upload,
+    parts: &mut Parts<'_>,
+    key: &BlobKey,
     takes: &Blob,
     mut bytes: S,
 ) -> Result<Sum, Error>
@@ -143,9 +151,8 @@ where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: std::fmt::Display,
 {
-    let mut parts = Parts::new(blobs.clone(), blobs.at(&upload.object));
     let mut sealed = Vec::with_capacity(256 << 10);
-    let mut sealer = upload.key.sealer(&mut sealed);
+    let mut sealer = key.sealer(&mut sealed);
     let taken = async {
         while let Some(some) = bytes.next().await {
             let some = some.map_err(|error| cut_short().detail(error.to_string()))?;
@@ -173,69 +180,6 @@ where
         return Err(error);
     }
     Ok(sum)
-}
-
-/// One object on its way: a single request if it is small, else parts.
-struct Parts {
-    blobs: Blobs,
-    path: Path,
-    multipart: Option<Box<dyn MultipartUpload>>,
-    on_the_way: JoinSet<Result<(), Error>>,
-}
-
-impl Parts {
-    fn new(blobs: Blobs, path: Path) -> Self {
-        Self { blobs, path, multipart: None, on_the_way: JoinSet::new() }
-    }
-
-    async fn send(&mut self, part: Vec<u8>) -> Result<(), Error> {
-        if self.multipart.is_none() {
-            let begun = self.blobs.store().put_multipart(&self.path);
-            self.multipart = Some(self.blobs.in_time("beginning to store a blob", begun).await?);
-        }
-        while self.on_the_way.len() >= PARTS {
-            self.arrived().await?;
-        }
-        if let Some(multipart) = &mut self.multipart {
-            let sent = multipart.put_part(part.into());
-            let blobs = self.blobs.clone();
-            self.on_the_way
-                .spawn(async move { blobs.in_time("storing a part of a blob", sent).await });
-        }
-        Ok(())
-    }
-
-    async fn arrived(&mut self) -> Result<(), Error> {
-        match self.on_the_way.join_next().await {
-            Some(Ok(sent)) => sent,
-            Some(Err(error)) => Err(place::failed("storing a part of a blob", &error)),
-            None => Ok(()),
-        }
-    }
-
-    async fn finish(&mut self, last: Vec<u8>) -> Result<(), Error> {
-        if self.multipart.is_none() {
-            let stored = self.blobs.store().put(&self.path, last.into());
-            return self.blobs.in_time("storing a blob", stored).await.map(drop);
-        }
-        self.send(last).await?;
-        while !self.on_the_way.is_empty() {
-            self.arrived().await?;
-        }
-        if let Some(multipart) = &mut self.multipart {
-            self.blobs.in_time("ending a stored blob", multipart.complete()).await?;
-        }
-        self.multipart = None;
-        Ok(())
-    }
-
-    async fn abort(&mut self) {
-        self.on_the_way.shutdown().await;
-        if let Some(mut multipart) = self.multipart.take() {
-            // Whether it does or not, the upload is doomed, and its object with it.
-            let _ = self.blobs.in_time("giving up a stored blob", multipart.abort()).await;
-        }
-    }
 }
 
 fn check_size(takes: &Blob, size: u64) -> Result<(), Refusal> {
@@ -270,6 +214,10 @@ fn essence(content_type: &str) -> Result<String, Refusal> {
     }
     Err(Refusal::new(Code::BlobType, "this is no content type")
         .detail(content_type.chars().filter(|c| !c.is_control()).take(100).collect::<String>()))
+}
+
+fn is_given_up(error: &Error) -> bool {
+    matches!(error, Error::Refused(refusal) if refusal.code == Code::NoSuchBlob)
 }
 
 fn cut_short() -> Refusal {

@@ -70,7 +70,7 @@ allowed (role, name) as (values
   ('freehold_control', 'freehold.blob_key(uuid,text)'), ('freehold_control', 'freehold.blob_begin(uuid,uuid,uuid,text,text,text,text,bigint,text,text)'),
   ('freehold_control', 'freehold.blob_finish(uuid,uuid,bigint,text)'), ('freehold_control', 'freehold.blob_give_up(uuid,uuid,boolean)'),
   ('freehold_control', 'freehold.blob_place(uuid,uuid)'), ('freehold_control', 'freehold.blobs_expire(interval)'),
-  ('freehold_control', 'freehold.blobs_doomed(bigint)'), ('freehold_control', 'freehold.blob_forget(uuid,uuid)'),
+  ('freehold_control', 'freehold.blob_in_parts(uuid,uuid,text)'), ('freehold_control', 'freehold.blobs_doomed(bigint)'), ('freehold_control', 'freehold.blob_forget(uuid,uuid)'),
   ('freehold_control', 'freehold.blobs_of(uuid,uuid,bigint)'), ('freehold_control', 'freehold.blob_totals()'),
   ('freehold_project', 'freehold.open(text)'), ('freehold_project', 'freehold.open(smallint,smallint,uuid,uuid,bigint,bigint,bytea)'),
   ('freehold_project', 'freehold.tenant()'), ('freehold_project', 'freehold.uuidv7()'),

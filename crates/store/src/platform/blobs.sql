@@ -21,7 +21,8 @@ create table if not exists freehold.blob_usage (
   objects_max bigint
 );
 
--- Not bound to freehold.tenant: the bytes of a tenant that is gone have still to be deleted.
+-- Not bound to freehold.tenant: the bytes of a tenant that is gone have still to be deleted. `upload` is the storage's own
+-- name for an upload in parts that is under way: with it whoever deletes the blob can give up the parts, too.
 create table if not exists freehold.blob (
   tenant_id uuid not null,
   id uuid not null,
@@ -34,6 +35,7 @@ create table if not exists freehold.blob (
   hash bytea check (octet_length(hash) = 32),
   state text not null default 'uploading' check (state in ('uploading', 'pending', 'live', 'doomed')),
   object text not null unique,
+  upload text,
   key bytea not null,
   created_at timestamptz not null default now(),
   doomed_at timestamptz,
@@ -155,6 +157,15 @@ begin
   return 'made';
 end $$;
 
+-- The storage calls the upload so, before its first part is stored. False if nobody wants it any more.
+create or replace function freehold.blob_in_parts(tenant uuid, wanted uuid, begun text) returns boolean
+  language sql volatile security definer
+begin atomic
+  with noted as (
+    update freehold.blob b set upload = begun where b.tenant_id = tenant and b.id = wanted and b.state = 'uploading' returning 1)
+    select exists (select from noted);
+end;
+
 -- All bytes are there, and there are this many. Answers `pending`, `quota`, or `gone` if the upload took too long.
 create or replace function freehold.blob_finish(tenant uuid, wanted uuid, of_size bigint, digest text) returns text
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -170,7 +181,8 @@ begin
   if not found then
     return 'quota';
   end if;
-  update freehold.blob x set state = 'pending', size = of_size, hash = decode(digest, 'hex') where x.tenant_id = tenant and x.id = wanted;
+  update freehold.blob x set state = 'pending', size = of_size, hash = decode(digest, 'hex'), upload = null
+    where x.tenant_id = tenant and x.id = wanted;
   return 'pending';
 end $$;
 
@@ -203,13 +215,13 @@ begin atomic
 end;
 
 -- The next blobs whose bytes are to be deleted; nobody else gets them for a while, and each time it lasts longer.
-create or replace function freehold.blobs_doomed(most bigint) returns table (tenant text, id text, object text)
+create or replace function freehold.blobs_doomed(most bigint) returns table (tenant text, id text, object text, upload text)
   language sql volatile security definer
 begin atomic
   update freehold.blob b set attempts = b.attempts + 1, next_at = now() + interval '10 s' * least(360, 2 ^ least(b.attempts, 10))
     from (select d.tenant_id, d.id from freehold.blob d where d.state = 'doomed' and coalesce(d.next_at, d.doomed_at) <= now()
       order by d.doomed_at limit most for update skip locked) due
-    where b.tenant_id = due.tenant_id and b.id = due.id returning b.tenant_id::text, b.id::text, b.object;
+    where b.tenant_id = due.tenant_id and b.id = due.id returning b.tenant_id::text, b.id::text, b.object, b.upload;
 end;
 
 -- Its bytes are gone.
@@ -257,7 +269,8 @@ end $$;
 grant execute on function freehold.blob_take(uuid, uuid, text, text, uuid, bigint, text[], text), freehold.blob_drop(uuid, uuid),
   freehold.blobs_dropped(text, text), freehold.blobs_renamed(text[], text[], text[], text[]) to freehold_owner;
 grant execute on function freehold.blob_key(uuid, text),
-  freehold.blob_begin(uuid, uuid, uuid, text, text, text, text, bigint, text, text), freehold.blob_finish(uuid, uuid, bigint, text),
+  freehold.blob_begin(uuid, uuid, uuid, text, text, text, text, bigint, text, text), freehold.blob_in_parts(uuid, uuid, text),
+  freehold.blob_finish(uuid, uuid, bigint, text),
   freehold.blob_give_up(uuid, uuid, boolean), freehold.blob_place(uuid, uuid), freehold.blobs_expire(interval), freehold.blobs_doomed(bigint),
   freehold.blob_forget(uuid, uuid), freehold.blobs_of(uuid, uuid, bigint), freehold.blob_totals() to freehold_control;
 
