@@ -9,6 +9,7 @@ use freehold_store::Tenant;
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
+    personal::{self, Purpose},
     read::{Answer, count, embed_questions, missing_anchor},
 };
 
@@ -72,7 +73,9 @@ impl Engine {
                 query.count_exact();
             }
             embed_questions(&snapshot, query).await?;
+            self.bind_lookups(tenant, query).await?;
         }
+        let tag = call.query().and_then(personal::tag);
         let row = self
             .store
             .call(tenant, &call.render(), !call.function.volatile)
@@ -82,7 +85,12 @@ impl Engine {
             return Err(missing_anchor().into());
         }
         let answer = Answer {
-            body: row.text(0).unwrap_or("null").to_owned(),
+            body: match (&tag, row.text(0).unwrap_or("null")) {
+                (Some(tag), body) => {
+                    self.open_body(&snapshot, tenant, body, tag, Purpose::Declared).await?
+                }
+                (None, body) => body.to_owned(),
+            },
             rows: count(row.int(1)),
             total: row.int(2).map(|total| count(Some(total))),
             offset: call.offset(),

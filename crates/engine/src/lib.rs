@@ -23,6 +23,7 @@ pub mod export;
 pub mod fill;
 pub mod import;
 pub mod job;
+mod personal;
 pub mod place;
 pub mod project;
 pub mod prove;

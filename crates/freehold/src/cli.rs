@@ -299,6 +299,9 @@ pub(crate) struct Export {
     /// Write a vector field to a raw little-endian file beside the rows: FIELD=FILE.f32 or FIELD=FILE.f16
     #[arg(long, value_name = "FIELD=FILE")]
     pub(crate) vectors: Option<String>,
+    /// What personal data is opened for [default: what its classes are kept for]
+    #[arg(long)]
+    pub(crate) purpose: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -18,6 +18,7 @@ mod key;
 mod login;
 mod operator;
 mod param;
+mod personal;
 mod platform;
 mod pool;
 pub mod prove;
@@ -48,6 +49,7 @@ pub use operator::{
     TenantState,
 };
 pub use param::Column;
+pub use personal::{Keys, Opens};
 pub use platform::{Mode, Server};
 pub use rebuild::{Begun, given_up};
 pub use refusal::Violation;

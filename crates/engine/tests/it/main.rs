@@ -12,5 +12,6 @@ mod moved;
 mod nearest;
 mod projected;
 mod rebuilt;
+mod sealed;
 mod search;
 mod writes;

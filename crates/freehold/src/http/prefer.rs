@@ -29,7 +29,7 @@ pub(super) struct Prefer {
 }
 
 /// In the order in which they are told.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "resolution",
     "missing",
     "return",
@@ -39,6 +39,7 @@ const KNOWN: [&str; 9] = [
     "timezone",
     "max-affected",
     "recall",
+    "purpose",
 ];
 
 /// Read elsewhere.
@@ -99,6 +100,9 @@ impl Prefer {
                 Some(recall) => self.recall = recall,
                 None => return Ok(false),
             },
+            ("purpose", text) if (1..=100).contains(&text.len()) => {
+                self.terms.purpose = Some(text.to_owned());
+            }
             ("max-affected", number) if strict => match number.parse() {
                 Ok(most) => self.terms.max_affected = Some(most),
                 Err(_) => return Ok(false),
@@ -115,7 +119,7 @@ impl Prefer {
 
     /// What was done, of what this kind of request can do.
     pub(super) fn applied(&self, writes: bool) -> Option<HeaderValue> {
-        let of_reads = ["count", "handling", "timezone", "recall"];
+        let of_reads = ["count", "handling", "timezone", "recall", "purpose"];
         let mut applied: Vec<&(usize, String)> = self
             .applied
             .iter()

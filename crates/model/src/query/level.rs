@@ -7,7 +7,8 @@ use super::{
 use crate::{
     Name,
     catalogue::Invocation,
-    entity::{Entity, Metric, VectorForm},
+    entity::{Entity, Expiry, Kind, Metric, Remains, Scalar, VectorForm},
+    sql::ident,
 };
 
 /// One entity's part of a query, with the embeds under it.
@@ -33,6 +34,8 @@ pub(crate) struct Level {
     pub(crate) scored: bool,
     /// The function whose rows these are, in place of the table's.
     pub(crate) call: Option<Invocation>,
+    /// What has expired is not shown, whether it is removed yet or not.
+    pub(crate) cuts: Vec<Cut>,
 }
 
 /// One column of the answer.
@@ -87,6 +90,27 @@ pub(crate) enum Form {
     Numbers,
     /// Cast to this type of PostgreSQL's.
     Cast(&'static str),
+    /// Marked, to be opened behind PostgreSQL.
+    Sealed(Shown),
+}
+
+/// A sealed value that is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Shown {
+    pub(crate) entity: Name,
+    pub(crate) field: Name,
+    /// The column that says whose it is.
+    pub(crate) owner: Option<String>,
+}
+
+/// A rule of expiry, as reads keep to it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cut {
+    pub(crate) since: String,
+    /// The time up to which rows are expired.
+    pub(crate) until: String,
+    /// The fields that are empty then; none if the row is gone.
+    pub(crate) blank: Option<Vec<String>>,
 }
 
 /// Rows of a related entity.
@@ -154,6 +178,17 @@ pub(crate) enum Test {
     Is(&'static str),
     /// `operand is distinct from $1`
     Distinct(String),
+    /// The blind index of the column is, or is not, among those of these values.
+    Lookup {
+        place: (Name, Name),
+        not: bool,
+        /// As they were written.
+        values: Vec<String>,
+        /// As they are looked up.
+        sought: Vec<String>,
+        /// Their blind indexes.
+        bound: Option<Vec<String>>,
+    },
     /// Words of a text; `column` is the hidden column that holds them ready.
     Search { column: Option<String>, language: &'static str, function: &'static str, value: String },
 }
@@ -261,7 +296,16 @@ impl Level {
             measured: Vec::new(),
             scored: false,
             call: None,
+            cuts: Cut::all(entity),
         }
+    }
+
+    /// The rules by which the column is emptied.
+    pub(crate) fn cuts_of<'l>(&'l self, column: &'l str) -> impl Iterator<Item = &'l Cut> {
+        let empties = move |cut: &&Cut| {
+            cut.blank.as_ref().is_some_and(|fields| fields.iter().any(|name| name == column))
+        };
+        self.cuts.iter().filter(empties)
     }
 
     /// Whether its rows are groups of the table's rows.
@@ -313,6 +357,40 @@ impl Level {
         for embed in &mut self.embeds {
             embed.level.each_nearest(visit);
         }
+    }
+}
+
+impl Cut {
+    /// The rules of an entity.
+    pub(crate) fn all(entity: &Entity) -> Vec<Self> {
+        let one = |rule: &Expiry| {
+            // By UTC, whatever zone the caller is told times in.
+            let until = format!("(now() at time zone 'UTC' - interval '{}')", rule.span);
+            let date = entity
+                .field(&rule.since)
+                .is_some_and(|field| field.kind == Kind::Scalar(Scalar::Date));
+            Self {
+                since: rule.since.to_string(),
+                until: if date {
+                    format!("{until}::date")
+                } else {
+                    format!("({until} at time zone 'UTC')")
+                },
+                blank: match &rule.remains {
+                    Remains::Nothing => None,
+                    Remains::Without(fields) => {
+                        Some(fields.iter().map(ToString::to_string).collect())
+                    }
+                },
+            }
+        };
+        entity.expires.iter().map(one).collect()
+    }
+
+    /// That a row has not expired: `(a."at" is null or a."at" > …)`.
+    pub(crate) fn spares(&self, alias: &str) -> String {
+        let since = format!("{alias}.{}", ident(&self.since));
+        format!("({since} is null or {since} > {})", self.until)
     }
 }
 

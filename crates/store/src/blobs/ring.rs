@@ -48,7 +48,7 @@ impl KeyRing {
 
 impl Store {
     /// The tenant's key and the folder of its objects; made if it has none.
-    pub(super) async fn tenant_key(&self, tenant: &Tenant) -> Result<(Key, String), Error> {
+    pub(crate) async fn tenant_key(&self, tenant: &Tenant) -> Result<(Key, String), Error> {
         let doing = "looking for a tenant's key";
         let ring = &self.0.ring;
         if let Some((at, key, folder)) = ring.kept().get(&tenant.id())
