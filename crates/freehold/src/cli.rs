@@ -5,6 +5,7 @@ mod bench;
 mod blobs;
 mod build;
 mod place;
+mod privacy;
 mod query;
 mod role;
 mod search;
@@ -19,6 +20,7 @@ pub(crate) use bench::{Bench, BenchName};
 pub(crate) use blobs::{Blobs, BlobsAt};
 pub(crate) use build::{Apply, Rebuild};
 pub(crate) use place::{Keep, Place};
+pub(crate) use privacy::{Erase, EraseList, Expire, Hold};
 pub(crate) use query::Query;
 pub(crate) use role::RoleName;
 use role::days;
@@ -97,6 +99,13 @@ pub(crate) enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(Key),
+    /// Erase a person: whatever is theirs, everywhere, with a receipt
+    Erase(Erase),
+    /// Remove what is over by the model's rules of expiry
+    Expire(Expire),
+    /// Legal holds: place, list, release
+    #[command(subcommand)]
+    Hold(Hold),
     /// Query rows in PostgREST's grammar: 'person?select=handle&limit=5'
     Query(Query),
     /// Insert rows: a JSON object, an array, or @FILE, or - for standard input

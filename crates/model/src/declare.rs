@@ -4,6 +4,7 @@
 //! problem: each leaves out what it could not read, and what depends on that stays silent.
 
 mod blob;
+mod classes;
 mod codes;
 mod complaint;
 mod constant;
@@ -11,6 +12,7 @@ mod cycles;
 mod decimal;
 mod embedder;
 mod entities;
+mod erasure;
 mod expiry;
 mod field;
 mod form;
@@ -71,7 +73,7 @@ pub fn read(text: &str) -> Result<Checked, Vec<Diagnostic>> {
     let root = walk::walk(&tree, &(0..0), &grammar::ROOT, &mut report);
     let (name, about) = about_model(&root, &mut report);
     let mut embedders = embedder::Embedders::read(root.named("embed"), &mut report);
-    let classes = privacy::classes(root.named("personal"), &mut report);
+    let classes = classes::read(root.named("personal"), &mut report);
     let entities = entities::read(root.named("entity"), &classes, &mut embedders, &mut report);
     let classes = classes.finish(&entities, &mut report);
     let embedders = embedders.finish(&mut report);

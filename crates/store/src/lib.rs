@@ -11,7 +11,9 @@ pub mod audit;
 mod blobs;
 mod changes;
 mod connect;
+mod erasure;
 mod error;
+mod holds;
 mod imports;
 mod jobs;
 mod key;
@@ -39,7 +41,9 @@ pub use changes::{
     Built, Change, Freshness, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step,
     Undone, identity,
 };
+pub use erasure::{Erasure, ErasureInfo, ErasureState, Receipt};
 pub use error::{Error, Fault};
+pub use holds::Hold;
 pub use imports::ImportMark;
 pub use jobs::{Job, JobStatus, Wanted};
 pub use key::RootKey;

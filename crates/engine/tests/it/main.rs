@@ -6,6 +6,8 @@ mod blobs;
 mod changes;
 mod consistency;
 mod embedded;
+mod erased;
+mod expired;
 mod ground;
 mod later;
 mod moved;

@@ -1,10 +1,11 @@
 //! The entities: each with its fields, then all of them together.
 
 use super::{
-    blob, codes, cycles,
+    blob,
+    classes::Classes,
+    codes, cycles,
     embedder::Embedders,
-    expiry, field, keys, names,
-    privacy::{self, Classes},
+    expiry, field, keys, names, privacy,
     report::{Report, Span},
     tree::{Pair, Word},
     vector,

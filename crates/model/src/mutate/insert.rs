@@ -39,7 +39,7 @@ pub struct Insert {
     pub(super) entity: Entity,
     pub(super) rows: Vec<Map<String, Value>>,
     pub(super) columns: Option<Vec<String>>,
-    conflict: Option<OnConflict>,
+    pub(super) conflict: Option<OnConflict>,
     pub(super) returning: Option<Query>,
     /// Whether a row without `id` gets one, though others bring theirs.
     pub(super) ids_may_lack: bool,
@@ -306,19 +306,6 @@ impl Insert {
 
     fn renderer(&self) -> Renderer {
         Renderer::tagged(self.returning.as_ref().and_then(|query| query.tag.as_deref()))
-    }
-
-    /// The fields by which a row counts as there, if such a row is changed.
-    #[must_use]
-    pub fn merges_by(&self) -> Option<&[String]> {
-        let conflict = self.conflict.as_ref()?;
-        (conflict.resolution == Resolution::Merge).then_some(&conflict.fields)
-    }
-
-    /// What the entity is.
-    #[must_use]
-    pub fn of(&self) -> &Entity {
-        &self.entity
     }
 
     fn json(&self) -> String {

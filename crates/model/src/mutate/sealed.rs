@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::body;
+use super::{Insert, Resolution, body};
 use crate::{
     Code, Refusal, Sql,
     entity::{Entity, Whose},
@@ -74,4 +74,19 @@ pub fn standing(entity: &Entity, keys: &[String], rows: &[Map<String, Value>]) -
     let same: Vec<String> = keys.iter().map(|key| format!("t.{0} = r.{0}", ident(key))).collect();
     sql.raw(&same.join(" and ")).raw(" order by t.id for no key update of t) r");
     sql
+}
+
+impl Insert {
+    /// The fields by which a row counts as there, if such a row is changed.
+    #[must_use]
+    pub fn merges_by(&self) -> Option<&[String]> {
+        let conflict = self.conflict.as_ref()?;
+        (conflict.resolution == Resolution::Merge).then_some(&conflict.fields)
+    }
+
+    /// What the entity is.
+    #[must_use]
+    pub fn of(&self) -> &Entity {
+        &self.entity
+    }
 }

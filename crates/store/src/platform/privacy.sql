@@ -26,7 +26,7 @@ create table if not exists freehold.subject_key (
 
 create table if not exists freehold.legal_hold (
   id uuid primary key default gen_random_uuid(),
-  tenant_id uuid not null references freehold.tenant (id),
+  tenant_id uuid not null references freehold.tenant (id) on delete cascade,
   -- Null for all of the tenant.
   subject uuid,
   reason text not null check (reason <> ''),
