@@ -261,7 +261,7 @@ impl Engine {
 }
 
 /// The entity, if its rows are people.
-fn subject<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Refusal> {
+pub(crate) fn subject<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Refusal> {
     let people: Vec<&str> = model
         .entities()
         .iter()

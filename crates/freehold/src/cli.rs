@@ -20,7 +20,7 @@ pub(crate) use bench::{Bench, BenchName};
 pub(crate) use blobs::{Blobs, BlobsAt};
 pub(crate) use build::{Apply, Rebuild};
 pub(crate) use place::{Keep, Place};
-pub(crate) use privacy::{Erase, EraseList, Expire, Hold};
+pub(crate) use privacy::{Erase, EraseList, Expire, Hold, Privacy, ReportFormat};
 pub(crate) use query::Query;
 pub(crate) use role::RoleName;
 use role::days;
@@ -106,6 +106,9 @@ pub(crate) enum Command {
     /// Legal holds: place, list, release
     #[command(subcommand)]
     Hold(Hold),
+    /// The register of processing, and what is one person's
+    #[command(subcommand)]
+    Privacy(Privacy),
     /// Query rows in PostgREST's grammar: 'person?select=handle&limit=5'
     Query(Query),
     /// Insert rows: a JSON object, an array, or @FILE, or - for standard input

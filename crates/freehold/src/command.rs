@@ -63,6 +63,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Erase(what) => privacy::erase(config, &what).await,
         Command::Expire(what) => privacy::expire(config, &what).await,
         Command::Hold(what) => privacy::hold(config, what).await,
+        Command::Privacy(what) => privacy::privacy(config, what).await,
         Command::Query(what) => rows::query(config, &what).await,
         Command::Insert { entity, rows, tenant, upsert, on_conflict } => {
             rows::insert(config, entity, &rows, &tenant, upsert, on_conflict).await

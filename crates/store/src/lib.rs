@@ -33,6 +33,7 @@ pub mod seal;
 mod session;
 mod store;
 mod token;
+mod totals;
 mod tx;
 
 pub use apply::{Apply, Building, Chore, Filling, Progress, Unfinished};
@@ -64,4 +65,5 @@ pub use store::{
     Size, Store, Table, Target, Tenant, TimeZone, Transaction, Typed, TypedError, Watch, Way, Work,
     Writer, Yardstick,
 };
+pub use totals::{Opened, PrivacyTotals};
 pub use tx::TenantTx;

@@ -36,18 +36,22 @@ const INDEX: u8 = 2;
 
 type Secret = Zeroizing<[u8; 32]>;
 
+/// All of one person's.
+type TheirKeys = Arc<Vec<SubjectKey>>;
+
 /// What is known for a while.
 #[derive(Default)]
 pub(crate) struct People {
     numbers: Mutex<Arc<HashMap<(String, String), u32>>>,
-    keys: Mutex<HashMap<(Uuid, Uuid), (Instant, Arc<Vec<SubjectKey>>)>>,
+    /// By tenant and person.
+    keys: Mutex<HashMap<(Uuid, Uuid), (Instant, TheirKeys)>>,
     blind: Mutex<HashMap<Uuid, (Instant, BlindKey)>>,
 }
 
 /// The keys of some people of a tenant.
 pub struct Keys {
     tenant: Uuid,
-    of: HashMap<Uuid, Arc<Vec<SubjectKey>>>,
+    of: HashMap<Uuid, TheirKeys>,
 }
 
 /// How often fields were opened, for a purpose.
@@ -261,7 +265,7 @@ impl Store {
         self.ask("noting what was opened", text, &params).await.map(drop)
     }
 
-    fn keep_keys(&self, tenant: &Tenant, fetched: &HashMap<Uuid, Arc<Vec<SubjectKey>>>) {
+    fn keep_keys(&self, tenant: &Tenant, fetched: &HashMap<Uuid, TheirKeys>) {
         let mut kept = self.0.people.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() + fetched.len() > KEPT_MAX {
             kept.retain(|_, (at, _)| at.elapsed() < KEPT);
@@ -279,7 +283,7 @@ impl Store {
         &self,
         tenant: &Tenant,
         people: &[Uuid],
-    ) -> Result<HashMap<Uuid, Arc<Vec<SubjectKey>>>, Error> {
+    ) -> Result<HashMap<Uuid, TheirKeys>, Error> {
         let mut of: HashMap<Uuid, Vec<SubjectKey>> =
             people.iter().map(|person| (*person, Vec::new())).collect();
         for key in self.wrapped(tenant, people).await? {

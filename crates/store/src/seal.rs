@@ -17,10 +17,12 @@ mod personal;
 mod unseal;
 pub(crate) mod value;
 pub(crate) mod wrap;
+mod yardstick;
 
 pub use personal::Personal;
 pub use unseal::Unsealer;
 pub use value::{BlindKey, Class, Closed, OVERHEAD, Place, SubjectKey, class_of};
+pub use yardstick::SealYardstick;
 
 use std::ops::Range;
 

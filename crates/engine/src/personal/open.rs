@@ -87,7 +87,7 @@ impl Engine {
 /// `tag:place:row:owner:value:`
 fn read(body: &str, begin: usize, after: usize) -> Option<Mark> {
     let mut parts = body[after..].splitn(6, ':');
-    (parts.next()? == "").then_some(())?;
+    parts.next()?.is_empty().then_some(())?;
     let (place, row, owner, value) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let end = body.len() - parts.next()?.len();
     let place = String::from_utf8(unhex(place)?).ok()?;

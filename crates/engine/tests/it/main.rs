@@ -14,6 +14,8 @@ mod moved;
 mod nearest;
 mod projected;
 mod rebuilt;
+mod residue;
 mod sealed;
 mod search;
+mod subject;
 mod writes;

@@ -1,6 +1,8 @@
 //! Privacy duties: erasing people, holding, expiring.
 
-use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 #[derive(Debug, Args)]
@@ -64,4 +66,30 @@ pub(crate) enum Hold {
     },
     /// End a hold; erasures that it held up go on
     Release { hold: Uuid },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Privacy {
+    /// The register of processing: fields, purposes, bases, retention, opens by purpose, erasures, holds
+    Report {
+        #[arg(long, value_enum, default_value_t = ReportFormat::Markdown)]
+        format: ReportFormat,
+    },
+    /// What is one person's, as JSON lines in a new file that only its owner can read
+    Export {
+        /// The entity whose rows are people
+        entity: String,
+        /// The id of the person's row
+        id: Uuid,
+        #[arg(long)]
+        tenant: String,
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    Json,
+    Markdown,
+    Html,
 }

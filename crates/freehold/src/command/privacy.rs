@@ -1,5 +1,9 @@
 //! Privacy duties from the command line: erasing people, holding, expiring.
 
+mod register;
+
+pub(super) use register::privacy;
+
 use freehold_engine::{
     Code, Refusal,
     erase::{Hold, Planned},

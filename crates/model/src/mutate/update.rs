@@ -25,7 +25,15 @@ pub struct Update {
     query: Query,
     returning: bool,
     /// Of the rows that are changed: their ids, and what is sealed for each.
-    sealed: Option<(Vec<String>, Vec<Map<String, Value>>)>,
+    sealed: Option<Sealed>,
+}
+
+/// What is sealed for rows one by one.
+#[derive(Debug, Clone, PartialEq)]
+struct Sealed {
+    columns: Vec<String>,
+    /// Each with the row's `id`.
+    rows: Vec<Map<String, Value>>,
 }
 
 /// A checked delete.
@@ -235,15 +243,15 @@ impl Update {
     /// Gives each row of [`Update::render_targets`] what is sealed for it: objects with `id` and these columns, sealed fields
     /// and their blind indexes. No other row is changed.
     pub fn seal(&mut self, columns: Vec<String>, rows: Vec<Map<String, Value>>) {
-        self.sealed = Some((columns, rows));
+        self.sealed = Some(Sealed { columns, rows });
     }
 
     fn write(&self, renderer: &mut Renderer, returning: &dyn Fn(&str) -> String) {
         let columns = body::columns(&self.entity, |name| self.patch.contains_key(name));
         let mut sets: Vec<String> =
             columns.iter().map(|(name, _)| format!("{0} = r.{0}", ident(name))).collect();
-        let sealed = self.sealed.as_ref().map(|(names, rows)| {
-            let has = |name: &str| name == "id" || names.iter().any(|known| known == name);
+        let sealed = self.sealed.as_ref().map(|Sealed { columns, rows }| {
+            let has = |name: &str| name == "id" || columns.iter().any(|known| known == name);
             (body::columns(&self.entity, has), Value::from(rows.clone()).to_string())
         });
         if let Some((columns, _)) = &sealed {

@@ -84,6 +84,7 @@ allowed (role, name) as (values
   ('freehold_control', 'freehold.hold_place(uuid,uuid,text,timestamp with time zone)'),
   ('freehold_control', 'freehold.hold_release(uuid)'), ('freehold_control', 'freehold.holds(uuid)'),
   ('freehold_control', 'freehold.tenants_active()'),
+  ('freehold_control', 'freehold.opened_since(integer)'), ('freehold_control', 'freehold.privacy_totals()'),
   ('freehold_project', 'freehold.open(text)'), ('freehold_project', 'freehold.open(smallint,smallint,uuid,uuid,bigint,bigint,bytea)'),
   ('freehold_project', 'freehold.tenant()'), ('freehold_project', 'freehold.uuidv7()'),
   ('freehold_project', 'freehold.step(text,integer,bigint)'), ('freehold_project', 'freehold.projection_start(text,integer)'),

@@ -164,12 +164,30 @@ begin atomic
   select t.id::text, t.name from freehold.tenant t where t.state = 'active' order by t.id;
 end;
 
+-- How often fields were opened in the last so many days, of all tenants together.
+create or replace function freehold.opened_since(days integer) returns table (entity text, field text, purpose text, opens bigint)
+  language sql stable security definer
+begin atomic
+  select o.entity, o.field, o.purpose, sum(o.opens)::bigint from freehold.opened o
+    where o.day > (now() at time zone 'UTC')::date - days group by o.entity, o.field, o.purpose;
+end;
+
+-- Erasures by their states, holds in force, people with keys, and the day of the oldest key.
+create or replace function freehold.privacy_totals() returns table (erasures text, holds bigint, people bigint, oldest text)
+  language sql stable security definer
+begin atomic
+  select coalesce((select jsonb_object_agg(e.state, e.n) from (select x.state, count(*) as n from freehold.erasure x group by x.state) e), '{}')::text,
+    (select count(*) from freehold.legal_hold h where h.released_at is null and (h.until is null or h.until > now())),
+    (select count(distinct (k.tenant_id, k.subject)) from freehold.subject_key k where k.class < 2),
+    (select min(k.created_at at time zone 'UTC')::date::text from freehold.subject_key k);
+end;
+
 do $$
 declare
   routine regprocedure;
 begin
   for routine in select oid from pg_proc where pronamespace = 'freehold'::regnamespace and proowner = 'freehold_gate'::regrole
-    and (proname like 'erasure%' or proname in ('receipt_last', 'receipts', 'hold_place', 'hold_release', 'holds', 'tenants_active'))
+    and (proname like 'erasure%' or proname in ('receipt_last', 'receipts', 'hold_place', 'hold_release', 'holds', 'tenants_active', 'opened_since', 'privacy_totals'))
   loop
     execute format('revoke all on routine %s from public', routine);
     execute format('grant execute on routine %s to freehold_control', routine);
