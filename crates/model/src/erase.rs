@@ -8,7 +8,7 @@ use crate::{
     entity::{
         Entity, Expiry, Field, Kind, OnErase, Privacy, Remains, Scalar, Whose, lookup_column,
     },
-    query::level::Cut,
+    query::cut::Cut,
     sql::ident,
 };
 

@@ -11,6 +11,7 @@ mod approach;
 mod ast;
 pub(crate) mod check;
 mod conds;
+pub(crate) mod cut;
 mod filter;
 pub(crate) mod level;
 pub(crate) mod lexer;

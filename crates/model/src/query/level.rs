@@ -2,13 +2,13 @@
 
 use super::{
     ast::{Aggregate, Each, Fusion, Step},
+    cut::Cut,
     relation::Relation,
 };
 use crate::{
     Name,
     catalogue::Invocation,
-    entity::{Entity, Expiry, Kind, Metric, Remains, Scalar, VectorForm},
-    sql::ident,
+    entity::{Entity, Metric, VectorForm},
 };
 
 /// One entity's part of a query, with the embeds under it.
@@ -101,16 +101,6 @@ pub(crate) struct Shown {
     pub(crate) field: Name,
     /// The column that says whose it is.
     pub(crate) owner: Option<String>,
-}
-
-/// A rule of expiry, as reads keep to it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Cut {
-    pub(crate) since: String,
-    /// The time up to which rows are expired.
-    pub(crate) until: String,
-    /// The fields that are empty then; none if the row is gone.
-    pub(crate) blank: Option<Vec<String>>,
 }
 
 /// Rows of a related entity.
@@ -300,14 +290,6 @@ impl Level {
         }
     }
 
-    /// The rules by which the column is emptied.
-    pub(crate) fn cuts_of<'l>(&'l self, column: &'l str) -> impl Iterator<Item = &'l Cut> {
-        let empties = move |cut: &&Cut| {
-            cut.blank.as_ref().is_some_and(|fields| fields.iter().any(|name| name == column))
-        };
-        self.cuts.iter().filter(empties)
-    }
-
     /// Whether its rows are groups of the table's rows.
     pub(crate) fn is_grouped(&self) -> bool {
         self.outputs.iter().any(|output| output.made().is_some())
@@ -357,40 +339,6 @@ impl Level {
         for embed in &mut self.embeds {
             embed.level.each_nearest(visit);
         }
-    }
-}
-
-impl Cut {
-    /// The rules of an entity.
-    pub(crate) fn all(entity: &Entity) -> Vec<Self> {
-        let one = |rule: &Expiry| {
-            // By UTC, whatever zone the caller is told times in.
-            let until = format!("(now() at time zone 'UTC' - interval '{}')", rule.span);
-            let date = entity
-                .field(&rule.since)
-                .is_some_and(|field| field.kind == Kind::Scalar(Scalar::Date));
-            Self {
-                since: rule.since.to_string(),
-                until: if date {
-                    format!("{until}::date")
-                } else {
-                    format!("({until} at time zone 'UTC')")
-                },
-                blank: match &rule.remains {
-                    Remains::Nothing => None,
-                    Remains::Without(fields) => {
-                        Some(fields.iter().map(ToString::to_string).collect())
-                    }
-                },
-            }
-        };
-        entity.expires.iter().map(one).collect()
-    }
-
-    /// That a row has not expired: `(a."at" is null or a."at" > …)`.
-    pub(crate) fn spares(&self, alias: &str) -> String {
-        let since = format!("{alias}.{}", ident(&self.since));
-        format!("({since} is null or {since} > {})", self.until)
     }
 }
 

@@ -145,17 +145,18 @@ begin atomic
       on conflict do nothing;
 end;
 
--- Notes what was opened, by the day.
+-- Notes what was opened, by the day. Whoever reads does not wait for the disk.
 create or replace function freehold.opened_add(tenant uuid, entities text[], fields text[], purposes text[], counts bigint[]) returns void
-  language sql volatile security definer
-begin atomic
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform set_config('synchronous_commit', 'off', true);
   insert into freehold.opened as o (tenant_id, day, entity, field, purpose, opens)
     select t.id, (now() at time zone 'UTC')::date, m.entity, m.field, m.purpose, sum(m.opens)
       from freehold.tenant t, unnest(entities, fields, purposes, counts) m (entity, field, purpose, opens)
       where t.id = tenant group by t.id, m.entity, m.field, m.purpose
       order by m.entity, m.field, m.purpose
     on conflict (tenant_id, day, entity, field, purpose) do update set opens = o.opens + excluded.opens;
-end;
+end $$;
 
 -- The one gate that everything destructive passes: who is held is not deleted. For the triggers of tables, for erasures and
 -- for what expires.
