@@ -9,6 +9,7 @@ use freehold_store::Tenant;
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
+    personal::{self, Purpose},
     read::{Answer, Shape, count, csv, embed_questions, missing_anchor},
 };
 
@@ -75,7 +76,9 @@ impl Engine {
                 query.count_exact();
             }
             embed_questions(&snapshot, query).await?;
+            self.bind_lookups(tenant, query).await?;
         }
+        let tag = call.query().and_then(personal::tag);
         let row = self
             .store
             .call(tenant, &call.render(), !call.function.volatile)
@@ -84,10 +87,17 @@ impl Engine {
         if row.bool(3) == Some(false) {
             return Err(missing_anchor().into());
         }
+        let opened = match (&tag, row.text(0)) {
+            (Some(tag), Some(body)) => {
+                Some(self.open_body(&snapshot, tenant, body, tag, Purpose::Declared).await?)
+            }
+            _ => None,
+        };
+        let body = opened.as_deref().or(row.text(0));
         let answer = Answer {
             body: match asked.shape {
-                Shape::Csv => csv(&call.names(), row.text(0)),
-                Shape::Json | Shape::Stripped => row.text(0).unwrap_or("null").to_owned(),
+                Shape::Csv => csv(&call.names(), body),
+                Shape::Json | Shape::Stripped => body.unwrap_or("null").to_owned(),
             },
             rows: count(row.int(1)),
             total: row.int(2).map(|total| count(Some(total))),

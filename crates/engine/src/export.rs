@@ -15,6 +15,7 @@ use crate::{
     Engine,
     error::{Code, Error, Refusal},
     import::{Format, Precision},
+    personal::Tag,
     read::count,
     write::objects_of_lines,
 };
@@ -32,6 +33,8 @@ pub struct Export<'a> {
     pub format: Format,
     /// A vector field that goes into a raw file instead: its name, the file, and how a number is stored.
     pub vectors: Option<(String, &'a mut (dyn Write + Send), Precision)>,
+    /// What personal data is opened for, if not for what its classes are kept for.
+    pub purpose: Option<String>,
 }
 
 impl Engine {
@@ -48,7 +51,9 @@ impl Engine {
     ) -> Result<u64, Error> {
         let snapshot = self.snapshot();
         let entity = snapshot.model.entity(&export.entity).cloned();
-        let first = mutate::dump(&snapshot.model, &export.entity, None, PAGE_ROWS)?;
+        let tag = Tag::new();
+        let first =
+            mutate::dump(&snapshot.model, &export.entity, None, PAGE_ROWS, Some(tag.as_str()))?;
         let Some(entity) = entity else { return Ok(0) };
         check_vectors(&entity, &export)?;
         let titles = titles(&entity, export.vectors.as_ref().map(|(field, ..)| field.as_str()));
@@ -56,13 +61,15 @@ impl Engine {
         let (mut page, mut rows, mut head) = (first, 0, true);
         loop {
             let row = self.store.run(tenant, &page).await?;
-            let lines = row.text(0).unwrap_or_default();
+            let sealed = row.text(0).unwrap_or_default();
+            let purpose = export.purpose.as_deref().into();
+            let lines = self.open_body(&snapshot, tenant, sealed, &tag, purpose).await?;
             match &mut csv {
                 None if export.vectors.is_none() => {
                     export.output.write_all(lines.as_bytes()).map_err(|e| unwritable(&e))?
                 }
                 builder => {
-                    let mut objects = objects_of_lines(lines);
+                    let mut objects = objects_of_lines(&lines);
                     if let Some((field, file, precision)) = &mut export.vectors {
                         take_vectors(&mut objects, field, *file, *precision)?;
                     }
@@ -83,7 +90,13 @@ impl Engine {
             heard(exported);
             match row.text(2) {
                 Some(last) if exported == u64::from(PAGE_ROWS) => {
-                    page = mutate::dump(&snapshot.model, &export.entity, Some(last), PAGE_ROWS)?;
+                    page = mutate::dump(
+                        &snapshot.model,
+                        &export.entity,
+                        Some(last),
+                        PAGE_ROWS,
+                        Some(tag.as_str()),
+                    )?;
                 }
                 _ => break,
             }

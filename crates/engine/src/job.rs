@@ -11,10 +11,22 @@ use std::time::Duration;
 use crate::{Engine, error::Error};
 
 /// The kinds this version does; others are left to whoever knows them.
-const KINDS: [&str; 1] = [TEND_LOG];
+const KINDS: [&str; 4] = [TEND_LOG, ERASE, ERASE_KEPT, EXPIRE];
 
 /// Empties parts of the change log that nobody needs.
 const TEND_LOG: &str = "tend_log";
+
+/// Goes on with an erasure that whoever began it did not end.
+const ERASE: &str = "erase";
+
+/// Destroys the keys of what was kept of an erased person, when its time is over.
+const ERASE_KEPT: &str = "erase_kept";
+
+/// Removes what is over by the model's rules of expiry.
+const EXPIRE: &str = "expire";
+
+/// How often that is looked for.
+const EXPIRE_EVERY: Duration = Duration::from_secs(300);
 
 /// How often.
 const TEND: Duration = Duration::from_secs(60);
@@ -54,6 +66,9 @@ impl Engine {
     /// Faults only.
     pub async fn want_standing(&self) -> Result<(), Error> {
         let wanted = Wanted { kind: TEND_LOG, key: Some(""), wait: TEND, ..Wanted::default() };
+        self.store.enqueue(&wanted).await?;
+        let wait = Duration::from_secs(10);
+        let wanted = Wanted { kind: EXPIRE, key: Some(""), wait, ..Wanted::default() };
         self.store.enqueue(&wanted).await
     }
 
@@ -100,6 +115,15 @@ impl Engine {
     async fn run(&self, job: &Job) -> Result<Option<Duration>, Error> {
         match job.kind.as_str() {
             TEND_LOG => self.store.tend_log(None).await.map(|_| Some(TEND)),
+            ERASE => match job.key.as_deref().and_then(|id| id.parse().ok()) {
+                Some(id) => self.resume_erasure(id).await.map(|()| None),
+                None => Ok(None),
+            },
+            ERASE_KEPT => match job.key.as_deref().and_then(|id| id.parse().ok()) {
+                Some(id) => self.store.shred_kept(id).await.map(|_| None),
+                None => Ok(None),
+            },
+            EXPIRE => self.expire(None).await.map(|_| Some(EXPIRE_EVERY)),
             kind => unreachable!("nobody asked for {kind}"),
         }
     }

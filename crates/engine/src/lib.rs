@@ -18,21 +18,27 @@ pub mod auth;
 pub mod blob;
 pub mod call;
 pub mod embed;
+pub mod erase;
 pub mod error;
+pub mod expire;
 pub mod export;
 pub mod fill;
 pub mod import;
 pub mod job;
+mod personal;
 pub mod place;
 pub mod project;
 pub mod prove;
 pub mod read;
 pub mod rebuild;
+pub mod register;
 pub mod search;
+mod subject;
 mod text;
 pub mod write;
 
 pub use error::{Code, Error, Fault, Refusal};
+pub use freehold_store::seal::SealYardstick;
 pub use freehold_store::{
     Complaint, Config as StoreConfig, Done, Graph, Load, Login, Operator, Placement, Policy, Role,
     RootKey, Scan, Size, Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way,

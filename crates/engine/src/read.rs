@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::{
     Engine, Snapshot,
     error::{Code, Error, Refusal},
+    personal,
     search::{Path, Recall, Search},
 };
 
@@ -53,6 +54,8 @@ pub struct Manner {
     pub zone: Option<TimeZone>,
     /// How sure a search has to be.
     pub recall: Recall,
+    /// What personal data is opened for, if not for what its classes are kept for.
+    pub purpose: Option<String>,
 }
 
 /// What a read has to show, and how long it may wait for that.
@@ -97,7 +100,7 @@ impl Engine {
         manner: &Manner,
     ) -> Result<Answer, Error> {
         let snapshot = self.snapshot();
-        let query = self.understand(&snapshot, read, manner).await?;
+        let query = self.understand(&snapshot, tenant, read, manner).await?;
         self.answer(&snapshot, tenant, query, manner).await
     }
 
@@ -116,7 +119,7 @@ impl Engine {
         let position = self.store.read_position(after.token).await?;
         let until = Instant::now() + after.patience;
         let snapshot = self.snapshot();
-        let query = self.understand(&snapshot, read, manner).await?;
+        let query = self.understand(&snapshot, tenant, read, manner).await?;
         let reads = query.reads();
         let models: Vec<&str> = reads
             .iter()
@@ -140,6 +143,7 @@ impl Engine {
     async fn understand(
         &self,
         snapshot: &Snapshot,
+        tenant: &Tenant,
         read: Read<'_>,
         manner: &Manner,
     ) -> Result<Query, Error> {
@@ -150,6 +154,7 @@ impl Engine {
             query.count_exact();
         }
         embed_questions(snapshot, &mut query).await?;
+        self.bind_lookups(tenant, &mut query).await?;
         Ok(query)
     }
 
@@ -162,6 +167,7 @@ impl Engine {
     ) -> Result<Answer, Error> {
         let chosen = self.choose(tenant, &mut query, manner.recall).await;
         let index = chosen.map_err(|error| snapshot.refine(error))?;
+        let tag = personal::tag(&mut query);
         let run = async |query: &Query| {
             self.store
                 .run_in(tenant, &query.render(), manner.zone.as_ref())
@@ -178,8 +184,15 @@ impl Engine {
         if row.bool(3) == Some(false) {
             return Err(missing_anchor().into());
         }
+        let opened = match (&tag, row.text(0)) {
+            (Some(tag), Some(body)) => {
+                let purpose = manner.purpose.as_deref().into();
+                Some(self.open_body(snapshot, tenant, body, tag, purpose).await?)
+            }
+            _ => None,
+        };
         Ok(Answer {
-            body: shaped(&query, manner.shape, row.text(0)),
+            body: shaped(&query, manner.shape, opened.as_deref().or(row.text(0))),
             rows: count(row.int(1)),
             total: row.int(2).map(|total| count(Some(total))),
             offset: query.offset(),

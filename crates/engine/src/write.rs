@@ -19,7 +19,7 @@ use freehold_model::{
 use freehold_store::{Position, Row, Tenant, TenantTx};
 use serde_json::{Map, Value};
 
-use self::mutation::Mutation;
+pub(crate) use self::mutation::Mutation;
 pub use self::terms::Terms;
 
 pub(crate) use crate::text::{known_text, source_text};
@@ -27,6 +27,7 @@ use crate::{
     Engine, Snapshot,
     embed::EmbedError,
     error::{Code, Error, Refusal},
+    personal::{self, Purpose},
     read::{Shape, count, shaped},
 };
 
@@ -103,6 +104,8 @@ impl Engine {
             terms.check(rows)?;
         }
         embed_new_rows(&snapshot, &mut mutation).await?;
+        personal::prepare(self, tenant, &mut mutation).await?;
+        let tag = mutation.returning_mut().and_then(personal::tag);
         let at_once = !terms.roll_back
             && mutation.is_one_statement()
             && (counted.is_some() || !terms.are_about_rows());
@@ -111,7 +114,7 @@ impl Engine {
             done.map(|(row, position)| Written { token: self.token(position), ..Written::of(&row) })
         } else {
             let mut tx = self.store.begin_in(tenant, zone).await?;
-            let written = change(&snapshot, &mut tx, &mutation).await;
+            let written = self.settled(&snapshot, tenant, &mut tx, &mut mutation).await;
             let written = written.and_then(|written| {
                 terms.check(written.rows).map(|()| written).map_err(Error::from)
             });
@@ -124,6 +127,10 @@ impl Engine {
             }
         }
         .map_err(|error| snapshot.refine(error))?;
+        if let Some(tag) = tag {
+            let purpose = terms.purpose.as_deref().into();
+            written.body = self.open_body(&snapshot, tenant, &written.body, &tag, purpose).await?;
+        }
         if let Some(query) = mutation.returning_mut().filter(|_| terms.shape == Shape::Csv) {
             written.body = shaped(query, terms.shape, Some(&written.body));
         }
@@ -154,21 +161,49 @@ impl Engine {
             embed_new_rows(&snapshot, &mut mutation)
                 .await
                 .map_err(|error| numbered(number, error))?;
-            mutations.push(mutation);
+            personal::prepare(self, tenant, &mut mutation)
+                .await
+                .map_err(|error| numbered(number, error))?;
+            let tag = mutation.returning_mut().and_then(personal::tag);
+            mutations.push((mutation, tag));
         }
         let mut tx = self.store.begin(tenant).await?;
         let mut written = Vec::with_capacity(mutations.len());
-        for (number, mutation) in (1..).zip(&mutations) {
-            match change(&snapshot, &mut tx, mutation).await {
+        for (number, (mutation, _)) in (1..).zip(&mut mutations) {
+            match self.settled(&snapshot, tenant, &mut tx, mutation).await {
                 Ok(one) => written.push(one),
                 Err(error) => return Err(numbered(number, snapshot.refine(error))),
             }
         }
         let (mut written, token) = self.finish(tx, Ok(written)).await?;
-        for one in &mut written {
+        for (one, (_, tag)) in written.iter_mut().zip(&mutations) {
             one.token.clone_from(&token);
+            if let Some(tag) = tag {
+                let purpose = Purpose::Declared;
+                one.body = self.open_body(&snapshot, tenant, &one.body, tag, purpose).await?;
+            }
         }
         Ok(written)
+    }
+
+    /// Seals what the change brings for the rows it is for, and makes it.
+    async fn settled(
+        &self,
+        snapshot: &Snapshot,
+        tenant: &Tenant,
+        tx: &mut TenantTx,
+        mutation: &mut Mutation,
+    ) -> Result<Written, Error> {
+        personal::settle(self, tenant, tx, mutation).await?;
+        let written = change(snapshot, tx, mutation).await?;
+        match mutation.must_write() {
+            Some(rows) if rows != written.rows => {
+                Err(Refusal::new(Code::TryAgain, "another transaction was in the way")
+                    .hint("try again")
+                    .into())
+            }
+            _ => Ok(written),
+        }
     }
 
     /// Commits what went well; what did not is rolled back by dropping the transaction.

@@ -6,6 +6,7 @@ mod client;
 mod import;
 mod project;
 mod report;
+mod seal;
 mod search;
 mod wall;
 mod write;
@@ -26,6 +27,9 @@ const MODEL: &str = include_str!("bench/model.toml");
 
 /// That of benchmarks of writing and of read models.
 const READ_MODEL: &str = include_str!("bench/read.toml");
+
+/// That of sealing.
+const SEAL_MODEL: &str = include_str!("bench/seal.toml");
 
 /// The mode of the gate that every server allows.
 const TICKET: &str = "ticket";
@@ -100,6 +104,7 @@ async fn measure(
     .await?;
     let model = match bench.name {
         BenchName::Write | BenchName::Project => READ_MODEL,
+        BenchName::Seal => SEAL_MODEL,
         _ => MODEL,
     };
     let proposal = apply::propose(&mut operator, model.into()).await?;
@@ -115,6 +120,7 @@ async fn measure(
         BenchName::Project => project::run(&mut ground, bench.tenants).await?,
         BenchName::Api => api::run(&mut ground).await?,
         BenchName::Blob => blob::run(&mut ground, config.blobs.as_deref()).await?,
+        BenchName::Seal => seal::run(&mut ground).await?,
         BenchName::Search => search::run(&mut ground, &bench.search).await?,
         BenchName::Import => {
             import::run(&mut ground, bench.rows.as_deref(), bench.vectors.as_deref()).await?

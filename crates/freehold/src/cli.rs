@@ -5,6 +5,7 @@ mod bench;
 mod blobs;
 mod build;
 mod place;
+mod privacy;
 mod query;
 mod role;
 mod search;
@@ -19,6 +20,7 @@ pub(crate) use bench::{Bench, BenchName};
 pub(crate) use blobs::{Blobs, BlobsAt};
 pub(crate) use build::{Apply, Rebuild};
 pub(crate) use place::{Keep, Place};
+pub(crate) use privacy::{Erase, EraseList, Expire, Hold, Privacy, ReportFormat};
 pub(crate) use query::Query;
 pub(crate) use role::RoleName;
 use role::days;
@@ -97,6 +99,16 @@ pub(crate) enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(Key),
+    /// Erase a person: whatever is theirs, everywhere, with a receipt
+    Erase(Erase),
+    /// Remove what is over by the model's rules of expiry
+    Expire(Expire),
+    /// Legal holds: place, list, release
+    #[command(subcommand)]
+    Hold(Hold),
+    /// The register of processing, and what is one person's
+    #[command(subcommand)]
+    Privacy(Privacy),
     /// Query rows in PostgREST's grammar: 'person?select=handle&limit=5'
     Query(Query),
     /// Insert rows: a JSON object, an array, or @FILE, or - for standard input
@@ -299,6 +311,9 @@ pub(crate) struct Export {
     /// Write a vector field to a raw little-endian file beside the rows: FIELD=FILE.f32 or FIELD=FILE.f16
     #[arg(long, value_name = "FIELD=FILE")]
     pub(crate) vectors: Option<String>,
+    /// What personal data is opened for [default: what its classes are kept for]
+    #[arg(long)]
+    pub(crate) purpose: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod bulk;
 mod jobs;
 mod model;
 mod placement;
+mod privacy;
 mod project;
 mod prove;
 mod rebuild;
@@ -59,6 +60,10 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Rebuild(what) => rebuild::rebuild(config, &what).await,
         Command::Tenant(what) => tenant::tenant(config, what).await,
         Command::Key(what) => tenant::key(config, what).await,
+        Command::Erase(what) => privacy::erase(config, &what).await,
+        Command::Expire(what) => privacy::expire(config, &what).await,
+        Command::Hold(what) => privacy::hold(config, what).await,
+        Command::Privacy(what) => privacy::privacy(config, what).await,
         Command::Query(what) => rows::query(config, &what).await,
         Command::Insert { entity, rows, tenant, upsert, on_conflict } => {
             rows::insert(config, entity, &rows, &tenant, upsert, on_conflict).await

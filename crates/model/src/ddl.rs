@@ -5,10 +5,12 @@ pub(crate) mod blob;
 pub(crate) mod capture;
 pub(crate) mod column;
 pub(crate) mod constraint;
+pub(crate) mod hold;
 pub(crate) mod index;
 pub(crate) mod naming;
 pub mod own;
 pub mod read;
+pub(crate) mod sealed;
 pub(crate) mod table;
 pub(crate) mod vector;
 pub(crate) mod wall;
@@ -70,7 +72,7 @@ pub enum Violation {
         entity: Name,
         /// Of which field.
         field: Name,
-        /// `min`, `max`, `min_length`, `max_length`, `enum` or `required`.
+        /// `min`, `max`, `min_length`, `max_length`, `enum`, `required`, `sealed` or `lookup`.
         what: &'static str,
     },
 }
@@ -102,7 +104,11 @@ fn meaning(entity: &Entity, name: &str, of_part: bool) -> Option<Violation> {
     if let Some(index) = table.indexes.iter().find(|index| index.unique && index.name == name) {
         return Some(Violation::Unique {
             entity,
-            fields: index.fields.iter().filter_map(|name| field(name)).collect(),
+            fields: index
+                .fields
+                .iter()
+                .filter_map(|name| field(name.strip_suffix("~lookup").unwrap_or(name)))
+                .collect(),
         });
     }
     if let Some(reference) = table.references.iter().find(|reference| reference.name == name) {

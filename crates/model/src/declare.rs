@@ -4,6 +4,7 @@
 //! problem: each leaves out what it could not read, and what depends on that stays silent.
 
 mod blob;
+mod classes;
 mod codes;
 mod complaint;
 mod constant;
@@ -11,12 +12,15 @@ mod cycles;
 mod decimal;
 mod embedder;
 mod entities;
+mod erasure;
+mod expiry;
 mod field;
 mod form;
 mod grammar;
 mod keys;
 mod kind;
 mod names;
+mod privacy;
 mod reads;
 mod report;
 mod schema;
@@ -69,7 +73,9 @@ pub fn read(text: &str) -> Result<Checked, Vec<Diagnostic>> {
     let root = walk::walk(&tree, &(0..0), &grammar::ROOT, &mut report);
     let (name, about) = about_model(&root, &mut report);
     let mut embedders = embedder::Embedders::read(root.named("embed"), &mut report);
-    let entities = entities::read(root.named("entity"), &mut embedders, &mut report);
+    let classes = classes::read(root.named("personal"), &mut report);
+    let entities = entities::read(root.named("entity"), &classes, &mut embedders, &mut report);
+    let classes = classes.finish(&entities, &mut report);
     let embedders = embedders.finish(&mut report);
     let reads = reads::read(text, root.named("read"), &root, &entities, &mut report);
     if root.named("entity").is_empty() {
@@ -79,7 +85,7 @@ pub fn read(text: &str) -> Result<Checked, Vec<Diagnostic>> {
     }
     let warnings = report.finish()?;
     Ok(Checked {
-        model: Model { name, about, entities, embedders, reads, ..Model::default() },
+        model: Model { name, about, entities, embedders, classes, reads, ..Model::default() },
         warnings,
     })
 }

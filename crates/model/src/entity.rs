@@ -2,9 +2,14 @@
 //! [`Model`] holds one without problems: every name resolves, every default fits its type.
 
 mod blob;
+mod expiry;
+mod privacy;
 mod sql_type;
 
 pub use blob::Blob;
+pub use expiry::{Expiry, Remains, Span, Unit};
+pub use privacy::lookup_column;
+pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Whose};
 
 use std::collections::BTreeMap;
 
@@ -21,6 +26,7 @@ pub struct Model {
     pub(crate) about: Option<String>,
     pub(crate) entities: Vec<Entity>,
     pub(crate) embedders: BTreeMap<Name, Embedder>,
+    pub(crate) classes: BTreeMap<Name, Class>,
     pub(crate) reads: Vec<ReadModel>,
     pub(crate) catalogue: Catalogue,
 }
@@ -54,6 +60,12 @@ impl Model {
     #[must_use]
     pub fn embedders(&self) -> &BTreeMap<Name, Embedder> {
         &self.embedders
+    }
+
+    /// The classes of personal data, `[personal.…]`.
+    #[must_use]
+    pub fn classes(&self) -> &BTreeMap<Name, Class> {
+        &self.classes
     }
 
     /// The read models, in the order of the file.
@@ -108,6 +120,10 @@ pub struct Entity {
     pub indexes: Vec<Key>,
     /// The columns that tell its rows apart, if it is a read model; an entity's rows have an `id` besides its fields.
     pub key: Option<Vec<Name>>,
+    /// Whether its rows are people whose data can be erased.
+    pub subject: bool,
+    /// What becomes of its rows by age.
+    pub expires: Vec<Expiry>,
 }
 
 impl Entity {
@@ -150,6 +166,10 @@ pub struct Field {
     pub bounds: Bounds,
     /// Text search configuration (`english`): the text can be searched by words.
     pub search: Option<String>,
+    /// Whether it is personal data; always said in an entity that has to do with data subjects, but for references.
+    pub privacy: Option<Privacy>,
+    /// Of a reference to a data subject: what becomes of the row when that person is erased.
+    pub on_erase: Option<OnErase>,
 }
 
 /// What a field holds.

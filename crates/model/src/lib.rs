@@ -9,11 +9,13 @@ pub mod ddl;
 pub mod declare;
 pub mod diagnostic;
 pub mod entity;
+pub mod erase;
 pub mod mutate;
 pub mod names;
 pub mod plan;
 pub mod query;
 pub mod refusal;
+pub mod sealed;
 pub mod sql;
 pub mod view;
 

@@ -17,6 +17,7 @@ mod load;
 mod missing;
 mod put;
 mod row;
+mod sealed;
 mod text;
 mod update;
 
@@ -38,6 +39,7 @@ pub use insert::{Insert, OnConflict, Resolution, insert};
 pub use load::{ColumnType, Load, load};
 pub use put::put;
 pub use row::{check_row, missing, value_text};
+pub use sealed::standing;
 pub use text::{form_row, of_texts};
 pub use update::{Delete, Update, delete, update};
 
@@ -138,7 +140,7 @@ const SET_AGAIN: &str =
 
 /// The rows `ids` in this order, as `query` asks for them.
 fn returned_now(query: &Query, ids: &[&str]) -> Sql {
-    let mut renderer = Renderer::default();
+    let mut renderer = Renderer::tagged(query.tag.as_deref());
     let ids = value::array_literal(ids.iter().copied());
     renderer.sql.raw("with written as (select t.* from unnest(").param(Some(ids));
     renderer.sql.raw("::uuid[]) with ordinality as i(id, n) join app.").ident(query.entity());

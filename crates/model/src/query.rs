@@ -11,6 +11,7 @@ mod approach;
 mod ast;
 pub(crate) mod check;
 mod conds;
+pub(crate) mod cut;
 mod filter;
 pub(crate) mod level;
 pub(crate) mod lexer;
@@ -20,6 +21,7 @@ mod parse;
 mod rank;
 mod relation;
 pub(crate) mod render;
+pub(crate) mod sealed;
 mod select;
 pub(crate) mod suggest;
 pub(crate) mod value;
@@ -35,6 +37,7 @@ use self::{ast::Written, level::Anchor, render::Renderer};
 use crate::{Model, Name, Refusal, Sql};
 
 pub use approach::{EF_SEARCH, Indexable};
+pub use sealed::Sought;
 
 pub(crate) use nearest::vector_text;
 pub(crate) use parse::not_built;
@@ -85,6 +88,8 @@ pub struct Query {
     pub(crate) level: level::Level,
     pub(crate) shape: Shape,
     count: bool,
+    /// What marks sealed values in the answer.
+    pub(crate) tag: Option<String>,
 }
 
 /// How the rows of an answer are written.
@@ -194,7 +199,7 @@ impl Query {
         limits: &Limits,
     ) -> Result<Self, Refusal> {
         let level = check::check(model, entity, written, limits)?;
-        Ok(Self { level, shape: Shape::default(), count: false })
+        Ok(Self { level, shape: Shape::default(), count: false, tag: None })
     }
 
     /// The entity's name.
@@ -253,6 +258,24 @@ impl Query {
         });
     }
 
+    /// Calls `visit` with each lookup of sealed values; each is to be bound before the query is rendered.
+    pub fn each_lookup(&mut self, visit: &mut dyn FnMut(Sought<'_>)) {
+        self.level.each_lookup(visit);
+    }
+
+    /// The sealed fields that it shows, by entity and field. If there are any, [`Query::tagged`] is to be called.
+    #[must_use]
+    pub fn shows(&self) -> Vec<(&Name, &Name)> {
+        self.level.shows()
+    }
+
+    /// Marks sealed values in the answer with `tag`, which nobody may have been able to guess: as the text
+    /// `tag:place:row:owner:value:`, where the place is the hexadecimal digits of the entity's name, a zero byte and the
+    /// field's name, and the value the digits of what is sealed. Without a tag sealed values are null.
+    pub fn tagged(&mut self, tag: &str) {
+        self.tag = Some(tag.to_owned());
+    }
+
     /// Asks for the number of rows that fit the filters, whatever `limit` and `nearest` say.
     pub fn count_exact(&mut self) {
         self.count = true;
@@ -275,7 +298,7 @@ impl Query {
     /// If a text of [`Query::texts`] has not been bound.
     #[must_use]
     pub fn render(&self) -> Sql {
-        let mut renderer = Renderer::default();
+        let mut renderer = Renderer::tagged(self.tag.as_deref());
         renderer.read(&self.level, self.count, self.shape);
         match self.level.index {
             Some(index) => renderer.sql.within(index.settings()),

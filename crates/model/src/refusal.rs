@@ -175,6 +175,12 @@ codes! {
     Storage = "FH073", 503;
     /// A condition of the request does not hold.
     Precondition = "FH074", 412;
+    /// Sealed personal data is compared, sorted or computed with as only what PostgreSQL sees can be.
+    Sealed = "FH080", 400;
+    /// The person is being erased, or is erased.
+    Erased = "FH081", 410;
+    /// A legal hold keeps it.
+    Held = "FH082", 409;
     /// The vector has the wrong number of dimensions or a value that is not finite.
     Vector = "FH010", 400;
     /// The provider that makes embeddings cannot be reached or refuses.

@@ -11,13 +11,16 @@ pub mod audit;
 mod blobs;
 mod changes;
 mod connect;
+mod erasure;
 mod error;
+mod holds;
 mod imports;
 mod jobs;
 mod key;
 mod login;
 mod operator;
 mod param;
+mod personal;
 mod platform;
 mod pool;
 pub mod prove;
@@ -30,6 +33,7 @@ pub mod seal;
 mod session;
 mod store;
 mod token;
+mod totals;
 mod tx;
 
 pub use apply::{Apply, Building, Chore, Filling, Progress, Unfinished};
@@ -38,7 +42,9 @@ pub use changes::{
     Built, Change, Freshness, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step,
     Undone, identity,
 };
+pub use erasure::{Erasure, ErasureInfo, ErasureState, Receipt};
 pub use error::{Error, Fault};
+pub use holds::Hold;
 pub use imports::ImportMark;
 pub use jobs::{Job, JobStatus, Wanted};
 pub use key::RootKey;
@@ -48,6 +54,7 @@ pub use operator::{
     TenantState,
 };
 pub use param::Column;
+pub use personal::{Keys, Opens};
 pub use platform::{Mode, Server};
 pub use rebuild::{Begun, given_up};
 pub use refusal::Violation;
@@ -58,4 +65,5 @@ pub use store::{
     Size, Store, Table, Target, Tenant, TimeZone, Transaction, Typed, TypedError, Watch, Way, Work,
     Writer, Yardstick,
 };
+pub use totals::{Opened, PrivacyTotals};
 pub use tx::TenantTx;

@@ -17,6 +17,7 @@ use std::pin::Pin;
 pub use arena::{Arena, Canary};
 pub use canary::CANARY;
 pub use catalogue::catalogue;
+pub(crate) use signature::sign_with;
 pub use signature::{Signed, sign, verify};
 
 use crate::error::Error;

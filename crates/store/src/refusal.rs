@@ -178,6 +178,10 @@ fn reported_by_server(report: &DbError) -> Option<Error> {
             Refusal::new(Code::TooSlow, "the statement took longer than allowed")
                 .hint("ask for less at once, or add an index"),
         )),
+        "FH082" => Some(Error::Refused(
+            Refusal::new(Code::Held, "a legal hold keeps a row that would be deleted")
+                .hint("wait until the hold is released: `freehold hold list` shows it"),
+        )),
         "40001" | "40P01" | "55P03" => Some(Error::Refused(
             Refusal::new(Code::TryAgain, "another transaction was in the way").hint("try again"),
         )),

@@ -36,6 +36,7 @@ use crate::{
     connect::{Address, chain},
     error::{Error, Fault},
     key::RootKey,
+    personal::People,
     platform,
     pool::{Lease, Pool},
     refusal::explain,
@@ -101,6 +102,7 @@ pub(crate) struct Inner {
     recognised: Recognised,
     placements: placement::State,
     pub(crate) ring: KeyRing,
+    pub(crate) people: People,
 }
 
 /// What one statement of [`Store::raw`] answered.
@@ -162,6 +164,7 @@ impl Store {
             recognised: Recognised::default(),
             placements: placement::State::default(),
             ring: KeyRing::new(&config.root_key),
+            people: People::default(),
         }));
         let mut lease = store.0.control.lease().await?;
         platform::check(&mut lease).await?;

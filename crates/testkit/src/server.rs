@@ -107,6 +107,12 @@ impl OwnServer {
         url::with_user(&self.url(), role, password)
     }
 
+    /// The folder of its files, logs included.
+    #[must_use]
+    pub fn data_dir(&self) -> &std::path::Path {
+        &self.options.data_dir
+    }
+
     /// A connection as the superuser.
     pub async fn client(&self) -> Client {
         open(&self.url()).await

@@ -23,6 +23,7 @@ pub(super) struct Batch {
 }
 
 /// One row.
+#[derive(Clone)]
 pub(super) struct Row {
     pub(super) line: u64,
     /// Its number in the file, from 1.

@@ -4,7 +4,7 @@ use freehold_model::{
     entity::Entity,
     mutate::{self, Resolution},
 };
-use freehold_store::{Column, ImportMark, Tenant};
+use freehold_store::{Column, ImportMark, Tenant, TenantTx};
 use tokio::sync::mpsc;
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Engine, Snapshot,
     error::{Code, Error, Refusal},
+    personal,
 };
 
 /// One transaction a batch, or a part of it.
@@ -90,7 +91,8 @@ impl Loading<'_> {
         }
         let mut tx = self.engine.store.begin(self.tenant).await?;
         let mut loaded = 0;
-        for (columns, rows) in batch::groups(self.entity, rows) {
+        let sealed = self.sealed(&mut tx, rows).await?;
+        for (columns, rows) in batch::groups(self.entity, sealed.as_deref().unwrap_or(rows)) {
             let names: Vec<&str> = columns.iter().map(String::as_str).collect();
             let conflict = self.upsert.clone().map(|fields| (Some(fields), Resolution::Merge));
             let load = mutate::load(&self.snapshot.model, &self.entity.name, &names, conflict)?;
@@ -102,12 +104,34 @@ impl Loading<'_> {
             loaded +=
                 tx.load(load.sql(), &arrays).await.map_err(|error| self.snapshot.refine(error))?;
         }
+        if sealed.is_some() && loaded != rows.len() as u64 {
+            return Err(Refusal::new(Code::TryAgain, "another transaction was in the way")
+                .hint("import again: it goes on there")
+                .into());
+        }
         if let (Some(source), Some(last)) = (&self.source, rows.last()) {
             let mark = ImportMark { rows: last.number, digest: last.digest };
             tx.mark_import(&self.entity.name, source, mark).await?;
         }
         tx.commit().await?;
         Ok(loaded)
+    }
+
+    /// The rows as they go to PostgreSQL, if the entity has sealed fields.
+    async fn sealed(&self, tx: &mut TenantTx, rows: &[Row]) -> Result<Option<Vec<Row>>, Error> {
+        if self.entity.sealed_fields().next().is_none() {
+            return Ok(None);
+        }
+        let mut sealed = rows.to_vec();
+        let mut values: Vec<_> =
+            sealed.iter_mut().map(|row| std::mem::take(&mut row.values)).collect();
+        let keys = self.upsert.as_deref();
+        let of = (self.engine, self.tenant);
+        personal::seal_loaded(of, tx, self.entity, &mut values, keys).await?;
+        for (row, values) in sealed.iter_mut().zip(values) {
+            row.values = values;
+        }
+        Ok(Some(sealed))
     }
 
     fn leave_out(&mut self, row: &Row, refusal: Refusal) -> Result<(), Error> {

@@ -256,6 +256,7 @@ async fn bulk(engine: &Engine, duel: &Duel<'_>) -> Result<Vec<String>, Error> {
             output: &mut output,
             format: Format::JsonLines,
             vectors: None,
+            purpose: None,
         };
         engine.export(&duel.a().tenant, export, &mut |_| {}).await?;
         let exported = String::from_utf8_lossy(&output);

@@ -3,13 +3,14 @@
 use freehold_model::{
     Name, Sql,
     mutate::{Delete, Insert, Update},
-    query::Query,
+    query::{Query, Sought},
 };
 
 use super::Terms;
+use crate::personal::Lookups;
 
 /// Any of the changes there are.
-pub(super) enum Mutation {
+pub(crate) enum Mutation {
     Insert(Insert),
     Update(Update),
     Delete(Delete),
@@ -42,7 +43,26 @@ impl Mutation {
     }
 
     pub(super) fn is_one_statement(&self) -> bool {
-        self.watched().is_empty()
+        self.watched().is_empty() && !self.needs_rows()
+    }
+
+    /// Whether the rows it is for have to be known before it can be sealed.
+    fn needs_rows(&self) -> bool {
+        match self {
+            Self::Insert(insert) => {
+                insert.merges_by().is_some() && insert.of().sealed_fields().next().is_some()
+            }
+            Self::Update(update) => update.seals(),
+            Self::Delete(_) => false,
+        }
+    }
+
+    /// Rows that it has to write, or else another transaction put one in the way that was not there when it was sealed.
+    pub(super) fn must_write(&self) -> Option<u64> {
+        match self {
+            Self::Insert(insert) if self.needs_rows() => u64::try_from(insert.rows().len()).ok(),
+            _ => None,
+        }
     }
 
     pub(super) fn entity(&self) -> &str {
@@ -92,6 +112,20 @@ impl Mutation {
             Self::Insert(insert) => insert.render(),
             Self::Update(update) => update.render(),
             Self::Delete(delete) => delete.render(),
+        }
+    }
+}
+
+impl Lookups for Mutation {
+    fn each_lookup(&mut self, visit: &mut dyn FnMut(Sought<'_>)) {
+        match self {
+            Self::Insert(insert) => {
+                if let Some(query) = insert.returning_mut() {
+                    query.each_lookup(visit);
+                }
+            }
+            Self::Update(update) => update.each_lookup(visit),
+            Self::Delete(delete) => delete.each_lookup(visit),
         }
     }
 }

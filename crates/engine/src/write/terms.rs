@@ -20,6 +20,8 @@ pub struct Terms {
     pub roll_back: bool,
     /// Whether what rows lack is their default instead of null.
     pub missing_defaults: bool,
+    /// What personal data that comes back is opened for, if not for what its classes are kept for.
+    pub purpose: Option<String>,
 }
 
 impl Terms {

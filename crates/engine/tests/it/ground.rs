@@ -12,7 +12,7 @@ use freehold_testkit::TestDb;
 use serde_json::Value;
 
 /// All tests share the server and so the role, whose password comes from the root key.
-const ROOT: [u8; 32] = [7; 32];
+pub(crate) const ROOT: [u8; 32] = [7; 32];
 
 pub(crate) struct Ground {
     pub(crate) engine: Engine,
@@ -36,7 +36,7 @@ pub(crate) async fn ground(model: &str) -> Ground {
     Ground { engine, a, b, db }
 }
 
-async fn store(url: &str) -> Store {
+pub(crate) async fn store(url: &str) -> Store {
     Store::connect(StoreConfig::new(url, RootKey::new(ROOT))).await.unwrap()
 }
 

@@ -52,6 +52,7 @@ async fn moved(ground: &Ground, entity: &str, format: Format, field: Option<&str
         output: &mut rows,
         format,
         vectors: field.map(|field| (field.to_owned(), &mut numbers as _, Precision::F32)),
+        purpose: None,
     };
     let exported = ground.engine.export(&ground.a, export, &mut |_| {}).await.unwrap();
     let folder = tempfile::tempdir().unwrap();

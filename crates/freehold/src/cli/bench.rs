@@ -45,6 +45,8 @@ pub(crate) enum BenchName {
     Api,
     /// Sealed blobs against the same bytes stored by the same library alone
     Blob,
+    /// Sealing a value against the cipher alone, and sealed rows against the same in the open
+    Seal,
     /// The ten nearest for tenants of all sizes, against one table with one HNSW index
     Search,
 }

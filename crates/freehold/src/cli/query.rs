@@ -22,6 +22,9 @@ pub(crate) struct Query {
     /// At most so long, such as 2s or 500ms
     #[arg(long, value_name = "TIME", requires = "after", default_value = "2s", value_parser = wait)]
     pub(crate) wait: Duration,
+    /// What personal data is opened for [default: what its classes are kept for]
+    #[arg(long)]
+    pub(crate) purpose: Option<String>,
     #[command(flatten)]
     pub(crate) sure: Sure,
 }

@@ -129,6 +129,7 @@ pub(super) async fn export(config: &Config, export: &Export) -> Result<(), Failu
         vectors: raw.as_mut().map(|(field, precision, file)| {
             (field.clone(), file as &mut (dyn Write + Send), *precision)
         }),
+        purpose: export.purpose.clone(),
     };
     let bar = output::spinner(&export.entity);
     let mut written = 0;

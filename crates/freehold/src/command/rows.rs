@@ -22,7 +22,8 @@ pub(super) async fn query(config: &Config, what: &cli::Query) -> Result<(), Fail
     let engine = site.engine(config).await?;
     let tenant = engine.tenant(&what.tenant).await?;
     let read = Read { entity, query, count: what.count };
-    let manner = Manner { recall: what.sure.recall, ..Manner::default() };
+    let manner =
+        Manner { recall: what.sure.recall, purpose: what.purpose.clone(), ..Manner::default() };
     let answer = match &what.after {
         Some(token) => {
             engine.read_after(&tenant, read, &manner, After { token, patience: what.wait }).await?

@@ -48,7 +48,7 @@ const fn known(
 }
 
 /// In the order in which they are told.
-pub(super) const KNOWN: [Known; 9] = [
+pub(super) const KNOWN: [Known; 10] = [
     known("resolution", "merge-duplicates, ignore-duplicates", false, "an upsert"),
     known(
         "missing",
@@ -68,6 +68,7 @@ pub(super) const KNOWN: [Known; 9] = [
         "with `handling=strict`: more rows are refused, and nothing is changed",
     ),
     known("recall", "exact, 0.95", true, "how sure a search has to be"),
+    known("purpose", "billing", true, "what sealed fields are opened for; counted"),
 ];
 
 /// Read elsewhere.
@@ -128,6 +129,9 @@ impl Prefer {
                 Some(recall) => self.recall = recall,
                 None => return Ok(false),
             },
+            ("purpose", text) if (1..=100).contains(&text.len()) => {
+                self.terms.purpose = Some(text.to_owned());
+            }
             ("max-affected", number) if strict => match number.parse() {
                 Ok(most) => self.terms.max_affected = Some(most),
                 Err(_) => return Ok(false),

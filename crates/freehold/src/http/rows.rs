@@ -192,8 +192,13 @@ async fn answer(
     let mut prefer = Prefer::of(headers)?;
     let media = Media::of(headers);
     let zone = prefer.terms.zone.clone();
-    let manner =
-        Manner { shape: media.shape(), range: media::range(headers)?, zone, recall: prefer.recall };
+    let manner = Manner {
+        shape: media.shape(),
+        range: media::range(headers)?,
+        zone,
+        recall: prefer.recall,
+        purpose: prefer.terms.purpose.clone(),
+    };
     let read = Read { entity, query, count: prefer.count };
     let rows = match consistency::after(headers)? {
         Some(after) => engine.read_after(tenant, read, &manner, after).await?,

@@ -89,6 +89,8 @@ impl Catalogue {
                     default: None,
                     bounds: Bounds::default(),
                     search: None,
+                    privacy: None,
+                    on_erase: None,
                 }),
             }
         }
@@ -107,6 +109,8 @@ pub(super) fn relation(name: Name, about: Option<&str>, fields: Vec<Field>) -> E
         fields,
         uniques: Vec::new(),
         indexes: Vec::new(),
+        subject: false,
+        expires: Vec::new(),
     }
 }
 

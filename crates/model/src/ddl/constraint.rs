@@ -2,16 +2,22 @@
 
 use crate::{
     ddl::naming::{self, derived, part, root},
-    entity::{Bounds, Field, Kind, OnDelete, Scalar},
+    entity::{Bounds, Field, Kind, OnDelete, Scalar, lookup_column},
     sql::{ident, literal},
 };
+
+/// Bytes of the shortest sealed value: what tells how it is sealed, nonce and tag.
+const SEALED_MIN: usize = 32;
+
+/// Bytes of a blind index.
+const LOOKUP_BYTES: usize = 16;
 
 /// A named check of one field.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Check {
     pub(crate) name: String,
     pub(crate) field: String,
-    /// `min`, `max`, `min_length`, `max_length`, `enum` or `required`.
+    /// `min`, `max`, `min_length`, `max_length`, `enum`, `required`, `sealed` or `lookup`.
     pub(crate) what: &'static str,
     pub(crate) expression: String,
 }
@@ -34,6 +40,25 @@ impl Check {
             _ => "char_length",
         };
         let mut all = Vec::new();
+        // PostgreSQL sees nothing of a sealed value but that it is sealed.
+        if field.sealed().is_some() {
+            all.push(check(
+                "sealed",
+                format!(
+                    "pg_catalog.octet_length({column}) >= {SEALED_MIN} and pg_catalog.substr({column}, 1, 2) = '\\x0101'::bytea"
+                ),
+            ));
+            all.extend(field.lookup().map(|_| Self {
+                name: derived(&[entity, &field.name, "lookup"]),
+                field: field.name.to_string(),
+                what: "lookup",
+                expression: format!(
+                    "({column} is null) = ({0} is null) and pg_catalog.octet_length({0}) = {LOOKUP_BYTES}",
+                    ident(&lookup_column(&field.name))
+                ),
+            }));
+            return all;
+        }
         all.extend(min.as_ref().map(|least| check("min", format!("{column} >= {}", value(least)))));
         all.extend(max.as_ref().map(|most| check("max", format!("{column} <= {}", value(most)))));
         all.extend(
@@ -78,6 +103,7 @@ impl Check {
         match self.what {
             "enum" => "is not listed",
             "required" => "is missing",
+            "sealed" | "lookup" => "is not sealed",
             _ => "is out of bounds",
         }
     }

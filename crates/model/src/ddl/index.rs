@@ -17,7 +17,8 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// All of an entity's: its unique keys, its indexes, and one for each reference that neither leads.
+    /// All of an entity's: its unique keys, its indexes, and one for each reference, sealed field that is looked up and
+    /// time by which rows expire, that neither leads.
     pub(crate) fn all(entity: &Entity) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         let uniques = entity.uniques.iter().map(|key| Self::of(entity, key, true));
@@ -27,8 +28,11 @@ impl Index {
                 all.push(index);
             }
         }
-        for field in entity.fields.iter().filter(|field| matches!(field.kind, Kind::Ref(_))) {
-            if !all.iter().any(|index| index.fields[0] == *field.name) {
+        let referring = entity.fields.iter().filter(|field| matches!(field.kind, Kind::Ref(_)));
+        let found = entity.fields.iter().filter(|field| field.lookup().is_some());
+        let aged = entity.expires.iter().filter_map(|rule| entity.field(&rule.since));
+        for field in referring.chain(found).chain(aged) {
+            if !all.iter().any(|index| index.fields[0] == field.key_column()) {
                 all.push(Self::of(entity, &Key { fields: vec![field.name.clone()] }, false));
             }
         }
@@ -36,14 +40,13 @@ impl Index {
     }
 
     fn of(entity: &Entity, key: &Key, unique: bool) -> Self {
+        let column = |name: &crate::Name| {
+            entity.field(name).map_or_else(|| name.to_string(), crate::entity::Field::key_column)
+        };
         let mut parts = vec![&*entity.name];
         parts.extend(key.fields.iter().map(|field| &**field));
         parts.push(if unique { "key" } else { "idx" });
-        Self {
-            name: derived(&parts),
-            unique,
-            fields: key.fields.iter().map(ToString::to_string).collect(),
-        }
+        Self { name: derived(&parts), unique, fields: key.fields.iter().map(column).collect() }
     }
 
     /// In words, for a step's title.

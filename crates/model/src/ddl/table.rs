@@ -4,8 +4,10 @@ use crate::{
     ddl::{
         column::Column,
         constraint::{Check, ForeignKey},
+        hold,
         index::Index,
         naming::{self, DEFAULT_PART, derived, part, root},
+        sealed,
         vector::Trigger,
         wall,
     },
@@ -24,17 +26,21 @@ pub(crate) struct Table {
     pub(crate) indexes: Vec<Index>,
     pub(crate) references: Vec<ForeignKey>,
     pub(crate) triggers: Vec<Trigger>,
+    /// Statements that make its sealed fields known.
+    pub(crate) sealed: Vec<String>,
 }
 
 impl Table {
     /// The table of `entity`.
     pub(crate) fn of(entity: &Entity) -> Self {
         let name = &*entity.name;
-        let columns = |field: &Field| [Some(Column::of(field)), Column::search_of(field)];
+        let columns = |field: &Field| {
+            std::iter::once(Column::of(field)).chain(Column::beside(field)).collect::<Vec<_>>()
+        };
         Self {
             entity: name.into(),
             primary_key: derived(&[name, "pkey"]),
-            columns: entity.fields.iter().flat_map(columns).flatten().collect(),
+            columns: entity.fields.iter().flat_map(columns).collect(),
             checks: entity.fields.iter().flat_map(|field| Check::all(name, field)).collect(),
             indexes: Index::all(entity),
             references: entity
@@ -42,7 +48,11 @@ impl Table {
                 .iter()
                 .filter_map(|field| ForeignKey::of(name, field))
                 .collect(),
-            triggers: entity.fields.iter().flat_map(|field| Trigger::all(name, field)).collect(),
+            triggers: hold::of_subject(entity)
+                .into_iter()
+                .chain(entity.fields.iter().flat_map(|field| Trigger::all(name, field)))
+                .collect(),
+            sealed: entity.fields.iter().filter_map(|field| sealed::made(name, field)).collect(),
         }
     }
 
@@ -56,6 +66,7 @@ impl Table {
         statements.push(self.grants());
         statements.extend(self.indexes.iter().flat_map(|index| index.create(&self.entity, &[])));
         statements.extend(self.triggers.iter().flat_map(Trigger::add));
+        statements.extend(self.sealed.iter().cloned());
         statements
     }
 

@@ -4,6 +4,7 @@ use crate::{
     ddl::{
         blob,
         column::made_from,
+        hold,
         naming::{derived, list, root, shelf},
     },
     entity::{Field, VectorForm},
@@ -22,10 +23,11 @@ pub(crate) struct Trigger {
 }
 
 impl Trigger {
-    /// All of a field's: none, unless it is made from texts or a blob.
+    /// All of a field's: none, unless it is made from texts, a blob, or a reference to a data subject.
     pub(crate) fn all(entity: &str, field: &Field) -> Vec<Self> {
         if made_from(field).is_none() {
-            return blob::trigger(entity, field).into_iter().collect();
+            let blob = blob::trigger(entity, field);
+            return blob.into_iter().chain(hold::of_reference(entity, field)).collect();
         }
         vec![Self::outdated(entity, field, &field.name), Self::due(entity, field)]
     }

@@ -64,6 +64,16 @@ codes! {
     BLOB_SIZE = "blob.size", "The size of a blob cannot be read, or is too large.";
     BLOB_TYPE = "blob.type", "The text is no content type.";
     BLOB_PATH = "blob.path", "A field that cannot name blobs: it must be a text, unique and always there.";
+    PERSONAL_OPEN = "personal.open", "A field of an entity that has to do with data subjects does not say whether it is personal data.";
+    PERSONAL_BOTH = "personal.both", "A field is personal data and says why it is not.";
+    PERSONAL_CLASS = "personal.class", "There is no such class of personal data.";
+    PERSONAL_UNUSED = "personal.unused", "Warning: no field is of the class.";
+    PERSONAL_RETENTION = "personal.retention", "The retention of a class cannot be read.";
+    PERSONAL_KIND = "personal.kind", "A value of this type, or with such a rule, cannot be sealed.";
+    PERSONAL_WHOSE = "personal.whose", "It cannot be told whose data a field is.";
+    PERSONAL_LOOKUP = "personal.lookup", "A sealed field cannot be looked up so.";
+    PERSONAL_ERASE = "personal.erase", "What becomes of a row when a person is erased does not fit.";
+    EXPIRE_RULE = "expire.rule", "A rule of expiry cannot be read, or does not fit the fields.";
     READ_SYNTAX = "read.syntax", "The text of a read model is no SQL.";
     READ_NAME = "read.name", "The SQL of a read model names something that is not there, or names two things alike.";
     READ_TYPE = "read.type", "Types in the SQL of a read model that do not fit.";

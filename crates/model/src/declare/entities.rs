@@ -1,16 +1,18 @@
 //! The entities: each with its fields, then all of them together.
 
 use super::{
-    blob, codes, cycles,
+    blob,
+    classes::Classes,
+    codes, cycles,
     embedder::Embedders,
-    field, keys, names,
+    expiry, field, keys, names, privacy,
     report::{Report, Span},
     tree::{Pair, Word},
     vector,
     walk::{Found, walk_named},
 };
 use crate::{
-    entity::{Entity, Key},
+    entity::{Entity, Expiry, Key},
     names::Name,
 };
 
@@ -29,17 +31,24 @@ const _: () = assert!(2 * FIELDS_MAX + crate::names::RESERVED_FIELDS.len() <= CO
 pub(super) struct Draft<'t> {
     pub(super) word: &'t Word,
     pub(super) fields: Vec<field::Draft<'t>>,
+    pub(super) uniques: Vec<Key>,
+    pub(super) indexes: Vec<Key>,
     name: Option<Name>,
     was: Option<(Name, Span)>,
     about: Option<String>,
-    uniques: Vec<Key>,
-    indexes: Vec<Key>,
+    pub(super) found: Option<Found<'t>>,
+    pub(super) expires: Vec<Expiry>,
 }
 
-pub(super) fn read(pairs: &[Pair], embedders: &mut Embedders, report: &mut Report) -> Vec<Entity> {
+pub(super) fn read(
+    pairs: &[Pair],
+    classes: &Classes,
+    embedders: &mut Embedders,
+    report: &mut Report,
+) -> Vec<Entity> {
     let pairs = report.within(pairs, |pair| &pair.key.at, ENTITIES_MAX, "a model", "entities");
     let all: Vec<&str> = pairs.iter().map(|pair| pair.key.text.as_str()).collect();
-    let drafts: Vec<Draft> =
+    let mut drafts: Vec<Draft> =
         pairs.iter().map(|pair| draft(pair, &all, embedders, report)).collect();
     let named: Vec<names::Named> = drafts
         .iter()
@@ -47,6 +56,8 @@ pub(super) fn read(pairs: &[Pair], embedders: &mut Embedders, report: &mut Repor
         .collect();
     names::together(&named, "entity", report);
     cycles::check(&drafts, report);
+    privacy::check(&mut drafts, classes, report);
+    expiry::check(&mut drafts, report);
     drafts.into_iter().filter_map(finish).collect()
 }
 
@@ -66,12 +77,15 @@ fn draft<'t>(
         about: None,
         uniques: Vec::new(),
         indexes: Vec::new(),
+        found: None,
+        expires: Vec::new(),
     };
     if let Some(found) = found {
         draft.was = names::was(&found, report);
         draft.about = found.owned("about");
         draft.fields = fields(pair, &found, all, embedders, report);
         (draft.uniques, draft.indexes) = keys::read(&found, &draft.fields, report);
+        draft.found = Some(found);
     }
     draft
 }
@@ -121,5 +135,7 @@ fn finish(draft: Draft) -> Option<Entity> {
         uniques: draft.uniques,
         indexes: draft.indexes,
         key: None,
+        subject: draft.found.is_some_and(|found| found.flag("subject")),
+        expires: draft.expires,
     })
 }

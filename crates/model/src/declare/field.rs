@@ -45,6 +45,9 @@ pub(super) fn read<'t>(pair: &'t Pair, entities: &[&str], report: &mut Report) -
             bounds,
             search: search(&found, &kind, report),
             kind,
+            // Known once all entities are.
+            privacy: None,
+            on_erase: None,
         }
     });
     Draft { word: &pair.key, found: Some(found), was, field }

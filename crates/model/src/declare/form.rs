@@ -57,7 +57,9 @@ pub(super) fn check(pair: &Pair, key: &Key, report: &mut Report) -> bool {
             table.pairs().iter().for_each(|pair| language(pair, report));
             true
         }
-        (Form::Constant, _) | (Form::Section(_) | Form::Named(_), Data::Table(_)) => true,
+        (Form::Constant, _)
+        | (Form::Section(_) | Form::Named(_), Data::Table(_))
+        | (Form::Rules(_), Data::Array { .. }) => true,
         (form, data) => {
             let message =
                 format!("`{}` takes {}, but this is {}", key.name, wanted(form), data.noun());
@@ -130,6 +132,7 @@ fn wanted(form: Form) -> String {
         Form::Constant => "a value".into(),
         Form::Section(_) => "a table".into(),
         Form::Named(_) => "a table of tables".into(),
+        Form::Rules(_) => "an array of tables".into(),
         Form::Languages => "a table of languages".into(),
         Form::NotBuilt => "nothing yet".into(),
     }
@@ -163,6 +166,7 @@ fn example(key: &Key, data: &Data) -> String {
         (Form::Section(_), _) => format!("begin a table with `[{name}]`"),
         (Form::Named(_), _) if name == "field" => "begin a table with `[entity.NAME.field]`".into(),
         (Form::Named(_), _) => format!("begin a table with `[{name}.NAME]`"),
+        (Form::Rules(_), _) => "begin a table with `[[entity.NAME.expire]]`".into(),
         (Form::Type, _) => format!("write `{name} = \"text\"`, or one of {}", listed(type_names())),
         (Form::Choice(known), _) => format!("write `{name} = \"{}\"`", known[0]),
         _ => format!("write `{name} = \"…\"`"),

@@ -1,6 +1,7 @@
 //! The table of everything a model file may say. The reader walks it and the JSON schema is made from it.
 
 use super::kind::TYPES;
+use crate::entity::Lookup;
 
 /// A table of the file: which keys it has.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ pub(super) enum Form {
     Section(&'static Section),
     /// A table of tables, by name.
     Named(&'static Section),
+    /// An array of tables.
+    Rules(&'static Section),
     /// A table of languages by name.
     Languages,
     /// Planned; refused by name.
@@ -124,8 +127,11 @@ pub(super) static ROOT: Section = Section {
         ),
         later("cache", "Answers kept at the edge."),
         later("blob", "Where assets are stored."),
-        later("privacy", "Rules for personal data."),
-        later("expire", "Rules that delete by age."),
+        key(
+            "personal",
+            Form::Named(&PERSONAL),
+            "The classes of personal data, by a name that fields use: why it is kept, on which ground, for how long.",
+        ),
     ],
     variants: Variants::One,
 };
@@ -184,9 +190,49 @@ pub(super) static ENTITY: Section = Section {
             "Further indexes, such as `[\"last_seen\", [\"team\", \"last_seen\"]]`. References and unique keys have theirs anyway.",
         ),
         key("field", Form::Named(&FIELD), "Its fields, in this order."),
-        later("subject", "Its rows are people whose data can be erased."),
-        later("expire", "Rules that delete its rows by age."),
         later("anonymous", "What may be read of it without a key."),
+        key("subject", Form::Flag, "Whether its rows are people whose data can be erased."),
+        key("expire", Form::Rules(&EXPIRE), "What becomes of its rows by age."),
+    ],
+    variants: Variants::One,
+};
+
+pub(super) static PERSONAL: Section = Section {
+    noun: "a class of personal data",
+    about: "A class of personal data. It stands in the register of processing that `freehold privacy report` makes.",
+    keys: &[
+        must(
+            "purpose",
+            Form::Text,
+            "What it is kept for, in a word or two, such as `account`; what a read opens it for unless it says another purpose.",
+        ),
+        must(
+            "basis",
+            Form::Choice(&["consent", "contract", "duty", "vital", "public", "interest"]),
+            "On which ground: consent, a contract, a legal duty, vital interests, a public task, or legitimate interests.",
+        ),
+        must(
+            "retention",
+            Form::Text,
+            "How long it is kept, such as `\"3 years\"`, or `\"until erased\"`.",
+        ),
+        key("about", Form::Text, "What it is, in your own words."),
+        key("recipients", Form::Texts, "Who else gets it."),
+    ],
+    variants: Variants::One,
+};
+
+pub(super) static EXPIRE: Section = Section {
+    noun: "a rule of expiry",
+    about: "What becomes of rows by age: they are deleted, or fields of theirs are emptied. From that moment no read shows it.",
+    keys: &[
+        key(
+            "delete",
+            Form::Text,
+            "When the row is deleted, such as `\"7 years after at\"`; `at` is a time of the row.",
+        ),
+        key("blank", Form::Texts, "Fields that are emptied, `after` so long."),
+        key("after", Form::Text, "When they are emptied, such as `\"30 days after last_seen\"`."),
     ],
     variants: Variants::One,
 };
@@ -273,9 +319,19 @@ pub(super) static FIELD: Section = Section {
             "`now` (unless said): in the write's own transaction. `later`: a worker may fill it if the embedder is down.",
         )
         .of(DENSE),
-        later("personal", "Personal data, sealed."),
-        later("lookup", "Finding sealed values again by equality."),
-        later("on_erase", "What happens when a person is erased."),
+        key("personal", Form::Text, "Its class of personal data, declared under `[personal.…]`; the value is sealed."),
+        key("not_personal", Form::Text, "Why it is no personal data, in your own words."),
+        key("subject", Form::Text, "Whose data it is: the reference to the data subject, where there are several."),
+        key("lookup", Form::Choice(&Lookup::NAMES), "Finds sealed values again by equality: as e-mail addresses, phone numbers, without regard to case, or exactly.").of(VALUES),
+        key("lookup_why", Form::Text, "Why few possible values may be looked up all the same: equal values can be told, and so counted.").of(VALUES),
+        key(
+            "on_erase",
+            Form::Choice(&["delete", "blank", "unlink", "keep"]),
+            "When the person it refers to is erased: delete this row (`delete`), empty what is theirs in it (`blank`), empty the reference, too (`unlink`), or keep it for a while (`keep`).",
+        )
+        .of(REF),
+        key("keep_for", Form::Text, "How long `keep` keeps, such as `\"10 years\"`.").of(REF),
+        key("keep_why", Form::Text, "The duty by which `keep` keeps, in your own words.").of(REF),
     ],
     variants: Variants::Key(&KINDS),
 };

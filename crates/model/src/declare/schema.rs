@@ -82,6 +82,7 @@ fn property(key: &Key) -> Value {
             "propertyNames": { "minLength": 1, "maxLength": NAME_BYTES_MAX, "pattern": "^[^~\\x00-\\x1f]+$" },
             "additionalProperties": section(inner),
         }),
+        Form::Rules(inner) => json!({ "type": "array", "items": section(inner) }),
         Form::Languages => {
             json!({ "type": "object", "additionalProperties": { "type": "string", "enum": LANGUAGES } })
         }

@@ -4,13 +4,16 @@ use serde_json::{Map, Value};
 
 use crate::{
     Code, Refusal,
-    entity::{Entity, Kind, Scalar},
+    entity::{Entity, Kind, Scalar, lookup_column},
     query::{Limits, check, lexer::shorten, value},
 };
 
 /// Columns and their types of PostgreSQL, `id` first and then the model's order.
 pub(super) fn columns(entity: &Entity, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
-    let fields = entity.fields.iter().map(|field| (field.name.to_string(), field.kind.sql_type()));
+    let fields = entity.fields.iter().flat_map(|field| {
+        let lookup = field.lookup().map(|_| (lookup_column(&field.name), Scalar::Bytea.sql_type()));
+        [(field.name.to_string(), field.sql_type())].into_iter().chain(lookup)
+    });
     let id = ("id".to_owned(), Scalar::Uuid.sql_type());
     [id].into_iter().chain(fields).filter(|(name, _)| wanted(name)).collect()
 }
@@ -22,6 +25,11 @@ pub(super) fn record(columns: &[(String, String)]) -> String {
         .map(|(name, sql_type)| format!("{} {sql_type}", crate::sql::ident(name)))
         .collect();
     format!(" as r({})", columns.join(", "))
+}
+
+/// The same, where no column at all is to be read.
+pub(super) fn record_or_one(columns: &[(String, String)]) -> String {
+    if columns.is_empty() { " as r(\"~none\" text)".into() } else { record(columns) }
 }
 
 /// The rows of a body: an object, or an array of objects with the same keys. With `columns` other keys are dropped

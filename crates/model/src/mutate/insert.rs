@@ -39,7 +39,7 @@ pub struct Insert {
     pub(super) entity: Entity,
     pub(super) rows: Vec<Map<String, Value>>,
     pub(super) columns: Option<Vec<String>>,
-    conflict: Option<OnConflict>,
+    pub(super) conflict: Option<OnConflict>,
     pub(super) returning: Option<Query>,
     /// Whether a row without `id` gets one, though others bring theirs.
     pub(super) ids_may_lack: bool,
@@ -138,6 +138,7 @@ impl Insert {
         let entity = entity.clone();
         let mut insert = Self { entity, rows, columns, conflict, returning, ids_may_lack: false };
         if insert.merges() {
+            super::sealed::check_owners(&insert.entity, &|name| insert.writes(name))?;
             let fields = insert.conflict.iter().flat_map(|conflict| &conflict.fields);
             check_distinct(&insert.rows, &fields.cloned().collect::<Vec<_>>())?;
         }
@@ -234,7 +235,7 @@ impl Insert {
     /// The statement.
     #[must_use]
     pub fn render(&self) -> Sql {
-        let mut renderer = Renderer::default();
+        let mut renderer = self.renderer();
         if self.rows.is_empty() {
             nothing(&mut renderer, self.returning.as_ref());
             return renderer.sql;
@@ -250,7 +251,7 @@ impl Insert {
     /// of each of those vectors in turn whether it is. A fifth, `ids text`, has the ids of all written rows.
     #[must_use]
     pub fn render_watched(&self) -> Sql {
-        let mut renderer = Renderer::default();
+        let mut renderer = self.renderer();
         if self.rows.is_empty() {
             nothing_watched(&mut renderer, self.returning.as_ref());
             return renderer.sql;
@@ -266,6 +267,8 @@ impl Insert {
     #[must_use]
     pub fn render_again(&self, field: &str, ids: &[&str]) -> Option<Sql> {
         let keys = &self.conflict.as_ref()?.fields;
+        let keys: Vec<String> =
+            keys.iter().map(|name| super::sealed::key_column(&self.entity, name)).collect();
         if !self.rows.iter().any(|row| row.get(field).is_some_and(|vector| !vector.is_null())) {
             return None;
         }
@@ -276,7 +279,7 @@ impl Insert {
         sql.raw(&body::record(&columns)).raw(" where t.id = any (");
         sql.param(Some(value::array_literal(ids.iter().copied()))).raw("::uuid[]) and r.");
         sql.ident(field).raw(" is not null");
-        for key in keys {
+        for key in &keys {
             sql.raw(" and t.").ident(key).raw(" = r.").ident(key);
         }
         sql.raw(SET_AGAIN);
@@ -299,6 +302,10 @@ impl Insert {
     #[must_use]
     pub fn render_returned(&self, ids: &[&str]) -> Option<Sql> {
         self.returning.as_ref().map(|query| returned_now(query, ids))
+    }
+
+    fn renderer(&self) -> Renderer {
+        Renderer::tagged(self.returning.as_ref().and_then(|query| query.tag.as_deref()))
     }
 
     fn json(&self) -> String {
@@ -358,13 +365,16 @@ pub(super) fn on_conflict(
     columns: &[(String, String)],
     alias: &str,
 ) -> String {
-    let fields: Vec<String> = conflict.fields.iter().map(|name| ident(name)).collect();
+    let keys: Vec<String> =
+        conflict.fields.iter().map(|name| super::sealed::key_column(entity, name)).collect();
+    let fields: Vec<String> = keys.iter().map(|name| ident(name)).collect();
     let target = format!(" on conflict (tenant_id, {})", fields.join(", "));
     if conflict.resolution == Resolution::Ignore {
         return format!("{target} do nothing");
     }
-    let changed =
-        columns.iter().filter(|(name, _)| name != "id" && !conflict.fields.contains(name));
+    let changed = columns.iter().filter(|(name, _)| {
+        name != "id" && !conflict.fields.contains(name) && !keys.contains(name)
+    });
     let mut sets: Vec<String> =
         changed.map(|(name, _)| format!("{0} = excluded.{0}", ident(name))).collect();
     if sets.is_empty() {
@@ -376,5 +386,11 @@ pub(super) fn on_conflict(
     if sets.is_empty() {
         return format!("{target} do nothing");
     }
-    format!("{target} do update set {}", sets.join(", "))
+    // What was sealed for the row that was thought to be new does not open in another.
+    let same = if columns.iter().any(|(name, _)| super::sealed::is_sealed(entity, name)) {
+        format!(" where {alias}.id = excluded.id")
+    } else {
+        String::new()
+    };
+    format!("{target} do update set {}{same}", sets.join(", "))
 }

@@ -42,11 +42,13 @@ pub fn load(
     conflict: Option<(Option<Vec<String>>, Resolution)>,
 ) -> Result<Load, Refusal> {
     let entity = check::written(model, entity)?;
-    let found: Vec<row::Column<'_>> =
-        columns.iter().map(|name| row::column(model, entity, name)).collect::<Result<_, _>>()?;
+    let found: Vec<row::Column<'_>> = columns
+        .iter()
+        .map(|name| row::column_written(model, entity, name))
+        .collect::<Result<_, _>>()?;
     let columns: Vec<ColumnType> =
         found.iter().map(|column| ColumnType::of(&column.kind())).collect();
-    let written: Vec<&str> = found.iter().map(row::Column::written).collect();
+    let written: Vec<String> = found.iter().map(|column| column.written().to_owned()).collect();
     let names: Vec<String> = written.iter().map(|name| ident(name)).collect();
     let values: Vec<String> =
         found.iter().enumerate().map(|(at, column)| value(at, column)).collect();
@@ -63,7 +65,7 @@ pub fn load(
     if let Some((fields, resolution)) = conflict {
         let conflict = OnConflict { fields: conflict_fields(entity, fields)?, resolution };
         let written: Vec<(String, String)> =
-            written.iter().map(|name| ((*name).to_owned(), String::new())).collect();
+            written.iter().map(|name| (name.clone(), String::new())).collect();
         sql.raw(&on_conflict(entity, &conflict, &written, "t0"));
     }
     Ok(Load { sql, columns })
@@ -105,12 +107,15 @@ impl ColumnType {
 /// the reference fails instead of being empty.
 fn value(at: usize, column: &row::Column<'_>) -> String {
     let kind = column.kind();
+    if let row::Column::Sealed { .. } = column {
+        return format!("r.c{at}::bytea");
+    }
     let given = match ColumnType::of(&kind) {
         ColumnType::Text if kind.sql_type() != "text" => format!("r.c{at}::{}", kind.sql_type()),
         _ => format!("r.c{at}"),
     };
     match column {
-        row::Column::Field(_) => given,
+        row::Column::Field(_) | row::Column::Sealed { .. } => given,
         row::Column::Lookup { target, key, .. } => format!(
             "case when r.c{at} is not null then coalesce((select k.id from app.{} k where k.{} = {given}), \
              '00000000-0000-0000-0000-000000000000'::uuid) end",

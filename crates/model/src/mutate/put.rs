@@ -73,6 +73,11 @@ fn key(entity: &Entity, level: &Level) -> Result<Vec<(String, String)>, Refusal>
             not: false,
             test: Test::Binary { op: "=", value },
         } => Some((name.clone(), value.clone())),
+        Cond::Test {
+            operand: Operand::Column(name),
+            not: false,
+            test: Test::Lookup { not: false, values, .. },
+        } => Some((name.clone(), values.first().filter(|_| values.len() == 1)?.clone())),
         _ => None,
     };
     let key: Option<Vec<(String, String)>> = level.conds.iter().map(equal).collect();

@@ -18,6 +18,8 @@ pub(super) enum Column<'m> {
     Field(Option<&'m Field>),
     /// A reference by the unique field `key` of the row it refers to.
     Lookup { field: &'m Field, target: &'m Entity, key: &'m Field },
+    /// A sealed value, or the blind index of one: bytes by now.
+    Sealed { column: String },
 }
 
 impl Column<'_> {
@@ -25,6 +27,7 @@ impl Column<'_> {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Field(None) => Kind::Scalar(Scalar::Uuid),
+            Self::Sealed { .. } => Kind::Scalar(Scalar::Bytea),
             Self::Field(Some(field)) | Self::Lookup { key: field, .. } => field.kind.clone(),
         }
     }
@@ -33,6 +36,7 @@ impl Column<'_> {
     pub(super) fn written(&self) -> &str {
         match self {
             Self::Field(None) => "id",
+            Self::Sealed { column } => column,
             Self::Field(Some(field)) | Self::Lookup { field, .. } => &field.name,
         }
     }
@@ -62,6 +66,13 @@ pub(super) fn column<'m>(
     let Some((field, target, key)) = lookup else { return Err(check::no_such_field(entity, name)) };
     let key = target.field(key).ok_or_else(|| check::no_such_field(target, key))?;
     let unique = target.uniques.iter().any(|unique| *unique.fields == [key.name.clone()]);
+    if key.sealed().is_some() {
+        return Err(Refusal::new(
+            Code::Sealed,
+            format!("{} of {} is sealed, so a file cannot refer by it", key.name, target.name),
+        )
+        .hint(format!("give the id of the {}", target.name)));
+    }
     if !unique {
         return Err(Refusal::new(
             Code::Syntax,
@@ -70,6 +81,19 @@ pub(super) fn column<'m>(
         .hint(format!("give the id of the {}, or one of its unique fields", target.name)));
     }
     Ok(Column::Lookup { field, target, key })
+}
+
+/// The same where rows are written: what is to be sealed is sealed.
+pub(super) fn column_written<'m>(
+    model: &'m Model,
+    entity: &'m Entity,
+    name: &str,
+) -> Result<Column<'m>, Refusal> {
+    let field = entity.field(name.strip_suffix("~lookup").unwrap_or(name));
+    match field.filter(|field| field.sealed().is_some()) {
+        Some(_) => Ok(Column::Sealed { column: name.to_owned() }),
+        None => column(model, entity, name),
+    }
 }
 
 /// Checks a row of a file; references given by a key come out as columns `field.key`.
@@ -121,7 +145,8 @@ pub fn missing<'m>(entity: &'m Entity, columns: &[&str]) -> Vec<&'m Name> {
 /// A value in the text form of its column's type; `None` is null.
 #[must_use]
 pub fn value_text(entity: &Entity, column: &str, value: &Value) -> Option<String> {
-    let kind = entity.field(column).map(|field| &field.kind);
+    let field = entity.field(column);
+    let kind = field.filter(|field| field.sealed().is_none()).map(|field| &field.kind);
     match (kind, value) {
         (_, Value::Null) => None,
         (Some(Kind::Scalar(Scalar::Jsonb)), value) => Some(value.to_string()),

@@ -75,7 +75,9 @@ pub(crate) fn write(case: &str) -> Result<Sql, Refusal> {
                 .sql()
                 .with_params(arrays.split(';').map(|array| Some(array.to_owned())).collect()))
         }
-        "dump" => dump(&model, entity, words.first().copied().filter(|after| *after != "null"), 2),
+        "dump" => {
+            dump(&model, entity, words.first().copied().filter(|after| *after != "null"), 2, None)
+        }
         other => panic!("no verb {other}"),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     Code, Model, Name, Refusal, Sql,
     entity::{Entity, Field, Kind},
     query::{
-        Limits, Query,
+        Limits, Query, Sought,
         render::{Renderer, Scope},
         value,
     },
@@ -24,6 +24,16 @@ pub struct Update {
     patch: Map<String, Value>,
     query: Query,
     returning: bool,
+    /// Of the rows that are changed: their ids, and what is sealed for each.
+    sealed: Option<Sealed>,
+}
+
+/// What is sealed for rows one by one.
+#[derive(Debug, Clone, PartialEq)]
+struct Sealed {
+    columns: Vec<String>,
+    /// Each with the row's `id`.
+    rows: Vec<Map<String, Value>>,
 }
 
 /// A checked delete.
@@ -69,7 +79,8 @@ pub fn update(
         }
     }
     body::check_row(entity, &patch)?;
-    Ok(Update { entity: entity.clone(), patch, query: directions.query, returning })
+    super::sealed::check_owners(entity, &|name| patch.contains_key(name))?;
+    Ok(Update { entity: entity.clone(), patch, query: directions.query, returning, sealed: None })
 }
 
 /// Checks a deletion of all rows that fit the filters of `query`.
@@ -135,8 +146,8 @@ impl Update {
     /// The statement.
     #[must_use]
     pub fn render(&self) -> Sql {
-        let mut renderer = Renderer::default();
-        if self.patch.is_empty() {
+        let mut renderer = self.renderer();
+        if self.patch.is_empty() && self.sealed.is_none() {
             nothing(&mut renderer, self.returning.then_some(&self.query));
             return renderer.sql;
         }
@@ -149,8 +160,8 @@ impl Update {
     /// The same with what it left empty, as [`Insert::render_watched`](super::Insert::render_watched).
     #[must_use]
     pub fn render_watched(&self) -> Sql {
-        let mut renderer = Renderer::default();
-        if self.patch.is_empty() {
+        let mut renderer = self.renderer();
+        if self.patch.is_empty() && self.sealed.is_none() {
             nothing_watched(&mut renderer, self.returning.then_some(&self.query));
             return renderer.sql;
         }
@@ -174,6 +185,11 @@ impl Update {
         Some(sql)
     }
 
+    /// Calls `visit` with each lookup of sealed values in its filters.
+    pub fn each_lookup(&mut self, visit: &mut dyn FnMut(Sought<'_>)) {
+        self.query.each_lookup(visit);
+    }
+
     /// The query whose `select` says what comes back, if rows do.
     pub fn returning_mut(&mut self) -> Option<&mut Query> {
         self.returning.then_some(&mut self.query)
@@ -185,21 +201,82 @@ impl Update {
         self.returning.then(|| returned_now(&self.query, ids))
     }
 
+    fn renderer(&self) -> Renderer {
+        Renderer::tagged(self.query.tag.as_deref())
+    }
+
+    /// What the entity is.
+    #[must_use]
+    pub fn of(&self) -> &Entity {
+        &self.entity
+    }
+
+    /// Whether it writes sealed fields, be it to empty them.
+    #[must_use]
+    pub fn seals(&self) -> bool {
+        self.entity.sealed_fields().any(|(field, _)| self.patch.contains_key(&*field.name))
+    }
+
+    /// The new values, to take those that are to be sealed from; what is null stays.
+    pub fn patch_mut(&mut self) -> &mut Map<String, Value> {
+        &mut self.patch
+    }
+
+    /// The rows that it will change, locked: `body` is a JSON array of objects with `id` and the references by which it is
+    /// said whose the sealed fields are.
+    #[must_use]
+    pub fn render_targets(&self, most: usize) -> Sql {
+        let mut renderer = self.renderer();
+        let alias = renderer.alias();
+        let columns = super::sealed::standing_columns(&self.entity, &alias);
+        renderer.sql.raw("select coalesce(json_agg(r.*), '[]')::text as body from (select ");
+        renderer.sql.raw(&columns).raw(" from ");
+        renderer.target(&self.query.level, &alias);
+        let scope = Scope { level: &self.query.level, alias: &alias, measured: false };
+        renderer.filters(scope, None, false);
+        renderer.sql.raw(" order by ").raw(&alias).raw(".id limit ");
+        renderer.sql.param(Some(most.to_string()));
+        renderer.sql.raw(" for no key update of ").raw(&alias).raw(") r");
+        renderer.sql
+    }
+
+    /// Gives each row of [`Update::render_targets`] what is sealed for it: objects with `id` and these columns, sealed fields
+    /// and their blind indexes. No other row is changed.
+    pub fn seal(&mut self, columns: Vec<String>, rows: Vec<Map<String, Value>>) {
+        self.sealed = Some(Sealed { columns, rows });
+    }
+
     fn write(&self, renderer: &mut Renderer, returning: &dyn Fn(&str) -> String) {
         let columns = body::columns(&self.entity, |name| self.patch.contains_key(name));
-        let sets: Vec<String> =
+        let mut sets: Vec<String> =
             columns.iter().map(|(name, _)| format!("{0} = r.{0}", ident(name))).collect();
+        let sealed = self.sealed.as_ref().map(|Sealed { columns, rows }| {
+            let has = |name: &str| name == "id" || columns.iter().any(|known| known == name);
+            (body::columns(&self.entity, has), Value::from(rows.clone()).to_string())
+        });
+        if let Some((columns, _)) = &sealed {
+            let own = columns.iter().filter(|(name, _)| name != "id");
+            sets.extend(own.map(|(name, _)| format!("{0} = s.{0}", ident(name))));
+        }
         let alias = renderer.alias();
         renderer.sql.raw("with written as (update ");
         renderer.target(&self.query.level, &alias);
         renderer.sql.raw(&format!(" set {} from json_to_record(", sets.join(", ")));
         renderer.sql.param(Some(Value::Object(self.patch.clone()).to_string())).raw("::json)");
-        renderer.sql.raw(&body::record(&columns));
+        renderer.sql.raw(&body::record_or_one(&columns));
+        if let Some((columns, rows)) = &sealed {
+            renderer.sql.raw(", json_to_recordset(").param(Some(rows.clone())).raw("::json)");
+            renderer.sql.raw(&body::record(columns).replacen(" as r(", " as s(", 1));
+        }
         renderer.filters(
             Scope { level: &self.query.level, alias: &alias, measured: false },
             None,
             false,
         );
+        if sealed.is_some() {
+            // There is a filter before it: without one an update is refused.
+            renderer.sql.raw(&format!(" and {alias}.id = s.id"));
+        }
         renderer.sql.raw(&returning(&alias));
     }
 }
@@ -211,6 +288,11 @@ impl Delete {
         &self.query.level.entity
     }
 
+    /// Calls `visit` with each lookup of sealed values in its filters.
+    pub fn each_lookup(&mut self, visit: &mut dyn FnMut(Sought<'_>)) {
+        self.query.each_lookup(visit);
+    }
+
     /// The query whose `select` says what comes back, if rows do.
     pub fn returning_mut(&mut self) -> Option<&mut Query> {
         self.returning.then_some(&mut self.query)
@@ -219,7 +301,7 @@ impl Delete {
     /// The statement.
     #[must_use]
     pub fn render(&self) -> Sql {
-        let mut renderer = Renderer::default();
+        let mut renderer = Renderer::tagged(self.query.tag.as_deref());
         let returning = self.returning.then_some(&self.query);
         let alias = renderer.alias();
         renderer.sql.raw("with written as (delete from ");

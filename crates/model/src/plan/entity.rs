@@ -5,8 +5,10 @@ use crate::{
     ddl::{
         blob,
         constraint::{self, NAME_PARTS_OF_REFERENCES},
+        hold,
         index::Index,
         own::Places,
+        sealed,
         table::Table,
     },
     entity::Entity,
@@ -95,7 +97,24 @@ fn keep(kept: &Kept<'_>, order: &mut Order) {
     for old in kept.old.fields.iter().filter(|old| kept.new.field(&old.name).is_none()) {
         field::remove(kept, old, order);
     }
+    guard(kept, order);
     indexes(kept, &retyped, order);
+}
+
+/// The hold on people's rows comes and goes with what the entity is.
+fn guard(kept: &Kept<'_>, order: &mut Order) {
+    let entity = &*kept.after.entity;
+    match (hold::of_subject(kept.old), hold::of_subject(kept.new)) {
+        (None, Some(guard)) => {
+            let title = format!("guard the people of {entity}");
+            order.transaction(Phase::Add, title, Effect::Additive, guard.add());
+        }
+        (Some(guard), None) => {
+            let title = format!("guard {entity} no more");
+            order.transaction(Phase::DropField, title, Effect::Additive, guard.remove(entity));
+        }
+        _ => {}
+    }
 }
 
 /// Indexes are told apart by name, which says all about them.
@@ -152,6 +171,9 @@ fn remove(old: &Model, new: &Model, order: &mut Order) {
         statements.extend(table.remove());
         if old.entity(&table.entity).is_some_and(Entity::has_blobs) {
             statements.push(blob::dropped(&table.entity, None));
+        }
+        if !table.sealed.is_empty() {
+            statements.push(sealed::dropped(&table.entity, None));
         }
         let flag = format!("drop:{}", table.entity);
         let title = format!("remove entity {}", table.entity);

@@ -7,6 +7,7 @@ use crate::{
         column::{Column, made_from},
         constraint::{self, Check, ForeignKey, NAME_PARTS_OF_REFERENCES},
         naming::root,
+        sealed,
         vector::Trigger,
     },
     entity::{DefaultValue, Field, Kind},
@@ -25,6 +26,7 @@ pub(crate) fn add(kept: &Kept<'_>, field: &Field, order: &mut Order) {
     let entity = &*kept.after.entity;
     let title = format!("add field {entity}.{}", field.name);
     let (column, search) = (Column::of(field), Column::search_of(field));
+    let lookup = Column::lookup_of(field);
     if column.not_null && column.default.is_none() {
         let message = format!(
             "{entity}.{} is required, but the rows that are there have no value for it",
@@ -42,7 +44,8 @@ pub(crate) fn add(kept: &Kept<'_>, field: &Field, order: &mut Order) {
     };
     let checks = Check::all(entity, field);
     let mut statements = column.add(entity);
-    statements.extend(search.iter().flat_map(|search| search.add(entity)));
+    statements.extend(search.iter().chain(&lookup).flat_map(|beside| beside.add(entity)));
+    statements.extend(sealed::made(entity, field));
     statements.extend(checks.iter().map(|check| check.add(entity)));
     statements.extend(Trigger::all(entity, field).iter().flat_map(Trigger::add));
     // The texts of a vector may have to become texts first.
@@ -65,7 +68,8 @@ pub(crate) fn remove(kept: &Kept<'_>, field: &Field, order: &mut Order) {
     statements.extend(
         ForeignKey::of(entity, field).map(|reference| constraint::remove(entity, &reference.name)),
     );
-    statements.extend(Column::search_of(field).map(|search| search.remove(entity)));
+    statements.extend(Column::beside(field).map(|beside| beside.remove(entity)));
+    statements.extend(field.sealed().map(|_| sealed::dropped(entity, Some(&field.name))));
     statements.push(Column::of(field).remove(entity));
     if matches!(field.kind, Kind::Blob(_)) {
         statements.push(blob::dropped(entity, Some(&field.name)));
@@ -91,9 +95,18 @@ pub(crate) fn change(
         revector::plan(kept, old, new, change, order);
         return None;
     }
+    if resealed(old, new) {
+        let message = format!(
+            "{}.{} cannot be sealed, opened, or sealed for somebody else where it is",
+            kept.after.entity, new.name
+        );
+        let hint = "declare the new field under another name, write the values there, then remove this one";
+        order.refuse(Refusal::new(Code::Model, message).hint(hint));
+        return None;
+    }
     // A blob's id has the type of other ids, and is none of them.
     let same = matches!(old.kind, Kind::Blob(_)) == matches!(new.kind, Kind::Blob(_));
-    let conversion = if same && old.kind.sql_type() == new.kind.sql_type() {
+    let conversion = if same && old.sql_type() == new.sql_type() {
         None
     } else if let Some(conversion) = conversion::between(&old.kind, &new.kind, &new.name) {
         Some(conversion)
@@ -115,6 +128,16 @@ pub(crate) fn change(
     };
     let phases = alter(kept, old, new, conversion.as_ref(), order);
     conversion.is_some().then_some(phases.change)
+}
+
+/// Whether what is sealed in it would have to be sealed anew, which PostgreSQL cannot do.
+fn resealed(old: &Field, new: &Field) -> bool {
+    let how = |field: &Field| {
+        field.sealed().map(|personal| {
+            (personal.whose.clone(), personal.kept, personal.lookup, field.kind.sql_type())
+        })
+    };
+    how(old) != how(new)
 }
 
 /// When the parts of a change run.

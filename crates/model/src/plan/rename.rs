@@ -10,10 +10,11 @@ use crate::{
         index,
         naming::{self, part, root},
         own::Places,
+        sealed,
         table::Table,
         vector::Trigger,
     },
-    entity::{Entity, Key, Kind},
+    entity::{Entity, Expiry, Key, Kind, Privacy},
     plan::{
         Effect,
         order::{Order, Phase},
@@ -106,7 +107,9 @@ impl Renames {
                     Kind::Blob(blob) => blob.path.iter_mut().for_each(field_name),
                     _ => {}
                 }
+                field.privacy.iter_mut().filter_map(Privacy::reference_mut).for_each(field_name);
             }
+            entity.expires.iter_mut().flat_map(Expiry::names_mut).for_each(field_name);
             let keys = entity.uniques.iter_mut().chain(&mut entity.indexes);
             keys.flat_map(|Key { fields }| fields).for_each(field_name);
             self.entity_name(&mut entity.name);
@@ -157,6 +160,7 @@ pub(crate) fn plan(
 ) {
     let (release, capture) = captures(old, new, noted);
     let blobs = blob::renamed(&old.entities, &new.entities);
+    let sealed = sealed::renamed(&old.entities, &new.entities);
     let tables = |model: &Model| model.entities.iter().map(Table::of).collect::<Vec<_>>();
     let (old, new) = (tables(old), tables(new));
     let mut statements = release;
@@ -171,6 +175,7 @@ pub(crate) fn plan(
         statements.extend(moved_triggers(before, after).flat_map(|(_, trigger)| trigger.add()));
     }
     statements.extend(blobs);
+    statements.extend(sealed);
     statements.extend(capture);
     let title = format!("rename {}", titles.join(", "));
     if let Some(step) = order.transaction(Phase::Rename, title, Effect::Additive, statements) {

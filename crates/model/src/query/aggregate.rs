@@ -33,7 +33,7 @@ pub(crate) fn check(
             ),
             !matches!(*sql_type, "boolean" | "json" | "jsonb" | "bytea" | "uuid"),
         ),
-        Form::Blob => (false, false),
+        Form::Blob | Form::Sealed(_) => (false, false),
         Form::Plain | Form::Numbers => (
             matches!(
                 kind,

@@ -9,7 +9,7 @@ use super::{
     nearest::{self, Numbers},
     outputs,
     parse::not_built,
-    rank, relation,
+    rank, relation, sealed,
     suggest::suggest,
 };
 use crate::{
@@ -282,6 +282,11 @@ impl Checker<'_> {
             };
             let of = entity(self.model, &target.entity)?;
             let (operand, kind) = resolve(of, target, &term.operand)?;
+            if let Some(field) = of.field(&term.operand.column.text)
+                && field.sealed().is_some()
+            {
+                return Err(sealed::refused(of, field, "ordered by"));
+            }
             if matches!(kind, Kind::Vector(_)) {
                 return Err(Refusal::new(
                     Code::Syntax,
@@ -343,6 +348,9 @@ pub(crate) fn resolve(
             format!("{column} is a vector and has nothing inside"),
         ));
     }
+    if let Some(field) = entity.field(&column).filter(|field| field.sealed().is_some()) {
+        return Err(sealed::refused(entity, field, "looked into"));
+    }
     let inside = if last.as_text { Scalar::Text } else { Scalar::Jsonb };
     let jsonb = kind == Kind::Scalar(Scalar::Jsonb);
     Ok((Operand::Json { column, jsonb, steps: written.steps.clone() }, Kind::Scalar(inside)))
@@ -365,6 +373,7 @@ fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
         )
         .hint("name what ranks with as:, such as nearest(as:v), and add rank=rrf(v,…)"));
     }
+    sealed::check(level)?;
     if level.searches() && level.is_grouped() {
         return Err(not_built("an aggregate of the rows that nearest finds")
             .detail(format!("both are asked of {}", level.entity)));

@@ -5,7 +5,7 @@ use super::{
     check::{embed_named, resolve},
     level::{Cond, Level, Operand, Part, Test},
     lexer::shorten,
-    rank,
+    rank, sealed,
     suggest::suggest,
     value,
 };
@@ -73,6 +73,12 @@ pub(crate) fn check(entity: &Entity, level: &mut Level, tree: Tree) -> Result<Co
             }
             let name = operand.column.text.clone();
             let (operand, kind) = resolve(entity, level, &operand)?;
+            if let Operand::Column(column) = &operand
+                && let Some(field) = entity.field(column).filter(|field| field.sealed().is_some())
+            {
+                let test = sealed::test(entity, field, test)?;
+                return Ok(Cond::Test { operand, not, test });
+            }
             let test = check_test(&Subject { entity, name, operand: &operand, kind }, test)?;
             Ok(Cond::Test { operand, not, test })
         }
@@ -244,6 +250,11 @@ pub(crate) fn words(
     };
     let name = operand.column.text.clone();
     let (operand, kind) = resolve(entity, level, &operand)?;
+    if let Operand::Column(column) = &operand
+        && let Some(field) = entity.field(column).filter(|field| field.sealed().is_some())
+    {
+        return Err(sealed::refused(entity, field, "searched by words"));
+    }
     let subject = Subject { entity, name, operand: &operand, kind };
     let (test, part) = search(&subject, function, &mods, value, k_max)?;
     Ok((operand, test, part))

@@ -26,6 +26,8 @@ fn field(text: &str, kind: Kind) -> Field {
         default: None,
         bounds: Bounds::default(),
         search: None,
+        privacy: None,
+        on_erase: None,
     }
 }
 
@@ -64,6 +66,8 @@ fn entity(text: &str, fields: Vec<Field>, uniques: &[&[&str]]) -> Entity {
         uniques,
         indexes: Vec::new(),
         key: None,
+        subject: false,
+        expires: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     ast::{Aggregate, Each, Fusion, Step},
+    cut::Cut,
     relation::Relation,
 };
 use crate::{
@@ -33,6 +34,8 @@ pub(crate) struct Level {
     pub(crate) scored: bool,
     /// The function whose rows these are, in place of the table's.
     pub(crate) call: Option<Invocation>,
+    /// What has expired is not shown, whether it is removed yet or not.
+    pub(crate) cuts: Vec<Cut>,
 }
 
 /// One column of the answer.
@@ -87,6 +90,17 @@ pub(crate) enum Form {
     Numbers,
     /// Cast to this type of PostgreSQL's.
     Cast(&'static str),
+    /// Marked, to be opened behind PostgreSQL.
+    Sealed(Shown),
+}
+
+/// A sealed value that is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Shown {
+    pub(crate) entity: Name,
+    pub(crate) field: Name,
+    /// The column that says whose it is.
+    pub(crate) owner: Option<String>,
 }
 
 /// Rows of a related entity.
@@ -154,6 +168,17 @@ pub(crate) enum Test {
     Is(&'static str),
     /// `operand is distinct from $1`
     Distinct(String),
+    /// The blind index of the column is, or is not, among those of these values.
+    Lookup {
+        place: (Name, Name),
+        not: bool,
+        /// As they were written.
+        values: Vec<String>,
+        /// As they are looked up.
+        sought: Vec<String>,
+        /// Their blind indexes.
+        bound: Option<Vec<String>>,
+    },
     /// Words of a text; `column` is the hidden column that holds them ready.
     Search { column: Option<String>, language: &'static str, function: &'static str, value: String },
 }
@@ -261,6 +286,7 @@ impl Level {
             measured: Vec::new(),
             scored: false,
             call: None,
+            cuts: Cut::all(entity),
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
     check::resolve,
     level::{Form, Level, Made, Operand, Output, OutputColumn},
     lexer::shorten,
+    sealed,
     suggest::suggest,
 };
 use crate::{
@@ -15,16 +16,19 @@ use crate::{
 
 pub(crate) fn star(level: &mut Level, entity: &Entity) {
     let id = Kind::Scalar(Scalar::Uuid);
-    let fields = entity.fields.iter().map(|field| (field.name.as_str(), &field.kind));
-    let own = entity.key.is_none().then_some(("id", &id));
-    for (name, kind) in own.into_iter().chain(fields) {
+    let fields = entity
+        .fields
+        .iter()
+        .map(|field| (field.name.as_str(), &field.kind, sealed::shown(entity, field)));
+    let own = entity.key.is_none().then_some(("id", &id, None));
+    for (name, kind, shown) in own.into_iter().chain(fields) {
         let taken = level.names().contains(&name);
         if !matches!(kind, Kind::Vector(_)) && !taken {
             let (name, operand) = (name.to_owned(), Operand::Column(name.to_owned()));
             level.outputs.push(Output::Column(OutputColumn {
                 name,
                 operand,
-                form: plain(kind),
+                form: shown.unwrap_or_else(|| plain(kind)),
                 made: None,
                 starred: true,
             }));
@@ -81,7 +85,20 @@ pub(crate) fn output(
     let (operand, kind) = resolve(entity, level, written)?;
     let numbers = matches!(&kind, Kind::Vector(vector)
         if matches!(vector.form, VectorForm::Vector | VectorForm::Halfvec));
+    let field = match &operand {
+        Operand::Column(name) => entity.field(name).filter(|field| field.sealed().is_some()),
+        _ => None,
+    };
+    if let Some(field) = field {
+        let counts = matches!(aggregate, Some((ast::Aggregate::Count, _)));
+        if cast.is_some() || aggregate.is_some() && !counts {
+            return Err(sealed::refused(entity, field, "computed with"));
+        }
+    }
+    let shown =
+        field.filter(|_| aggregate.is_none()).and_then(|field| sealed::shown(entity, field));
     let form = match cast {
+        None if shown.is_some() => shown.unwrap_or(Form::Plain),
         Some(name) => Form::Cast(cast_type(name)?),
         None if numbers && aggregate.is_none() => Form::Numbers,
         None => plain(&kind),

@@ -7,6 +7,7 @@
 
 mod near;
 mod rows;
+mod sealed;
 mod test;
 
 use super::{
@@ -28,6 +29,9 @@ pub(crate) struct Renderer {
     vectors: Vec<(VectorForm, String, usize)>,
     /// CTEs written so far.
     ctes: usize,
+    /// What marks sealed values, and the number of its parameter once it is one.
+    tag: Option<String>,
+    tag_param: Option<usize>,
 }
 
 /// Where a level's rows come from.
@@ -56,6 +60,11 @@ pub(crate) struct Scope<'a> {
 }
 
 impl Renderer {
+    /// One that marks sealed values with `tag`.
+    pub(crate) fn tagged(tag: Option<&str>) -> Self {
+        Self { tag: tag.map(str::to_owned), ..Self::default() }
+    }
+
     /// The whole statement of a read.
     pub(crate) fn read(&mut self, level: &Level, count: bool, shape: Shape) {
         self.anchors(level);
@@ -212,7 +221,14 @@ impl Renderer {
         let alias = scope.alias;
         match operand {
             Operand::Column(name) => {
-                self.sql.raw(alias).raw(".").ident(name);
+                let spared: Vec<String> =
+                    scope.level.cuts_of(name).map(|cut| cut.spares(alias)).collect();
+                if spared.is_empty() {
+                    self.sql.raw(alias).raw(".").ident(name);
+                } else {
+                    self.sql.raw("(case when ").raw(&spared.join(" and ")).raw(" then ");
+                    self.sql.raw(alias).raw(".").ident(name).raw(" end)");
+                }
             }
             Operand::Json { column, jsonb, steps } => {
                 self.sql

@@ -75,6 +75,8 @@ pub(crate) fn compile(written: Written<'_>) -> Checked<Compiled> {
         uniques: vec![Key { fields: key.clone() }],
         indexes: written.indexes,
         key: Some(key.clone()),
+        subject: false,
+        expires: Vec::new(),
     };
     let unit = derived.unit.iter().filter_map(|name| Name::new(name).ok()).collect();
     let model = ReadModel {
@@ -261,6 +263,8 @@ fn fields(query: &Query, search: &[(&str, String)]) -> Checked<Vec<Field>> {
             default: None,
             bounds: Bounds::default(),
             search,
+            privacy: None,
+            on_erase: None,
         })
     };
     query.outputs.iter().map(field).collect()

@@ -364,6 +364,8 @@ impl<'a> Translator<'a> {
         for item in &mut self.levels[level].items[middle..] {
             item.merged.insert(name.clone());
         }
+        self.refuse_sealed(&left, ident.span)?;
+        self.refuse_sealed(&right, ident.span)?;
         let (left, right) = comparable(left, right, ident.span)?;
         Ok(truth(Kind::Binary(Box::new(left), "=".into(), Box::new(right)), false))
     }

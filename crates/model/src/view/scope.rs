@@ -148,7 +148,9 @@ impl<'a> Translator<'a> {
     pub(crate) fn columns_of(&self, table: TableId) -> Vec<String> {
         match &self.tables[table].what {
             What::Base(at) => {
-                let fields = self.entities[*at].fields.iter().map(|field| field.name.to_string());
+                let open =
+                    self.entities[*at].fields.iter().filter(|field| field.sealed().is_none());
+                let fields = open.map(|field| field.name.to_string());
                 std::iter::once("id".to_owned()).chain(fields).collect()
             }
             What::Derived(columns) => columns.iter().map(|column| column.name.clone()).collect(),
@@ -189,9 +191,27 @@ impl<'a> Translator<'a> {
                 "leave it out: every row that is read, joined or written is of the same tenant anyway",
             ));
         }
-        match qualifier {
+        let found = match qualifier {
             Some(table) => self.qualified(table, ident, &name),
             None => self.unqualified(ident, &name),
+        }?;
+        self.refuse_sealed(&found, ident.span)?;
+        Ok(found)
+    }
+
+    /// PostgreSQL cannot see what is sealed, and a copy of it would outlive its row.
+    pub(crate) fn refuse_sealed(&self, expr: &Expr, at: Spot) -> Checked<()> {
+        let ir::Kind::Column { table, name } = &expr.kind else { return Ok(()) };
+        let field = self.entity_of(*table).and_then(|entity| entity.field(name));
+        match field.and_then(|field| field.sealed()) {
+            None => Ok(()),
+            Some(_) => Err(Fault::form(
+                at,
+                format!(
+                    "`{name}` is personal data and sealed, so no read model can be made from it"
+                ),
+                "leave it out, and read it from the entity with an embed",
+            )),
         }
     }
 

@@ -37,3 +37,8 @@ create function freehold.blob_drop(tenant uuid, unwanted uuid) returns void lang
 create function freehold.blobs_dropped(of_entity text, of_field text) returns void language sql as '';
 create function freehold.blobs_renamed(entities text[], fields text[], entities_to text[], fields_to text[]) returns void language sql as '';
 grant execute on all functions in schema freehold to freehold_owner;
+create function freehold.field_sealed(text, text) returns integer language sql return 1;
+create function freehold.fields_unsealed(text, text) returns void language sql begin atomic end;
+create function freehold.sealed_renamed(text[], text[], text[], text[]) returns void language sql begin atomic end;
+create function freehold.refuse_held(uuid, uuid) returns void language sql begin atomic end;
+grant execute on all functions in schema freehold to freehold_owner;

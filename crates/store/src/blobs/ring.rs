@@ -28,17 +28,28 @@ type Key = Zeroizing<[u8; 32]>;
 pub(crate) struct KeyRing {
     root: Key,
     urls: Key,
+    receipts: Key,
     kept: Mutex<HashMap<Uuid, (Instant, Key, String)>>,
 }
 
 impl KeyRing {
     pub(crate) fn new(root: &RootKey) -> Self {
-        Self { root: root.tenants_key(), urls: root.url_key(), kept: Mutex::default() }
+        Self {
+            root: root.tenants_key(),
+            urls: root.url_key(),
+            receipts: root.report_key(),
+            kept: Mutex::default(),
+        }
     }
 
     /// What signed URLs are sealed with.
     pub(super) fn urls(&self) -> &[u8; 32] {
         &self.urls
+    }
+
+    /// What receipts are signed with.
+    pub(crate) fn receipts(&self) -> &[u8; 32] {
+        &self.receipts
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<Uuid, (Instant, Key, String)>> {
@@ -48,7 +59,7 @@ impl KeyRing {
 
 impl Store {
     /// The tenant's key and the folder of its objects; made if it has none.
-    pub(super) async fn tenant_key(&self, tenant: &Tenant) -> Result<(Key, String), Error> {
+    pub(crate) async fn tenant_key(&self, tenant: &Tenant) -> Result<(Key, String), Error> {
         let doing = "looking for a tenant's key";
         let ring = &self.0.ring;
         if let Some((at, key, folder)) = ring.kept().get(&tenant.id())

@@ -90,6 +90,8 @@ async fn install_once(
         include_str!("jobs.sql"),
         include_str!("placement.sql"),
         include_str!("blobs.sql"),
+        include_str!("privacy.sql"),
+        include_str!("erasure.sql"),
     ] {
         session.batch(part).await?;
     }

@@ -19,8 +19,12 @@ pub struct Signed {
 /// Never: any 32 bytes are an Ed25519 key.
 #[must_use]
 pub fn sign(root: &RootKey, bytes: &[u8]) -> Signed {
-    let pair = Ed25519KeyPair::from_seed_unchecked(&*root.report_key())
-        .expect("any 32 bytes are an Ed25519 seed");
+    sign_with(&root.report_key(), bytes)
+}
+
+/// Signs with the key of this seed.
+pub(crate) fn sign_with(seed: &[u8; 32], bytes: &[u8]) -> Signed {
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("any 32 bytes are an Ed25519 seed");
     Signed {
         public_key: hex(pair.public_key().as_ref()),
         signature: hex(pair.sign(bytes).as_ref()),

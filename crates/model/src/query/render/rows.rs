@@ -155,12 +155,16 @@ impl Renderer {
     }
 
     fn column(&mut self, scope: Scope, column: &OutputColumn) {
+        if let Form::Sealed(shown) = &column.form {
+            self.sealed(scope, shown);
+            return;
+        }
         if column.form == Form::Blob {
             self.sql.raw(BLOB_BEFORE);
         }
         self.operand(scope, &column.operand);
         match column.form {
-            Form::Plain => {}
+            Form::Plain | Form::Sealed(_) => {}
             Form::Blob => {
                 self.sql.raw(")");
             }

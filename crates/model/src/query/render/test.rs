@@ -19,6 +19,10 @@ impl Renderer {
             self.and(&mut first);
             self.join(scope.alias, parent);
         }
+        for cut in scope.level.cuts.iter().filter(|cut| cut.blank.is_none()) {
+            self.and(&mut first);
+            self.sql.raw(&cut.spares(scope.alias));
+        }
         for cond in &scope.level.conds {
             self.and(&mut first);
             self.cond(scope, cond);
@@ -145,6 +149,9 @@ impl Renderer {
             Test::Distinct(value) => {
                 self.operand(scope, operand);
                 self.sql.raw(" is distinct from ").param(Some(value.clone()));
+            }
+            Test::Lookup { not, bound, .. } => {
+                self.lookup(scope, operand, *not, bound.as_deref().unwrap_or_default());
             }
             Test::Search { column, language, function, value } => {
                 self.words(scope, operand, column.as_deref(), language);

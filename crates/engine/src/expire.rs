@@ -1,0 +1,145 @@
+//! Expiry: what is over by the model's rules is shown to nobody from that moment, and removed here, some rows at a time.
+//!
+//! rule → rows that are over, but those a legal hold keeps → deleted or emptied → again, with a pause.
+
+use std::time::{Duration, Instant};
+
+use freehold_model::{Name, entity::Remains, erase};
+use freehold_store::Tenant;
+
+use crate::{Engine, Snapshot, error::Error, read::count};
+
+/// Rows at first and at most in one transaction, and how long one should take.
+const ROWS: u32 = 1_000;
+const ROWS_MAX: u32 = 10_000;
+const TARGET: Duration = Duration::from_millis(100);
+
+/// What a rule of expiry has to do, or has done, for a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expired {
+    /// The tenant's name.
+    pub tenant: String,
+    /// The entity.
+    pub entity: Name,
+    /// The rule, in words.
+    pub rule: String,
+    /// Rows.
+    pub rows: u64,
+    /// For how many seconds the oldest has been over.
+    pub late_s: u64,
+}
+
+impl Engine {
+    /// What is over and not removed yet, of every tenant, or of one.
+    ///
+    /// # Errors
+    /// Faults; `TenantSuspended`.
+    pub async fn expired(&self, tenant: Option<&Tenant>) -> Result<Vec<Expired>, Error> {
+        let snapshot = self.snapshot();
+        let mut all = Vec::new();
+        for tenant in self.those(tenant).await? {
+            for entity in snapshot.model.entities() {
+                for rule in &entity.expires {
+                    let row = self.store.run(&tenant, &erase::expired(entity, rule)).await;
+                    let row = row.map_err(|error| snapshot.refine(error))?;
+                    let rows = count(row.int(1));
+                    let late = row.text(2).and_then(|text| text.parse().ok()).unwrap_or(0);
+                    if rows > 0 {
+                        all.push(Expired {
+                            tenant: tenant.name().to_owned(),
+                            entity: entity.name.clone(),
+                            rule: in_words(rule),
+                            rows,
+                            late_s: late,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Removes what is over, of every tenant or of one, and says how much. What a legal hold keeps stays, and is shown to
+    /// nobody all the same.
+    ///
+    /// # Errors
+    /// What keeps rows from being deleted, such as references of others.
+    pub async fn expire(&self, tenant: Option<&Tenant>) -> Result<Vec<Expired>, Error> {
+        let snapshot = self.snapshot();
+        let mut all = Vec::new();
+        if snapshot.model.entities().iter().all(|entity| entity.expires.is_empty()) {
+            return Ok(all);
+        }
+        for tenant in self.those(tenant).await? {
+            all.extend(self.expire_tenant(&snapshot, &tenant).await?);
+        }
+        Ok(all)
+    }
+
+    async fn expire_tenant(
+        &self,
+        snapshot: &Snapshot,
+        tenant: &Tenant,
+    ) -> Result<Vec<Expired>, Error> {
+        let mut done = Vec::new();
+        let held = self.store.held(tenant).await?;
+        if held.contains(&None) {
+            tracing::info!(tenant = tenant.name(), "a legal hold keeps what has expired");
+            return Ok(done);
+        }
+        let held: Vec<String> = held.into_iter().flatten().collect();
+        for entity in snapshot.model.entities() {
+            for rule in &entity.expires {
+                let (mut rows, mut batch) = (0, ROWS);
+                loop {
+                    let begun = Instant::now();
+                    let sql = erase::expire_some(entity, rule, &held, batch);
+                    let run = self.store.run_one_placed(tenant, &sql, None).await;
+                    let (row, _) = run.map_err(|error| snapshot.refine(error))?;
+                    let some = count(row.int(1));
+                    rows += some;
+                    if some < u64::from(batch) {
+                        break;
+                    }
+                    // As many at a time as take about so long, and then as long a pause, for those who work.
+                    let took = begun.elapsed();
+                    batch = if took > TARGET {
+                        (batch / 2).max(100)
+                    } else {
+                        (batch * 2).min(ROWS_MAX)
+                    };
+                    tokio::time::sleep(took.min(TARGET)).await;
+                }
+                if rows > 0 {
+                    tracing::info!(tenant = tenant.name(), entity = %entity.name, rows, "expired rows were removed");
+                    done.push(Expired {
+                        tenant: tenant.name().to_owned(),
+                        entity: entity.name.clone(),
+                        rule: in_words(rule),
+                        rows,
+                        late_s: 0,
+                    });
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    async fn those(&self, tenant: Option<&Tenant>) -> Result<Vec<Tenant>, Error> {
+        match tenant {
+            Some(tenant) => Ok(vec![tenant.clone()]),
+            None => self.store.active_tenants().await,
+        }
+    }
+}
+
+fn in_words(rule: &freehold_model::entity::Expiry) -> String {
+    let when = format!("{} after {}", rule.span, rule.since);
+    match &rule.remains {
+        Remains::Nothing => format!("delete {when}"),
+        Remains::Without(fields) => {
+            let fields: Vec<&str> = fields.iter().map(|name| &**name).collect();
+            format!("empty {} {when}", fields.join(", "))
+        }
+    }
+}

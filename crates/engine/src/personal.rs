@@ -1,0 +1,124 @@
+//! Personal data on its way: sealed before it goes to PostgreSQL, opened behind it, found again by blind indexes.
+//!
+//! in: plain form → blind indexes → whose → sealed. out: marked values → keys → opened, and counted for a purpose.
+
+mod open;
+mod seal;
+
+use freehold_model::{Name, query::Query};
+use freehold_store::Tenant;
+use uuid::Uuid;
+
+pub(crate) use self::seal::{prepare, seal_loaded, settle};
+use crate::{Engine, Snapshot, error::Error};
+
+/// What the values of an answer are opened for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Purpose<'a> {
+    /// What their classes are kept for.
+    #[default]
+    Declared,
+    /// What the caller said.
+    Said(&'a str),
+}
+
+impl<'a> From<Option<&'a str>> for Purpose<'a> {
+    fn from(said: Option<&'a str>) -> Self {
+        said.map_or(Self::Declared, Self::Said)
+    }
+}
+
+/// By what sealed values are found in an answer: nobody can have put it there.
+pub(crate) struct Tag(String);
+
+impl Tag {
+    pub(crate) fn new() -> Self {
+        Self(format!("~{}", Uuid::new_v4().simple()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Marks what the query shows of sealed values; none if it shows none.
+pub(crate) fn tag(query: &mut Query) -> Option<Tag> {
+    if query.shows().is_empty() {
+        return None;
+    }
+    let tag = Tag::new();
+    query.tagged(tag.as_str());
+    Some(tag)
+}
+
+impl Engine {
+    /// Binds what the query looks up among sealed values.
+    pub(crate) async fn bind_lookups(
+        &self,
+        tenant: &Tenant,
+        query: &mut (dyn Lookups + Send),
+    ) -> Result<(), Error> {
+        let mut wanted: Vec<(Name, Name)> = Vec::new();
+        query.each_lookup(&mut |sought| {
+            wanted.push((sought.entity.clone(), sought.field.clone()));
+        });
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let places: Vec<(&Name, &Name)> = wanted.iter().map(|(a, b)| (a, b)).collect();
+        let numbers = self.store.sealed_numbers(&places).await?;
+        let blind = self.store.blind_key(tenant).await?;
+        query.each_lookup(&mut |sought| {
+            let place = (sought.entity.to_string(), sought.field.to_string());
+            let number = numbers.get(&place).copied().unwrap_or_default();
+            let index = |value: &String| hex(&blind.index(number, value));
+            *sought.bound = Some(sought.values.iter().map(index).collect());
+        });
+        Ok(())
+    }
+}
+
+/// What has conditions on sealed values.
+pub(crate) trait Lookups {
+    fn each_lookup(&mut self, visit: &mut dyn FnMut(freehold_model::query::Sought<'_>));
+}
+
+impl Lookups for Query {
+    fn each_lookup(&mut self, visit: &mut dyn FnMut(freehold_model::query::Sought<'_>)) {
+        Query::each_lookup(self, visit);
+    }
+}
+
+/// What a field's values are opened for.
+pub(crate) fn purpose_of(
+    snapshot: &Snapshot,
+    purpose: Purpose<'_>,
+    entity: &str,
+    field: &str,
+) -> String {
+    if let Purpose::Said(purpose) = purpose {
+        return purpose.to_owned();
+    }
+    let model = &snapshot.model;
+    let personal = model.entity(entity).and_then(|entity| entity.field(field)?.sealed());
+    let class = personal.and_then(|personal| model.classes().get(&personal.class));
+    class.map_or_else(|| "unknown".to_owned(), |class| class.purpose.clone())
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = digits.as_bytes().chunks_exact(2);
+    if !pairs.remainder().is_empty() {
+        return None;
+    }
+    pairs.map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+}

@@ -1,0 +1,159 @@
+//! The register of processing: which personal data there is, why, on which ground, for how long, and what became of it.
+
+use std::collections::BTreeMap;
+
+use freehold_model::{
+    Model,
+    entity::{Entity, Expiry, Field, OnErase, Personal, Privacy, Remains, Span, Whose},
+};
+use serde_json::{Value, json};
+
+use crate::{Engine, error::Error};
+
+/// How far back opens are counted.
+const DAYS: u32 = 90;
+
+/// Numbers of opens by purpose, by entity and field.
+type Opens = BTreeMap<(String, String), BTreeMap<String, u64>>;
+
+impl Engine {
+    /// The register, as JSON: `classes`, `fields`, `not_personal`, `people`, `erasures`, `holds`, `keys`, `findings`.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn register(&self) -> Result<Value, Error> {
+        let snapshot = self.snapshot();
+        let mut opens = Opens::new();
+        for opened in self.store.opened_since(DAYS).await? {
+            let by = opens.entry((opened.entity, opened.field)).or_default();
+            *by.entry(opened.purpose).or_default() += opened.opens;
+        }
+        let totals = self.store.privacy_totals().await?;
+        let erasures: Value = serde_json::from_str(&totals.erasures).unwrap_or_default();
+        let mut register = Register::new(&snapshot.model);
+        register.opens = opens;
+        for entity in snapshot.model.entities() {
+            entity.fields.iter().for_each(|field| register.field(entity, field));
+        }
+        Ok(json!({
+            "model": snapshot.model.name(), "days": DAYS, "classes": classes(&snapshot.model),
+            "fields": register.fields, "not_personal": register.others, "people": register.people,
+            "erasures": erasures, "holds": totals.holds,
+            "keys": { "people": totals.people, "oldest": totals.oldest_key },
+            "findings": register.findings,
+        }))
+    }
+}
+
+struct Register<'m> {
+    model: &'m Model,
+    opens: Opens,
+    fields: Vec<Value>,
+    others: Vec<Value>,
+    people: Vec<Value>,
+    /// What its reader may want to think about.
+    findings: Vec<String>,
+}
+
+impl<'m> Register<'m> {
+    fn new(model: &'m Model) -> Self {
+        Self {
+            model,
+            opens: Opens::new(),
+            fields: Vec::new(),
+            others: Vec::new(),
+            people: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    fn field(&mut self, entity: &Entity, field: &Field) {
+        let place = json!({ "entity": entity.name.as_str(), "field": field.name.as_str() });
+        let with = |more: Value| {
+            let mut row = place.clone();
+            if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
+                row.extend(more);
+            }
+            row
+        };
+        if let Some(way) = &field.on_erase {
+            self.people.push(json!({
+                "entity": entity.name.as_str(), "reference": field.name.as_str(), "on_erase": on_erase(way),
+            }));
+        }
+        match &field.privacy {
+            None => {}
+            Some(Privacy::Not(why)) => self.others.push(with(json!({ "why": why }))),
+            Some(Privacy::Personal(personal)) => {
+                let name = (entity.name.to_string(), field.name.to_string());
+                let opened = self.opens.remove(&name).unwrap_or_default();
+                let expiry = expiry(entity, field);
+                let class = self.model.classes().get(&personal.class);
+                let sealed = field.sealed().is_some();
+                if opened.is_empty() && sealed {
+                    let finding = format!(
+                        "{}.{} was not opened in {DAYS} days: is it needed?",
+                        name.0, name.1
+                    );
+                    self.findings.push(finding);
+                }
+                if expiry.is_empty() && class.is_some_and(|class| class.retention.is_some()) {
+                    let finding = format!(
+                        "{}.{} has a retention, but no rule of expiry keeps it",
+                        name.0, name.1
+                    );
+                    self.findings.push(finding);
+                }
+                self.fields.push(with(json!({
+                    "class": personal.class.as_str(), "whose": whose(personal),
+                    "stored": if sealed { "sealed" } else { "sealed as a blob" },
+                    "lookup": field.lookup().is_some(), "kept": personal.kept, "expiry": expiry, "opens": opened,
+                })));
+            }
+        }
+    }
+}
+
+fn classes(model: &Model) -> Vec<Value> {
+    let one = |(name, class): (&freehold_model::Name, &freehold_model::entity::Class)| {
+        json!({
+            "class": name.as_str(), "about": class.about, "purpose": class.purpose, "basis": class.basis,
+            "retention": retention(class.retention), "recipients": class.recipients,
+        })
+    };
+    model.classes().iter().map(one).collect()
+}
+
+/// For how long a class is kept, in words.
+pub(crate) fn retention(span: Option<Span>) -> String {
+    span.map_or_else(|| "until erased".to_owned(), |span| span.to_string())
+}
+
+/// The rules by which a field is gone one day.
+fn expiry(entity: &Entity, field: &Field) -> Vec<String> {
+    let told = |rule: &Expiry| match &rule.remains {
+        Remains::Nothing => Some(format!("the row is deleted {} after {}", rule.span, rule.since)),
+        Remains::Without(fields) if fields.contains(&field.name) => {
+            Some(format!("emptied {} after {}", rule.span, rule.since))
+        }
+        Remains::Without(_) => None,
+    };
+    entity.expires.iter().filter_map(told).collect()
+}
+
+fn on_erase(way: &OnErase) -> String {
+    match way {
+        OnErase::Delete => "deleted".to_owned(),
+        OnErase::Blank => "emptied".to_owned(),
+        OnErase::Unlink => "emptied and unlinked".to_owned(),
+        OnErase::Keep(keep) => format!("kept {}: {}", keep.span, keep.why),
+    }
+}
+
+fn whose(personal: &Personal) -> String {
+    match &personal.whose {
+        Whose::Itself => "the row's".into(),
+        Whose::Of(reference) => reference.to_string(),
+        Whose::Nobody => "nobody's".into(),
+    }
+}

@@ -1,0 +1,112 @@
+//! Expiry: shown to nobody from the moment on, removed by and by, and never what is held.
+
+use freehold_engine::write::Verb;
+use serde_json::json;
+
+use crate::ground::{Ground, ground};
+
+const MODEL: &str = r#"
+[model]
+name = "visits"
+
+[personal.contact]
+purpose = "account"
+basis = "contract"
+retention = "30 days"
+
+[entity.person]
+subject = true
+
+[entity.person.field]
+handle = { type = "text", unique = true, not_personal = "a number" }
+
+[entity.visit.field]
+n = { type = "integer", not_personal = "a number" }
+who = { ref = "person", optional = true, on_erase = "delete", on_delete = "cascade" }
+at = { type = "timestamptz", optional = true, not_personal = "a time" }
+day = { type = "date", optional = true, not_personal = "a day" }
+mail = { type = "text", optional = true, personal = "contact", lookup = "email" }
+note = { type = "text", optional = true, not_personal = "a test" }
+
+[[entity.visit.expire]]
+delete = "1 month after at"
+
+[[entity.visit.expire]]
+blank = ["mail", "note"]
+after = "10 days after day"
+
+[read.per_person]
+key = ["who"]
+sql = "select who, count(*) as visits from visit where who is not null group by who"
+"#;
+
+async fn filled() -> Ground {
+    let ground = ground(MODEL).await;
+    for tenant in [&ground.a, &ground.b] {
+        ground.insert(tenant, "person", json!({ "handle": "ada" })).await;
+        let ada = ground.read(tenant, "person").await[0]["id"].clone();
+        let rows = json!([
+            { "n": 1, "who": ada, "at": "2020-01-01T00:00:00Z", "day": null, "mail": "one@x.org", "note": "a" },
+            { "n": 2, "who": ada, "at": null, "day": "2020-01-01", "mail": "two@x.org", "note": "b" },
+            { "n": 3, "who": ada, "at": "2999-01-01T00:00:00Z", "day": "2999-01-01", "mail": "three@x.org", "note": "c" },
+        ]);
+        ground.insert(tenant, "visit", rows).await;
+    }
+    ground
+}
+
+#[tokio::test]
+async fn what_is_over_is_shown_to_nobody_before_it_is_removed() {
+    let ground = filled().await;
+    let wanted = json!([{ "n": 2, "mail": null, "note": null }, { "n": 3, "mail": "three@x.org", "note": "c" }]);
+    assert_eq!(ground.read(&ground.a, "visit?select=n,mail,note&order=n").await, wanted);
+    for query in ["n=eq.1", "mail=eq.one@x.org", "mail=eq.two@x.org", "note=eq.b"] {
+        assert_eq!(ground.read(&ground.a, &format!("visit?{query}")).await, json!([]), "{query}");
+    }
+    assert_eq!(ground.read(&ground.a, "visit?select=count()").await, json!([{ "count": 2 }]));
+    assert_eq!(
+        ground.read(&ground.a, "person?select=visit(n)").await,
+        json!([{ "visit": [{ "n": 2 }, { "n": 3 }] }])
+    );
+    let updated = ground
+        .write(&ground.a, "visit?n=lt.9&select=n", Verb::Update(json!({ "note": "z" })))
+        .await
+        .unwrap();
+    assert_eq!(updated.rows, 2);
+    let there = ground.truth("select count(*) as n from app.visit").await;
+    assert_eq!(there, json!([{ "n": 6 }]));
+}
+
+#[tokio::test]
+async fn what_is_over_is_removed_of_every_tenant_and_stays_removed() {
+    let ground = filled().await;
+    while ground.engine.project_round(&mut Default::default()).await.unwrap() > 0 {}
+    let due = ground.engine.expired(None).await.unwrap();
+    let due: Vec<(&str, &str, u64)> =
+        due.iter().map(|one| (one.tenant.as_str(), one.rule.as_str(), one.rows)).collect();
+    assert!(due.contains(&("a", "delete 1 month after at", 1)), "{due:?}");
+    assert!(due.contains(&("b", "empty mail, note 10 days after day", 1)), "{due:?}");
+    assert_eq!(due.len(), 4);
+    let before = ground.read(&ground.a, "visit?select=n,mail,note&order=n").await;
+    assert_eq!(ground.engine.expire(None).await.unwrap().len(), 4);
+    assert_eq!(ground.read(&ground.a, "visit?select=n,mail,note&order=n").await, before);
+    let there = ground.truth("select count(*) as n, count(mail) as m, count(\"mail~lookup\") as l, count(note) as t from app.visit").await;
+    assert_eq!(there, json!([{ "n": 4, "m": 2, "l": 2, "t": 2 }]));
+    assert!(ground.engine.expired(None).await.unwrap().is_empty());
+    assert!(ground.engine.expire(None).await.unwrap().is_empty());
+    while ground.engine.project_round(&mut Default::default()).await.unwrap() > 0 {}
+    assert_eq!(ground.read(&ground.a, "per_person?select=visits").await, json!([{ "visits": 2 }]));
+}
+
+#[tokio::test]
+async fn what_is_held_stays_and_is_shown_to_nobody_all_the_same() {
+    let ground = filled().await;
+    let ada = ground.read(&ground.a, "person").await[0]["id"].as_str().unwrap().parse().unwrap();
+    let hold =
+        ground.engine.store().place_hold(&ground.a, Some(ada), "a case", None).await.unwrap();
+    let done = ground.engine.expire(None).await.unwrap();
+    assert!(done.iter().all(|one| one.tenant == "b") && done.len() == 2, "{done:?}");
+    assert_eq!(ground.read(&ground.a, "visit?n=eq.1").await, json!([]));
+    ground.engine.store().release_hold(hold.parse().unwrap()).await.unwrap();
+    assert_eq!(ground.engine.expire(Some(&ground.a)).await.unwrap().len(), 2);
+}

@@ -1,0 +1,145 @@
+//! Rules of expiry: what, since when, for how long.
+
+use super::{
+    codes,
+    entities::Draft,
+    field,
+    report::{Report, Span as Place, did_you_mean},
+    tree::{Data, Value},
+    walk::{Found, items, text, walk},
+};
+use crate::{
+    entity::{Expiry, Kind, Remains, Scalar, Span},
+    names::Name,
+};
+
+/// Rules of one entity.
+const RULES_MAX: usize = 16;
+
+/// Reads the rules of all entities.
+pub(super) fn check(drafts: &mut [Draft<'_>], report: &mut Report) {
+    for draft in drafts {
+        let rules = draft.found.as_ref().and_then(|found| found.items("expire"));
+        let rules = report.within(
+            rules.unwrap_or_default(),
+            |rule| &rule.at,
+            RULES_MAX,
+            "an entity",
+            "rules of expiry",
+        );
+        draft.expires = rules.iter().filter_map(|rule| one(rule, &draft.fields, report)).collect();
+    }
+}
+
+fn one(rule: &Value, fields: &[field::Draft<'_>], report: &mut Report) -> Option<Expiry> {
+    let Data::Table(table) = &rule.data else {
+        report
+            .error(
+                codes::EXPIRE_RULE,
+                &rule.at,
+                format!("a rule of expiry is a table, but this is {}", rule.data.noun()),
+            )
+            .help("begin one with `[[entity.NAME.expire]]`");
+        return None;
+    };
+    let found = walk(table, &rule.at, &super::grammar::EXPIRE, report);
+    let (when, remains) = match (found.pair("delete"), found.pair("blank"), found.pair("after")) {
+        (Some(delete), None, None) => (&delete.value, Remains::Nothing),
+        (None, Some(blank), Some(after)) => {
+            (&after.value, Remains::Without(blanked(&blank.value, fields, report)?))
+        }
+        _ => {
+            report
+                .error(codes::EXPIRE_RULE, &rule.at, "a rule of expiry deletes the row, or empties fields after a time")
+                .help("write `delete = \"7 years after at\"`, or `blank = [\"email\"]` and `after = \"30 days after at\"`");
+            return None;
+        }
+    };
+    let (span, since) = moment(when, fields, &found, report)?;
+    Some(Expiry { since, span, remains })
+}
+
+fn moment(
+    value: &Value,
+    fields: &[field::Draft<'_>],
+    _found: &Found<'_>,
+    report: &mut Report,
+) -> Option<(Span, Name)> {
+    let (written, at) = text(value)?;
+    let mut wrong = |message: String, help: String| {
+        report.error(codes::EXPIRE_RULE, at, message).help(help);
+        None
+    };
+    let Some((span, since)) = written.split_once(" after ") else {
+        return wrong(
+            format!("`{written}` does not say after what"),
+            "write `7 years after at`, where `at` is a time or date of the row".into(),
+        );
+    };
+    let span = match Span::read(span) {
+        Ok(span) => span,
+        Err(rule) => return wrong(rule.into(), "write `7 years after at`".into()),
+    };
+    let since = since.trim();
+    let timed = |draft: &&field::Draft<'_>| {
+        draft.field.as_ref().is_none_or(|field| {
+            matches!(field.kind, Kind::Scalar(Scalar::TimestampTz | Scalar::Date))
+                && field.sealed().is_none()
+        })
+    };
+    let known: Vec<&str> =
+        fields.iter().filter(timed).map(|draft| draft.word.text.as_str()).collect();
+    if !known.contains(&since) {
+        return wrong(
+            format!("there is no time or date `{since}` that a row's age could be counted from"),
+            did_you_mean(since, known.iter().copied()),
+        );
+    }
+    Some((span, Name::new(since).ok()?))
+}
+
+fn blanked(value: &Value, fields: &[field::Draft<'_>], report: &mut Report) -> Option<Vec<Name>> {
+    let mut names = Vec::new();
+    let mut wrong = |at: &Place, message: String, help: String| {
+        report.error(codes::EXPIRE_RULE, at, message).help(help);
+    };
+    if items(value).is_empty() {
+        wrong(&value.at, "`blank` names no field".into(), "name those to be emptied".into());
+        return None;
+    }
+    for (name, at) in items(value).iter().filter_map(text) {
+        let Some(draft) = fields.iter().find(|draft| draft.word.text == name) else {
+            let known: Vec<&str> = fields.iter().map(|draft| draft.word.text.as_str()).collect();
+            wrong(at, format!("there is no field `{name}` to empty"), did_you_mean(name, known));
+            continue;
+        };
+        if draft.field.as_ref().is_some_and(|field| !field.optional) {
+            wrong(
+                at,
+                format!("`{name}` is required, so it cannot be emptied"),
+                "make it `optional = true`, or delete the row instead".into(),
+            );
+            continue;
+        }
+        let of = |draft: &field::Draft<'_>| {
+            let of = draft.found.as_ref().and_then(|found| found.items("of")).unwrap_or_default();
+            of.iter().filter_map(text).any(|(source, _)| source == name)
+        };
+        let searched = draft
+            .field
+            .as_ref()
+            .is_some_and(|field| field.search.is_some() || matches!(field.kind, Kind::Vector(_)));
+        if searched || fields.iter().any(of) {
+            wrong(
+                at,
+                format!(
+                    "`{name}` is searched by words or likeness, so it cannot be emptied by age yet"
+                ),
+                "delete the row instead, or leave it out of `search` and of vectors".into(),
+            );
+            continue;
+        }
+        names.extend(Name::new(name).ok());
+    }
+    (names.len() == items(value).len()).then_some(names)
+}

@@ -1,0 +1,221 @@
+//! What an erasure does to rows, and what expiry does: some rows at a time, so that nobody waits for it.
+//!
+//! Each statement answers with one row of `body text` and `rows bigint`, how many it touched or counted. They run inside
+//! the tenant's wall, with the rights of any write, and so meet the triggers that keep what is held.
+
+use crate::{
+    Model, Name, Sql,
+    entity::{
+        Entity, Expiry, Field, Kind, OnErase, Privacy, Remains, Scalar, Whose, lookup_column,
+    },
+    query::cut::Cut,
+    sql::ident,
+};
+
+/// What is to be done with the rows of an entity that are about a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duty {
+    /// The entity.
+    pub entity: Name,
+    /// The reference to the person; none if the row is the person.
+    pub reference: Option<Name>,
+    /// What becomes of the rows.
+    pub way: OnErase,
+    /// Columns that are emptied.
+    empties: Vec<String>,
+}
+
+/// What is to be done when a person of the entity `subject` is erased, in this order: rows that go before rows that stay, and
+/// the person last.
+#[must_use]
+pub fn duties(model: &Model, subject: &Entity) -> Vec<Duty> {
+    let mut duties: Vec<Duty> = Vec::new();
+    for entity in model.entities() {
+        for field in &entity.fields {
+            let (Kind::Ref(to), Some(way)) = (&field.kind, &field.on_erase) else { continue };
+            if to.entity == subject.name {
+                let mut empties =
+                    personal(entity, &|whose| *whose == Whose::Of(field.name.clone()));
+                empties.extend((*way == OnErase::Unlink).then(|| field.name.to_string()));
+                duties.push(Duty {
+                    entity: entity.name.clone(),
+                    reference: Some(field.name.clone()),
+                    way: way.clone(),
+                    empties,
+                });
+            }
+        }
+    }
+    duties.sort_by_key(|duty| duty.way != OnErase::Delete);
+    let stays = duties.iter().any(|duty| matches!(duty.way, OnErase::Blank | OnErase::Keep(_)));
+    duties.push(Duty {
+        entity: subject.name.clone(),
+        reference: None,
+        way: if stays { OnErase::Blank } else { OnErase::Delete },
+        empties: personal(subject, &|whose| *whose == Whose::Itself),
+    });
+    duties
+}
+
+/// The columns that hold what is personal of whoever `is` says.
+fn personal(entity: &Entity, is: &dyn Fn(&Whose) -> bool) -> Vec<String> {
+    let of = |field: &Field| match &field.privacy {
+        Some(Privacy::Personal(personal)) if is(&personal.whose) => {
+            let lookup = field.lookup().map(|_| lookup_column(&field.name));
+            [field.name.to_string()].into_iter().chain(lookup).collect()
+        }
+        _ => Vec::new(),
+    };
+    entity.fields.iter().flat_map(of).collect()
+}
+
+impl Duty {
+    /// Counts what is still to be done; of what is kept, how many rows that are.
+    #[must_use]
+    pub fn left(&self, person: &str) -> Sql {
+        let mut sql = Sql::new();
+        sql.raw("select '[]'::text as body, count(*) as rows from app.").ident(&self.entity);
+        sql.raw(" t where ");
+        self.theirs(&mut sql, person);
+        sql
+    }
+
+    /// Does it for some rows; none if there is nothing to do with them.
+    #[must_use]
+    pub fn some(&self, person: &str, most: u32) -> Option<Sql> {
+        let mut sql = Sql::new();
+        sql.raw("with done as (");
+        match &self.way {
+            OnErase::Keep(_) => return None,
+            OnErase::Delete => {
+                sql.raw("delete from app.").ident(&self.entity).raw(" x");
+            }
+            OnErase::Blank | OnErase::Unlink if self.empties.is_empty() => return None,
+            OnErase::Blank | OnErase::Unlink => {
+                sql.raw("update app.")
+                    .ident(&self.entity)
+                    .raw(" x set ")
+                    .raw(&emptied(&self.empties));
+            }
+        }
+        sql.raw(" where x.id = any (array(select t.id from app.")
+            .ident(&self.entity)
+            .raw(" t where ");
+        self.theirs(&mut sql, person);
+        sql.raw(" order by t.id limit ").param(Some(most.to_string())).raw(")) returning 1)");
+        sql.raw(" select '[]'::text as body, count(*) as rows from done");
+        Some(sql)
+    }
+
+    fn theirs(&self, sql: &mut Sql, person: &str) {
+        sql.raw("t.").ident(self.reference.as_deref().unwrap_or("id")).raw(" = ");
+        sql.param(Some(person.to_owned())).raw("::uuid");
+        if self.way == OnErase::Blank {
+            sql.raw(" and ").raw(&filled(&self.empties));
+        }
+    }
+}
+
+/// Counts rows of read models that still name the person.
+#[must_use]
+pub fn traces(model: &Model, person: &str) -> Vec<(Name, Sql)> {
+    let mut all = Vec::new();
+    for read in model.reads() {
+        let names =
+            |field: &&Field| matches!(field.kind, Kind::Ref(_) | Kind::Scalar(Scalar::Uuid));
+        let fields: Vec<&Field> = read.shape().fields.iter().filter(names).collect();
+        if fields.is_empty() {
+            continue;
+        }
+        let mut sql = Sql::new();
+        sql.raw("select '[]'::text as body, count(*) as rows from app.")
+            .ident(read.name())
+            .raw(" t where ");
+        for (at, field) in fields.iter().enumerate() {
+            sql.raw(if at == 0 { "t." } else { " or t." }).ident(&field.name).raw(" = ");
+            sql.param(Some(person.to_owned())).raw("::uuid");
+        }
+        all.push((read.name().clone(), sql));
+    }
+    all
+}
+
+/// Counts the rows of an entity on which a rule of expiry has still to be carried out, and `oldest text`, for how many
+/// seconds the first of them has been due.
+#[must_use]
+pub fn expired(entity: &Entity, rule: &Expiry) -> Sql {
+    let mut sql = Sql::new();
+    let since = format!("t.{}", ident(&rule.since));
+    sql.raw("select '[]'::text as body, count(*) as rows, ");
+    sql.raw(&format!(
+        "coalesce(floor(extract(epoch from now() - (min({since})::timestamptz at time zone 'UTC' + interval '{}') at time zone 'UTC')), 0)::text as oldest from app.",
+        rule.span
+    ));
+    sql.ident(&entity.name).raw(" t where ").raw(&over(entity, rule, "t"));
+    sql
+}
+
+/// Carries a rule out on some rows, leaving out those of people who are `held` (their ids): the ids of a person's own row and of
+/// all references to data subjects.
+#[must_use]
+pub fn expire_some(entity: &Entity, rule: &Expiry, held: &[String], most: u32) -> Sql {
+    let mut sql = Sql::new();
+    sql.raw("with done as (");
+    match &rule.remains {
+        Remains::Nothing => {
+            sql.raw("delete from app.").ident(&entity.name).raw(" x");
+        }
+        Remains::Without(fields) => {
+            sql.raw("update app.")
+                .ident(&entity.name)
+                .raw(" x set ")
+                .raw(&emptied(&columns(entity, fields)));
+        }
+    }
+    sql.raw(" where x.id = any (array(select t.id from app.").ident(&entity.name);
+    sql.raw(" t where ").raw(&over(entity, rule, "t"));
+    if !held.is_empty() {
+        let people = entity.fields.iter().filter(|field| field.on_erase.is_some());
+        let people = people.map(|field| &*field.name).chain(entity.subject.then_some("id"));
+        for column in people {
+            sql.raw(" and (t.").ident(column).raw(" is null or t.").ident(column).raw(" <> all (");
+            sql.param(Some(crate::query::value::array_literal(held))).raw("::uuid[]))");
+        }
+    }
+    sql.raw(&format!(" order by t.{}, t.id limit ", ident(&rule.since)));
+    sql.param(Some(most.to_string())).raw(" for no key update skip locked)) returning 1)");
+    sql.raw(" select '[]'::text as body, count(*) as rows from done");
+    sql
+}
+
+/// That a row is over, and the rule not carried out.
+fn over(entity: &Entity, rule: &Expiry, alias: &str) -> String {
+    let cuts = Cut::all(entity);
+    let at = entity.expires.iter().position(|other| other == rule);
+    let until = at.and_then(|at| cuts.get(at)).map_or("null", |cut| cut.until.as_str());
+    let over = format!("{alias}.{} <= {until}", ident(&rule.since));
+    match &rule.remains {
+        Remains::Nothing => over,
+        Remains::Without(fields) => format!("{over} and {}", filled(&columns(entity, fields))),
+    }
+}
+
+fn columns(entity: &Entity, fields: &[Name]) -> Vec<String> {
+    let of = |name: &Name| {
+        let lookup = entity.field(name).and_then(Field::lookup).map(|_| lookup_column(name));
+        [name.to_string()].into_iter().chain(lookup)
+    };
+    fields.iter().flat_map(of).collect()
+}
+
+fn emptied(columns: &[String]) -> String {
+    columns.iter().map(|name| format!("{} = null", ident(name))).collect::<Vec<_>>().join(", ")
+}
+
+fn filled(columns: &[String]) -> String {
+    if columns.is_empty() {
+        return "false".into();
+    }
+    let columns: Vec<String> = columns.iter().map(|name| format!("t.{}", ident(name))).collect();
+    format!("num_nonnulls({}) > 0", columns.join(", "))
+}

@@ -1,0 +1,61 @@
+//! What has expired: reads keep to the rules, whether it is removed yet or not.
+
+use super::level::Level;
+use crate::{
+    entity::{Entity, Expiry, Kind, Remains, Scalar},
+    sql::ident,
+};
+
+/// A rule of expiry, as reads keep to it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cut {
+    pub(crate) since: String,
+    /// The time up to which rows are expired.
+    pub(crate) until: String,
+    /// The fields that are empty then; none if the row is gone.
+    pub(crate) blank: Option<Vec<String>>,
+}
+
+impl Cut {
+    /// The rules of an entity.
+    pub(crate) fn all(entity: &Entity) -> Vec<Self> {
+        let one = |rule: &Expiry| {
+            // By UTC, whatever zone the caller is told times in.
+            let until = format!("(now() at time zone 'UTC' - interval '{}')", rule.span);
+            let date = entity
+                .field(&rule.since)
+                .is_some_and(|field| field.kind == Kind::Scalar(Scalar::Date));
+            Self {
+                since: rule.since.to_string(),
+                until: if date {
+                    format!("{until}::date")
+                } else {
+                    format!("({until} at time zone 'UTC')")
+                },
+                blank: match &rule.remains {
+                    Remains::Nothing => None,
+                    Remains::Without(fields) => {
+                        Some(fields.iter().map(ToString::to_string).collect())
+                    }
+                },
+            }
+        };
+        entity.expires.iter().map(one).collect()
+    }
+
+    /// That a row has not expired: `(a."at" is null or a."at" > …)`.
+    pub(crate) fn spares(&self, alias: &str) -> String {
+        let since = format!("{alias}.{}", ident(&self.since));
+        format!("({since} is null or {since} > {})", self.until)
+    }
+}
+
+impl Level {
+    /// The rules by which the column is emptied.
+    pub(crate) fn cuts_of<'l>(&'l self, column: &'l str) -> impl Iterator<Item = &'l Cut> {
+        let empties = move |cut: &&Cut| {
+            cut.blank.as_ref().is_some_and(|fields| fields.iter().any(|name| name == column))
+        };
+        self.cuts.iter().filter(empties)
+    }
+}
