@@ -106,7 +106,8 @@ impl Operator {
     /// # Errors
     /// Faults only.
     pub async fn active_tenants(&mut self) -> Result<Vec<Tenant>, Error> {
-        let text = "select id::text, name from freehold.tenant where state = 'active' order by id";
+        let text =
+            "select id::text, name from freehold.tenant where state = 'active' order by name";
         let rows = self.as_gate(text, &[]).await?;
         let tenant =
             |row: &Row| Some(Tenant::new(row.text(0)?.parse().ok()?, row.text(1)?.to_owned()));
