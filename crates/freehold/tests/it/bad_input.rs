@@ -37,7 +37,7 @@ async fn http_refuses_each_kind_in_the_same_shape() {
             409,
             "23503",
         ),
-        (NOTE, &["content-type: text/csv"], b"number,title", 400, "PGRST102"),
+        (NOTE, &["content-type: text/csv"], b"number,title\n1,x,y", 400, "PGRST102"),
         ("POST /rest/v1/nope", &[], b"{}", 404, "PGRST205"),
         ("GET /rest/v1/%ff", &[], b"", 404, "PGRST125"),
         ("GET /rest/v1/note?title=eq.%ff", &[], b"", 400, "22021"),
