@@ -14,6 +14,7 @@ mod moved;
 mod nearest;
 mod projected;
 mod rebuilt;
+mod renamed;
 mod residue;
 mod sealed;
 mod search;

@@ -39,7 +39,7 @@ words = { type = "text", optional = true, not_personal = "words of the product's
 meaning = { vector = 64, of = ["words"] }
 "#;
 
-async fn filled() -> (Ground, String) {
+pub(crate) async fn filled() -> (Ground, String) {
     let ground = ground(MODEL).await;
     let people = json!([
         { "handle": "ada", "email": "Ada@Example.org", "born": "1815-12-10", "notes": { "a": [1, null] } },
@@ -266,41 +266,6 @@ async fn what_was_moved_elsewhere_does_not_open() {
     admin.batch_execute(&theirs).await.unwrap();
     let got = read(&ground.engine, &ground.b, "person?handle=eq.ada").await;
     assert!(matches!(got, Err(Error::Failed(_))));
-}
-
-#[tokio::test]
-async fn other_names_change_nothing() {
-    let (ground, ada) = filled().await;
-    let renamed = MODEL
-        .replace("[entity.person]", "[entity.human]\nwas = \"person\"")
-        .replace("[entity.person.field]", "[entity.human.field]")
-        .replace("ref = \"person\"", "ref = \"human\"")
-        .replace("email = { type", "mail = { was = \"email\", type")
-        .replace("born = { type = \"date\"", "notes = { was = \"born\", type = \"date\"")
-        .replace("notes = { type = \"jsonb\"", "born = { was = \"notes\", type = \"jsonb\"");
-    // Two names cannot change places at once.
-    assert!(ground.change(&renamed, &[]).await.is_err());
-    let renamed = MODEL
-        .replace("[entity.person]", "[entity.human]\nwas = \"person\"")
-        .replace("[entity.person.field]", "[entity.human.field]")
-        .replace("ref = \"person\"", "ref = \"human\"")
-        .replace("email = { type", "mail = { was = \"email\", type")
-        .replace("born = { type", "birthday = { was = \"born\", type");
-    ground.change(&renamed, &[]).await.unwrap();
-    let other = ground.another().await;
-    let rows =
-        read(&other, &ground.a, "human?mail=eq.ada@example.org&select=id,mail,birthday").await;
-    assert_eq!(
-        rows.unwrap(),
-        json!([{ "id": ada, "mail": "Ada@Example.org", "birthday": "1815-12-10" }])
-    );
-    // What would have to be sealed anew is refused.
-    let open = renamed.replace(
-        "personal = \"contact\", optional = true }\nnotes",
-        "optional = true, not_personal = \"x\" }\nnotes",
-    );
-    assert_ne!(open, renamed);
-    assert_eq!(code(ground.change(&open, &[]).await), Code::Model);
 }
 
 #[tokio::test]
