@@ -360,7 +360,10 @@ async fn upserts_at_once_leave_nothing_that_does_not_open() {
                 let verb = Verb::Insert(row, Some(Resolution::Merge));
                 match engine.write(&tenant, operation("person?on_conflict=handle", verb)).await {
                     Ok(_) => done += 1,
-                    Err(Error::Refused(refusal)) => assert_eq!(refusal.code, Code::TryAgain),
+                    // PostgreSQL resolves a conflict of handles; of two new rows at once their addresses may meet first.
+                    Err(Error::Refused(refusal)) => {
+                        assert!(matches!(refusal.code, Code::TryAgain | Code::Conflict), "{refusal:?}");
+                    }
                     Err(other) => panic!("{other:?}"),
                 }
             }
