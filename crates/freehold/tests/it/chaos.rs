@@ -26,7 +26,7 @@ const WORKERS: usize = 3;
 const DRAIN: Duration = Duration::from_secs(180);
 
 /// splitmix64.
-struct Chance(u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
     fn next(&mut self) -> u64 {
@@ -36,11 +36,11 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    fn between(&mut self, low: u64, high: u64) -> Duration {
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> Duration {
         Duration::from_millis(low + self.below(high - low))
     }
 }
@@ -162,6 +162,6 @@ fn say(tally: &Tally, seed: u64, what: &str) {
 }
 
 #[allow(clippy::disallowed_methods, reason = "a switch of the person who runs the tests")]
-fn switch(name: &str) -> Option<u64> {
+pub(crate) fn switch(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a whole number"))
 }

@@ -29,6 +29,8 @@ embedding = { vector = 64, of = [\"title\"] }
 pub(crate) struct House {
     pub(crate) db: TestDb,
     pub(crate) dir: tempfile::TempDir,
+    /// What the binary's environment has besides this process's own.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 /// What a command came to.
@@ -56,7 +58,7 @@ impl House {
         std::fs::write(dir.path().join("root.key"), "07".repeat(32) + "\n").unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(dir.path().join("root.key"), mode).unwrap();
-        Self { db: TestDb::empty().await, dir }
+        Self { db: TestDb::empty().await, dir, environment: Vec::new() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -72,6 +74,7 @@ impl House {
         command.current_dir(self.dir.path()).args(arguments);
         command.args(["--database-url", self.db.url(), "--key-file", "root.key"]);
         command.env_remove("DATABASE_URL").env_remove("FREEHOLD_LOG");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -1,5 +1,12 @@
 //! Supabase's storage client from npm, unmodified, against the server; and what it does not try.
 
+mod access;
+mod crash;
+mod cut;
+mod large;
+mod moto;
+mod s3;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -24,8 +31,12 @@ face = { type = \"blob\", max = \"1 MB\", types = [\"image/*\"], optional = true
 ";
 
 async fn house() -> House {
+    house_of(MODEL).await
+}
+
+async fn house_of(model: &str) -> House {
     let house = House::empty().await;
-    house.write("freehold.toml", MODEL);
+    house.write("freehold.toml", model);
     house.fine(&["apply"]);
     for tenant in ["a", "b"] {
         house.fine(&["tenant", "create", tenant]);
@@ -110,7 +121,31 @@ async fn blobs_of_rows_that_are_there_are_reached_by_their_ids() {
     assert_eq!(bare.ask(&line, &[&auth], b"").status, 501);
 }
 
+/// What must hold when all is done: rows, notes and usage are one to one, and so many objects are stored.
+async fn agrees(house: &House, stored: usize) {
+    let rows = "select count(*) from app.file t join freehold.blob b on b.tenant_id = t.tenant_id and b.id = t.file \
+                where b.state = 'live' and b.row_id = t.id";
+    let usage = "select count(*) from freehold.blob_usage u where (bytes, objects) <> \
+                 (select coalesce(sum(size), 0), count(*) from freehold.blob b where b.tenant_id = u.tenant_id)";
+    let stored = i64::try_from(stored).unwrap();
+    assert_eq!(house.number("select count(*) from app.file").await, stored, "rows");
+    assert_eq!(house.number(rows).await, stored, "rows with their blobs");
+    assert_eq!(house.number("select count(*) from freehold.blob").await, stored, "blobs");
+    assert_eq!(house.number(usage).await, 0, "usage is not what there is");
+}
+
+/// Everything that is due is done: nobody uploads any more, and nobody waits for another try.
+async fn settle(house: &House, place: &str) -> serde_json::Value {
+    let due = "update freehold.blob set next_at = null";
+    house.db.client().await.batch_execute(due).await.unwrap();
+    let swept = house.fine(&["blobs", "sweep", "--grace", "0", "--blobs", place, "--json"]);
+    serde_json::from_str(&swept).unwrap()
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
+    if !folder.exists() {
+        return Vec::new();
+    }
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
