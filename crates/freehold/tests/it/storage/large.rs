@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{agrees, blobs, house_of};
@@ -29,7 +29,7 @@ fn piece(number: u64) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_passes_through_a_server_that_could_not_hold_it() {
     let pieces = switch("FREEHOLD_LARGE_MIB").unwrap_or(192);
-    let most_mib = 96;
+    let most_mib = 128;
     let house = house_of(MODEL).await;
     let key = house.key("a");
     let served = house.serve_with(&["--blobs", &blobs(&house)]);
@@ -37,7 +37,6 @@ async fn a_file_passes_through_a_server_that_could_not_hold_it() {
     let pid = served.child.id().to_string();
     let limit = format!("--data={}", 256 << 20);
     assert!(Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap().success());
-    let begun = Instant::now();
     let mut stream = served.connect();
     stream.set_read_timeout(Some(Duration::from_secs(300))).unwrap();
     let head = format!(
@@ -49,8 +48,6 @@ async fn a_file_passes_through_a_server_that_could_not_hold_it() {
     (0..pieces).for_each(|number| stream.write_all(&piece(number)).unwrap());
     let answer = crate::harness::answer(&mut stream);
     assert_eq!(answer.status, 200, "{answer:?}");
-    let up = begun.elapsed();
-    let begun = Instant::now();
     let mut stream = served.connect();
     let head = format!(
         "GET /storage/v1/object/file/large HTTP/1.1\r\nhost: x\r\napikey: {key}\r\nconnection: close\r\n\r\n"
@@ -71,7 +68,6 @@ async fn a_file_passes_through_a_server_that_could_not_hold_it() {
     }
     assert_eq!(stream.read(&mut got).unwrap(), 0, "there is more");
     let peak_mib = peak_kib(served.child.id()) / 1024;
-    eprintln!("{pieces} MiB: up {up:?}, down {:?}, at most {peak_mib} MiB", begun.elapsed());
     assert!(peak_mib < most_mib, "{peak_mib} MiB of memory");
     agrees(&house, 1).await;
 }

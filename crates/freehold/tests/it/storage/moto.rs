@@ -56,7 +56,8 @@ impl Moto {
     pub(super) fn ask(&self, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = format!(
-            "{method} /{BUCKET}{path} HTTP/1.0\r\nhost: {}\r\ncontent-length: {}\r\n\r\n",
+            "{method} /{BUCKET}{path} HTTP/1.0\r\nhost: {}\r\nauthorization: AWS test:unchecked\r\n\
+             content-length: {}\r\n\r\n",
             self.address,
             body.len()
         );
@@ -64,7 +65,11 @@ impl Moto {
         stream.write_all(body).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        assert!(answer.starts_with(b"HTTP/1.") && answer[9] == b'2', "{method} {path}");
+        assert!(
+            answer.starts_with(b"HTTP/1.") && answer[9] == b'2',
+            "{method} {path}: {}",
+            String::from_utf8_lossy(&answer[..answer.len().min(2000)])
+        );
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
         answer.split_off(end + 4)
     }
