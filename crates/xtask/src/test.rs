@@ -6,19 +6,17 @@ use crate::steps::{Steps, cargo};
 /// Tests wait for PostgreSQL more than they compute: with one for each core half of the machine is idle.
 const AT_ONCE: (&str, &str) = ("RUST_TEST_THREADS", "4");
 
-/// The rooms whose tests depend on which PostgreSQL it is.
-const NEAR_POSTGRESQL: [&str; 4] = ["-p", "freehold-store", "-p", "freehold-engine"];
-
-/// What takes long and depends on it least, and is seen on 18.
-const SEEN_ON_18: [&str; 8] = [
-    "attacks::in_a_database",
-    "whatever_is_spoilt",
-    "nobody_notices_a_move",
-    "killed_at_every_step",
-    "carries_the_partition_along",
-    "read_your_writes_while",
-    "soak::",
-    "trouble::",
+/// What depends on which PostgreSQL it is, of the tests of `store`.
+const NEAR_POSTGRESQL: [&str; 9] = [
+    "changes::capture",
+    "changes::steps",
+    "drivers::",
+    "hygiene::",
+    "isolation::",
+    "placement::there",
+    "requests::",
+    "server::",
+    "wall::",
 ];
 
 /// The tests of the whole house; with `--all`, those near PostgreSQL on 16, too.
@@ -41,11 +39,11 @@ pub(crate) fn run(steps: &mut Steps, arguments: &[String]) {
 }
 
 fn on_16(steps: &mut Steps, rest: &[&str]) {
-    let mut words = [&["test"], &NEAR_POSTGRESQL[..], rest].concat();
-    if !rest.contains(&"--") {
+    let mut words = [&["test", "-p", "freehold-store", "--test", "it"], rest].concat();
+    if rest.is_empty() {
         words.push("--");
+        words.extend(NEAR_POSTGRESQL);
     }
-    words.extend(SEEN_ON_18.iter().flat_map(|name| ["--skip", *name]));
     steps.step("tests near PostgreSQL, on 16", || {
         cargo(&words, &[("FREEHOLD_TEST_PG", "16"), AT_ONCE])
     });
