@@ -29,7 +29,7 @@ fn piece(number: u64) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_passes_through_a_server_that_could_not_hold_it() {
     let pieces = switch("FREEHOLD_LARGE_MIB").unwrap_or(192);
-    let most_mib = 96;
+    let most_mib = 128;
     let house = house_of(MODEL).await;
     let key = house.key("a");
     let served = house.serve_with(&["--blobs", &blobs(&house)]);

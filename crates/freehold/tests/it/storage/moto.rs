@@ -13,6 +13,10 @@ use freehold_local::default_cache_dir;
 /// What it needs for S3 alone: less than half of `moto[server]`.
 const PACKAGES: [&str; 3] = ["moto[s3]==5.2.5", "flask==3.1.*", "flask-cors==6.*"];
 
+/// It does not look at signatures, but at whether there is one.
+const SIGNED: &str = "authorization: AWS4-HMAC-SHA256 \
+    Credential=AKIDEXAMPLE/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00";
+
 pub(super) const BUCKET: &str = "files";
 
 /// A server with one bucket; it ends with the value.
@@ -56,7 +60,7 @@ impl Moto {
     pub(super) fn ask(&self, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = format!(
-            "{method} /{BUCKET}{path} HTTP/1.0\r\nhost: {}\r\ncontent-length: {}\r\n\r\n",
+            "{method} /{BUCKET}{path} HTTP/1.0\r\nhost: {}\r\n{SIGNED}\r\ncontent-length: {}\r\n\r\n",
             self.address,
             body.len()
         );
@@ -64,7 +68,8 @@ impl Moto {
         stream.write_all(body).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        assert!(answer.starts_with(b"HTTP/1.") && answer[9] == b'2', "{method} {path}");
+        let said = String::from_utf8_lossy(&answer[..answer.len().min(600)]);
+        assert!(answer.starts_with(b"HTTP/1.") && answer[9] == b'2', "{method} {path}: {said}");
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
         answer.split_off(end + 4)
     }
