@@ -172,11 +172,7 @@ pub async fn apply_throttled(
             tries => Progress::Waiting(tries),
         });
     };
-    let version = operator.apply(wanted, chore, step).await?;
-    if proposal.plan.steps.iter().any(|step| matches!(step.action, plan::Action::Build { .. })) {
-        engine.follow_once().await;
-    }
-    Ok(version)
+    operator.apply(wanted, chore, step).await
 }
 
 /// The model that is applied now.

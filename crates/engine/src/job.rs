@@ -1,6 +1,6 @@
 //! The platform's own work in the background: taken from the table of jobs, done by kind.
 //!
-//! To add a kind: a name in [`KINDS`], an arm in `run`, and whoever wants it done enqueues it, with
+//! To add a kind: a name in `KINDS`, an arm in `run`, and whoever wants it done enqueues it, with
 //! [`Store::enqueue`](freehold_store::Store::enqueue) or, in a transaction of its own, with `freehold.enqueue`. A handler may
 //! be done twice, never two at a time; what takes longer than the lease is kept while it runs.
 

@@ -7,11 +7,13 @@
 pub(crate) mod build;
 mod isolate;
 mod look;
+mod watch;
 
 pub use build::{BuildProgress, Throttle};
-pub use freehold_store::{Lag, Parked, Seen};
+pub use freehold_store::{Lag, Parked};
 pub use look::Compared;
 pub(crate) use look::no_such_read;
+pub use watch::Watch;
 
 use std::{
     collections::BTreeSet,
@@ -57,16 +59,27 @@ pub(crate) struct Target<'a> {
     pub(crate) table: String,
 }
 
+/// What came of trying to move a projection on by one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// It is where its log was, with so many units recomputed.
+    Whole(usize),
+    /// So many units were filled, and others are to follow.
+    Part(usize),
+    /// Somebody else is at it, and may not have seen all that there is.
+    Taken,
+}
+
 impl Engine {
     /// Keeps read models up to date until the process ends. Run it as a task; any number of processes may.
     pub async fn project_forever(&self) {
-        let mut seen = Seen::default();
+        let mut watch = Watch::default();
         let (mut all, mut busy) = (Instant::now(), Instant::now());
         loop {
             if all.elapsed() > LOOK_AT_ALL {
-                (seen, all) = (Seen::default(), Instant::now());
+                (watch, all) = (Watch::default(), Instant::now());
             }
-            match self.project_round(&mut seen).await {
+            match self.project_round(&mut watch).await {
                 Ok(0) => {
                     let pause = LOOK[usize::from(busy.elapsed() > LIVELY)];
                     // Whoever writes through this process says so; for the others one looks.
@@ -76,7 +89,7 @@ impl Engine {
                 Err(error) => {
                     tracing::error!(error = %error, "projecting failed; it is tried again");
                     tokio::time::sleep(AFTER_FAULT).await;
-                    seen = Seen::default();
+                    watch = Watch::default();
                 }
             }
         }
@@ -86,36 +99,38 @@ impl Engine {
     ///
     /// # Errors
     /// Faults of asking; those of single projections are logged, and they stay due.
-    pub async fn project_round(&self, seen: &mut Seen) -> Result<usize, Error> {
-        let due = self.store.projection_due(seen, LIST).await?;
-        let again = std::sync::atomic::AtomicBool::new(false);
-        let moved = stream::iter(due)
-            .map(async |undone| match self.project(&undone).await {
-                Ok(moved) => moved.is_some(),
+    pub async fn project_round(&self, watch: &mut Watch) -> Result<usize, Error> {
+        let due = watch.due(&self.store, LIST).await?;
+        let mut moving = stream::iter(due)
+            .map(async |undone| {
+                let moved = self.project(&undone).await;
+                (undone, moved)
+            })
+            .buffer_unordered(AT_ONCE);
+        let mut count = 0;
+        while let Some((undone, moved)) = moving.next().await {
+            match moved {
+                Ok(moved) => {
+                    count += usize::from(!matches!(moved, Moved::Taken | Moved::Whole(0)));
+                    watch.note(undone, moved);
+                }
                 Err(error) => {
-                    again.store(true, std::sync::atomic::Ordering::Relaxed);
                     let Projection { tenant, model, .. } = &undone.projection;
                     tracing::warn!(tenant = tenant.name(), read = model, error = %error, "a read model could not follow; it is tried again");
-                    false
+                    watch.note_fault(undone);
                 }
-            })
-            .buffer_unordered(AT_ONCE)
-            .filter(|moved| std::future::ready(*moved))
-            .count()
-            .await;
-        if again.into_inner() {
-            *seen = Seen::default();
+            }
         }
-        Ok(moved)
+        Ok(count)
     }
 
-    /// One step of one projection, if there is one to make and nobody else is at it; says how many units it was about.
-    async fn project(&self, undone: &Undone) -> Result<Option<usize>, Error> {
+    /// One step of one projection.
+    async fn project(&self, undone: &Undone) -> Result<Moved, Error> {
         let snapshot = self.snapshot();
         let read = snapshot.model.read(&undone.projection.model);
-        // That of another definition is somebody else's: of a server with a newer model.
+        // That of another definition is somebody else's: of a server with a newer model. This one may have it soon.
         let Some(read) = read.filter(|read| identity(read) == undone.identity) else {
-            return Ok(None);
+            return Ok(Moved::Taken);
         };
         let target = Target { read, table: read.name().to_string() };
         self.advance(&undone.projection, &target).await
@@ -126,10 +141,10 @@ impl Engine {
         &self,
         projection: &Projection,
         target: &Target<'_>,
-    ) -> Result<Option<usize>, Error> {
-        let Some(step) = self.store.step(projection).await? else { return Ok(None) };
+    ) -> Result<Moved, Error> {
+        let Some(step) = self.store.step(projection).await? else { return Ok(Moved::Taken) };
         match step.phase().clone() {
-            Phase::Fill(after) => self.fill_page(projection, target, step, after).await.map(Some),
+            Phase::Fill(after) => self.fill_page(projection, target, step, after).await,
             Phase::Steady(_) => self.follow(projection, target, step).await,
         }
     }
@@ -139,7 +154,7 @@ impl Engine {
         projection: &Projection,
         target: &Target<'_>,
         mut step: Step,
-    ) -> Result<Option<usize>, Error> {
+    ) -> Result<Moved, Error> {
         let parked: Vec<Vec<String>> = step.parked(UNITS).await?;
         let mut units = touched(&mut step, target.read).await?;
         units.extend(parked.iter().cloned());
@@ -156,15 +171,17 @@ impl Engine {
             }
             let paused = step.pause().await?;
             // Somebody else goes on where this one was too slow.
-            let Some(resumed) = self.store.resume(&paused).await? else { return Ok(None) };
+            let Some(resumed) = self.store.resume(&paused).await? else {
+                return Ok(Moved::Taken);
+            };
             step = resumed;
         }
         match done {
-            Ok(()) => step.finish().await.map(|()| (!units.is_empty()).then_some(units.len())),
+            Ok(()) => step.finish().await.map(|()| Moved::Whole(units.len())),
             Err(error) if error.is_of_rows() => {
                 step.give_up().await?;
                 let isolated = self.isolate(projection, target, &units).await?;
-                Ok(isolated.then_some(units.len()))
+                Ok(if isolated { Moved::Whole(units.len()) } else { Moved::Taken })
             }
             Err(error) => Err(error),
         }
@@ -176,7 +193,7 @@ impl Engine {
         target: &Target<'_>,
         mut step: Step,
         after: Option<Vec<String>>,
-    ) -> Result<usize, Error> {
+    ) -> Result<Moved, Error> {
         if after.is_none() {
             step.query(&target.read.clear(&target.table)).await?;
         }
@@ -186,7 +203,8 @@ impl Engine {
             rows.iter().filter_map(|row| texts(row, target.read)).collect();
         let Some(last) = page.last().cloned() else {
             step.filled(None, 0).await?;
-            return Ok(0);
+            // What was written meanwhile is next.
+            return Ok(Moved::Part(0));
         };
         match target.recompute(&mut step, &page).await {
             Ok(()) => step.filled(Some(&last), page.len()).await?,
@@ -196,7 +214,7 @@ impl Engine {
             }
             Err(error) => return Err(error),
         }
-        Ok(page.len())
+        Ok(Moved::Part(page.len()))
     }
 }
 

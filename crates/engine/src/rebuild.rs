@@ -50,7 +50,6 @@ impl Engine {
         self.build(&begun.building, throttle, &mut built).await?;
         progress(Progress::Serving);
         operator.finish_rebuild(read, |tries| progress(Progress::Waiting(tries))).await?;
-        self.follow_once().await;
         Ok(last)
     }
 

@@ -154,7 +154,8 @@ async fn what_a_token_lacks_or_says_wrongly_refuses_it() {
         change(&mut claims);
         signers[3].sign(&claims)
     };
-    let cases: [(&str, &dyn Fn(&mut Value)); 12] = [
+    type Spoil<'a> = &'a dyn Fn(&mut Value);
+    let cases: [(&str, Spoil<'_>); 12] = [
         ("the token lacks a claim", &|c| {
             c.as_object_mut().unwrap().remove("exp");
         }),

@@ -12,7 +12,7 @@ use freehold_model::plan::next_table;
 use freehold_store::{Building, Built, Projection, given_up};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{AT_ONCE, LIST, Seen, Target, UNITS};
+use super::{AT_ONCE, LIST, Moved, Target, UNITS};
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
@@ -121,14 +121,6 @@ impl Engine {
         }
     }
 
-    /// Follows what came while tables changed places: workers have looked past it already, and would come back to it only
-    /// when they look at everything again. It is theirs if this fails.
-    pub(crate) async fn follow_once(&self) {
-        if let Err(error) = self.project_round(&mut Seen::default()).await {
-            tracing::warn!(error = %error, "what came while tables changed places is left to the workers");
-        }
-    }
-
     // Until there is little more to do for this tenant; somebody else's step is left to the next round.
     async fn drive(
         &self,
@@ -139,7 +131,10 @@ impl Engine {
     ) -> Result<(), Error> {
         loop {
             let begun = Instant::now();
-            let Some(units) = self.advance(&projection, target).await? else { return Ok(()) };
+            let units = match self.advance(&projection, target).await? {
+                Moved::Taken | Moved::Whole(0) => return Ok(()),
+                Moved::Whole(units) | Moved::Part(units) => units,
+            };
             heard.more(units);
             tokio::time::sleep(throttle.rest(units, begun.elapsed())).await;
             // Whoever writes all the time must not keep the builder here: the next round looks again.

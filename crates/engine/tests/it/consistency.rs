@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use freehold_engine::{
     Code, Engine, Error, Tenant,
-    project::{Seen, Throttle},
+    project::{Throttle, Watch},
     read::{After, Answer, Manner, Read},
     write::{Operation, Verb},
 };
@@ -45,7 +45,7 @@ fn rows(answer: Result<Answer, Error>) -> Value {
 }
 
 async fn catch_up(engine: &Engine) {
-    let mut seen = Seen::default();
+    let mut seen = Watch::default();
     while engine.project_round(&mut seen).await.unwrap() > 0 {}
 }
 

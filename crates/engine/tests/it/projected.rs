@@ -1,6 +1,6 @@
 //! Read models: built, followed, changed, compared with their definition.
 
-use freehold_engine::{Engine, Tenant, project::Seen};
+use freehold_engine::{Engine, Tenant, project::Watch};
 use serde_json::{Value, json};
 
 use crate::ground::{Ground, ground};
@@ -39,7 +39,7 @@ group by t.id, t.name
 "#;
 
 async fn catch_up(engine: &Engine) {
-    let mut seen = Seen::default();
+    let mut seen = Watch::default();
     while engine.project_round(&mut seen).await.unwrap() > 0 {}
 }
 

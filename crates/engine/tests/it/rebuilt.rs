@@ -7,7 +7,7 @@ use std::sync::{
 
 use freehold_engine::{
     Code, Engine, Error,
-    project::{BuildProgress, Seen, Throttle},
+    project::{BuildProgress, Throttle, Watch},
     rebuild::Progress,
 };
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ async fn filled() -> Ground {
 }
 
 async fn catch_up(engine: &Engine) {
-    let mut seen = Seen::default();
+    let mut seen = Watch::default();
     while engine.project_round(&mut seen).await.unwrap() > 0 {}
 }
 

@@ -5,7 +5,7 @@ mod load;
 
 use std::time::{Duration, Instant};
 
-use freehold_engine::{Load, Size, Tenant, Writer, project::Seen};
+use freehold_engine::{Load, Size, Tenant, Writer, project::Watch};
 
 use self::load::{Rate, Stop, at_rate, flat_out, probe};
 use super::{
@@ -38,7 +38,7 @@ pub(super) async fn run(ground: &mut Ground<'_>, tenants: u32) -> Result<Report,
     }
     let begun = Instant::now();
     let engine = ground.engine.clone();
-    while engine.project_round(&mut Seen::default()).await? > 0 {}
+    while engine.project_round(&mut Watch::default()).await? > 0 {}
     tracing::info!(seconds = begun.elapsed().as_secs_f64(), "everything is followed");
     let mut rows = follow(ground, &big).await?;
     let working = tokio::spawn({
@@ -48,7 +48,7 @@ pub(super) async fn run(ground: &mut Ground<'_>, tenants: u32) -> Result<Report,
     let measured = freshness(ground, &mut load, &big, &others).await;
     working.abort();
     rows.extend(measured?);
-    while engine.project_round(&mut Seen::default()).await? > 0 {}
+    while engine.project_round(&mut Watch::default()).await? > 0 {}
     let mut wrong = 0;
     for tenant in std::iter::once(&big).chain(others.iter().take(200)) {
         let found = engine.check_read(tenant, "bill").await?;
@@ -90,12 +90,12 @@ async fn follow(ground: &Ground<'_>, big: &Tenant) -> Result<Vec<Row>, Failure> 
             for batch in 0..batches {
                 let unit = |n: u32| {
                     let spread = (batch * 7919 + n * 104_729 + round * 31) % BIG.invoices;
-                    if hot && n % 10 != 0 { spread % 50 } else { spread }
+                    if hot && !n.is_multiple_of(10) { spread % 50 } else { spread }
                 };
                 writer.add_lines(big, &(0..1000).map(unit).collect::<Vec<_>>()).await?;
             }
             let begun = Instant::now();
-            while ground.engine.project_round(&mut Seen::default()).await? > 0 {}
+            while ground.engine.project_round(&mut Watch::default()).await? > 0 {}
             if round > 0 {
                 rates.push(f64::from(batches) * 1000.0 / begun.elapsed().as_secs_f64());
             }

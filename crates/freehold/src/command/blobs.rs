@@ -54,13 +54,7 @@ async fn sweep(
         bad |= !swept.missing.is_empty() || !swept.without_blob.is_empty();
         all.push((tenant.name().to_owned(), swept));
     }
-    let mut deleted = 0;
-    while !look {
-        match engine.delete_doomed().await? {
-            0 => break,
-            some => deleted += some,
-        }
-    }
+    let deleted = if look { 0 } else { delete_doomed(&engine).await? };
     if config.json {
         let list: Vec<Value> = all
             .iter()
@@ -104,6 +98,16 @@ async fn sweep(
         ));
     }
     if bad { Err(Failure::Told(1)) } else { Ok(()) }
+}
+
+async fn delete_doomed(engine: &Engine) -> Result<usize, Failure> {
+    let mut deleted = 0;
+    loop {
+        match engine.delete_doomed().await? {
+            0 => return Ok(deleted),
+            some => deleted += some,
+        }
+    }
 }
 
 async fn verify(config: &Config, site: &Site, named: Option<&str>) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use freehold_engine::{
     Code, Engine, Refusal,
     fill::Outcome,
-    project::{Compared, Lag, Parked, Seen},
+    project::{Compared, Lag, Parked, Watch},
 };
 use serde_json::{Value, json};
 
@@ -130,7 +130,7 @@ pub(super) async fn once(config: &Config) -> Result<(), Failure> {
 async fn caught_up(engine: &Engine) -> Result<Vec<Lag>, Failure> {
     let mut still = 0;
     loop {
-        let moved = engine.project_round(&mut Seen::default()).await?;
+        let moved = engine.project_round(&mut Watch::default()).await?;
         let mut reads = engine.lag(0).await?;
         // What is being built is its builder's.
         reads.retain(|lag| lag.tenant.is_none() && lag.building_ms.is_none());

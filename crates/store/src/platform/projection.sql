@@ -174,15 +174,19 @@ create or replace function freehold.unseen(since pg_snapshot, everybody boolean)
 $$;
 
 -- What there is to do for what is read: projections with unseen changes, the oldest first, each once however much it is. Without `since`
--- also those to be started or filled, and those with parked units whose time has come: everything. `seen` is the `since`
--- of the next call. What is being built is for whoever builds it.
+-- also those to be started or filled, and those with parked units whose time has come: everything; so, too, where others are
+-- served than when `since` was given, because what was done for whoever built them was not told. `seen` is the `since` of
+-- the next call. What is being built is for whoever builds it.
 create or replace function freehold.projection_due(since text, most bigint)
   returns table (id text, name text, model text, version bigint, changes bigint, seen text, served boolean, identity text)
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   s freehold.log_state;
-  look pg_snapshot := since::pg_snapshot;
+  served_now text := (select sha256(convert_to(string_agg(r.model || ' ' || r.version, ',' order by r.model), 'UTF8'))::text
+    from freehold.projector r where r.served);
+  look pg_snapshot := case when split_part(since, ' ', 2) = coalesce(served_now, '') then split_part(since, ' ', 1)::pg_snapshot end;
+  everything boolean := look is null;
   behind xid8[];
   whole pg_snapshot;
 begin
@@ -205,17 +209,18 @@ begin
       select t.id, r.model, r.version, coalesce(p.started_at, r.added_at), 0
         from freehold.projector r cross join freehold.tenant t
           left join freehold.projection p on p.tenant_id = t.id and p.model = r.model and p.version = r.version
-        where since is null and t.state = 'active' and p.filled is not true
+        where everything and t.state = 'active' and p.filled is not true
       union all
-      select k.tenant_id, k.model, k.version, k.next_at, 0 from freehold.parked k where since is null and k.next_at <= now()
+      select k.tenant_id, k.model, k.version, k.next_at, 0 from freehold.parked k where everything and k.next_at <= now()
     )
-    select t.id::text, t.name, d.model, d.version::bigint, sum(d.n)::bigint, pg_current_snapshot()::text, r.served, r.identity
-      from todo d join freehold.tenant t on t.id = d.tenant join freehold.projector r on r.model = d.model and r.version = d.version
-      where t.state = 'active' and r.served
-      group by t.id, t.name, d.model, d.version, r.served, r.identity order by min(d.at) limit most;
-  if not found then
-    return query select null::text, null::text, null::text, null::bigint, null::bigint, pg_current_snapshot()::text, null::boolean, null::text;
-  end if;
+    -- One statement, so that what is told and up to where it was looked are of one snapshot, also where nothing is told.
+    select f.id, f.name, f.model, f.version, f.n, pg_current_snapshot() || ' ' || coalesce(served_now, ''), f.served, f.identity
+      from (values (true)) once left join (
+        select t.id::text, t.name, d.model, d.version::bigint, sum(d.n)::bigint as n, r.served, r.identity, min(d.at) as at
+          from todo d join freehold.tenant t on t.id = d.tenant join freehold.projector r on r.model = d.model and r.version = d.version
+          where t.state = 'active' and r.served
+          group by t.id, t.name, d.model, d.version, r.served, r.identity order by min(d.at) limit most) f on true
+      order by f.at;
 end $$;
 
 -- A database that came from another cluster has transaction numbers that mean nothing here: everything is filled anew.

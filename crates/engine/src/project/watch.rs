@@ -1,0 +1,62 @@
+//! What one worker knows of what there is to do.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use freehold_store::{Seen, Store, Undone};
+
+use super::{AFTER_FAULT, Moved};
+use crate::error::Error;
+
+/// When a projection that somebody else was at is looked at again.
+const TAKEN: Duration = Duration::from_millis(200);
+
+/// Up to where one worker has looked for work, and what it has found and not finished. The default has seen nothing: with
+/// it everything is looked through.
+///
+/// The looks tell of each change once. What was told and not done, because another worker was at it, is remembered here;
+/// else it would wait for a look at everything, if the other died or had begun before the change.
+#[derive(Debug, Default)]
+pub struct Watch {
+    seen: Seen,
+    owed: HashMap<Key, (Instant, Undone)>,
+}
+
+/// The tenant's id, the read model and the version of its definition.
+type Key = (String, String, i32);
+
+impl Watch {
+    /// What there is to do: what is new, at most `limit` of it, and what is owed whose time has come.
+    pub(super) async fn due(&mut self, store: &Store, limit: usize) -> Result<Vec<Undone>, Error> {
+        let mut due = store.projection_due(&mut self.seen, limit).await?;
+        for undone in &due {
+            self.owed.remove(&key(undone));
+        }
+        let now = Instant::now();
+        let come = self.owed.extract_if(|_, (at, _)| *at <= now);
+        due.extend(come.map(|(_, (_, undone))| undone));
+        Ok(due)
+    }
+
+    /// Remembers what is left to do of it.
+    pub(super) fn note(&mut self, undone: Undone, moved: Moved) {
+        let at = match moved {
+            Moved::Whole(_) => return,
+            Moved::Part(_) => Instant::now(),
+            Moved::Taken => Instant::now() + TAKEN,
+        };
+        self.owed.insert(key(&undone), (at, undone));
+    }
+
+    /// Remembers that it could not be moved.
+    pub(super) fn note_fault(&mut self, undone: Undone) {
+        self.owed.insert(key(&undone), (Instant::now() + AFTER_FAULT, undone));
+    }
+}
+
+fn key(undone: &Undone) -> Key {
+    let projection = &undone.projection;
+    (projection.tenant.id().to_string(), projection.model.clone(), projection.version)
+}
