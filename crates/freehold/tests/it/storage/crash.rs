@@ -25,6 +25,7 @@ const CLIENTS: u64 = 4;
 const SIZES: [usize; 4] = [0, 10, 70_000, 9_000_000];
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::print_stderr, reason = "whoever repeats a run needs its seed")]
 async fn rows_blobs_and_objects_agree_however_often_servers_are_killed() {
     let kills = switch("FREEHOLD_KILLS").unwrap_or(8);
     let seed = switch("FREEHOLD_CHAOS_SEED").unwrap_or_else(|| {
@@ -35,6 +36,7 @@ async fn rows_blobs_and_objects_agree_however_often_servers_are_killed() {
     run(kills, seed).await;
 }
 
+#[allow(clippy::print_stderr, reason = "for people who watch a long run")]
 async fn run(kills: u64, seed: u64) {
     let house = house().await;
     let (keys, place) = ([house.key("a"), house.key("b")], blobs(&house));

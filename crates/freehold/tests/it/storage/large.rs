@@ -27,6 +27,7 @@ fn piece(number: u64) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::print_stderr, reason = "for people who measure")]
 async fn a_file_passes_through_a_server_that_could_not_hold_it() {
     let pieces = switch("FREEHOLD_LARGE_MIB").unwrap_or(192);
     let most_mib = 128;
