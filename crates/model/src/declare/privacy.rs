@@ -134,8 +134,10 @@ impl About<'_> {
                 .help("hold it as `text` or `jsonb`, or say with `not_personal` why it need not be sealed");
             return None;
         }
+        let blob = matches!(field.kind, Kind::Blob(_));
         for key in ["index", "default", "min", "max", "search"] {
-            if let Some(pair) = found.pair(key) {
+            // The `max` of a blob is its size, which is in the open.
+            if let Some(pair) = found.pair(key).filter(|_| !blob) {
                 report
                     .error(
                         codes::PERSONAL_KIND,
@@ -148,7 +150,6 @@ impl About<'_> {
             }
         }
         let (whose, kept) = self.whose(found, at, report)?;
-        let blob = matches!(field.kind, Kind::Blob(_));
         let lookup =
             found.text("lookup").and_then(|(name, at)| lookup(name, at, found, field, report));
         if let (Some(pair), None, false, true) =
