@@ -60,3 +60,30 @@ async fn a_proof_that_is_interrupted_cleans_up() {
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert_eq!(house.number(CANARIES).await, 0, "{ended:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entities_of_people_are_attacked_too() {
+    let house = House::empty().await;
+    let model = "
+[model]
+name = \"people\"
+[personal.contact]
+purpose = \"account\"
+basis = \"contract\"
+retention = \"3 years\"
+[entity.person]
+subject = true
+[entity.person.field]
+email = { type = \"text\", personal = \"contact\", lookup = \"email\", unique = true }
+[entity.letter.field]
+from = { ref = \"person\", on_erase = \"delete\", on_delete = \"cascade\" }
+body = { type = \"text\", personal = \"contact\" }
+scan = { type = \"blob\", max = \"1 MB\", personal = \"contact\", optional = true }
+";
+    house.write("freehold.toml", model);
+    house.fine(&["apply"]);
+    let server = house.serve();
+    let said = house.fine(&["prove", "--url", &server.url()]);
+    assert!(said.contains(" 0 leaked") && said.contains("H01  held"), "{said}");
+    assert!(!said.contains("not attacked"), "{said}");
+}

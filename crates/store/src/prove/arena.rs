@@ -325,6 +325,7 @@ async fn gate(operator: &Address) -> Result<(Mode, bool), Error> {
 fn text(entity: &Entity) -> Option<&Field> {
     entity.fields.iter().find(|field| {
         field.kind == Kind::Scalar(Scalar::Text)
+            && field.sealed().is_none()
             && field.bounds.max_length.is_none_or(|most| most >= 16)
             && !entity.uniques.iter().any(|key| key.fields.contains(&field.name))
     })

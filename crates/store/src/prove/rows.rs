@@ -1,6 +1,8 @@
 //! Rows that fit any model: one statement for one row of an entity.
 
-use freehold_model::entity::{Entity, Field, Kind, Scalar, VectorForm};
+use freehold_model::entity::{Entity, Field, Kind, Scalar, VectorForm, lookup_column};
+
+use crate::key::hex;
 
 /// What a row is made from.
 pub struct Seed<'a> {
@@ -29,17 +31,22 @@ pub fn insert(
     )
 }
 
-/// The names of all fields, and a value for each; both separated by commas.
+/// The names of all columns, those of blind indexes included, and a value for each; both separated by commas.
 #[must_use]
 pub fn columns(entity: &Entity, seed: &Seed<'_>) -> (String, String) {
-    let names: Vec<String> = entity.fields.iter().map(|field| ident(&field.name)).collect();
-    let values: Vec<String> = entity.fields.iter().map(|field| value(field, seed)).collect();
+    let all = entity.fields.iter().map(|field| (ident(&field.name), value(field, seed)));
+    let found = entity.fields.iter().filter(|field| field.lookup().is_some());
+    let found = found.map(|field| (ident(&lookup_column(&field.name)), blind_index(seed)));
+    let (names, values): (Vec<String>, Vec<String>) = all.chain(found).unzip();
     (names.join(", "), values.join(", "))
 }
 
 /// A value that the field takes.
 #[must_use]
 pub fn value(field: &Field, seed: &Seed<'_>) -> String {
+    if field.sealed().is_some() {
+        return sealed(seed);
+    }
     match &field.kind {
         Kind::Scalar(scalar) => self::scalar(*scalar, field, seed),
         Kind::Array(scalar) => {
@@ -72,6 +79,22 @@ pub fn table(entity: &Entity) -> String {
 #[must_use]
 pub fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+// In the form of a sealed value, by a generation of keys that nobody has: it opens as null.
+fn sealed(seed: &Seed<'_>) -> String {
+    format!("'\\x010100ff{:0<120}'", hex(seed.mark.unwrap_or_default().as_bytes()))
+}
+
+fn blind_index(seed: &Seed<'_>) -> String {
+    // What differs between tenants stands at the end.
+    seed.mark.map_or_else(
+        || "uuid_send(gen_random_uuid())".to_owned(),
+        |mark| {
+            let digits = format!("{:0>32}", hex(mark.as_bytes()));
+            format!("'\\x{}'", &digits[digits.len() - 32..])
+        },
+    )
 }
 
 fn scalar(scalar: Scalar, field: &Field, seed: &Seed<'_>) -> String {
