@@ -9,7 +9,7 @@ use freehold_store::Tenant;
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
-    personal::{self, Purpose},
+    personal,
     read::{Answer, Shape, count, csv, embed_questions, missing_anchor},
 };
 
@@ -26,6 +26,8 @@ pub struct Call<'a> {
     pub count: bool,
     /// How the values are written; the body of CSV begins with the line of names.
     pub shape: Shape,
+    /// What personal data is opened for, if not for what its classes are kept for.
+    pub purpose: Option<&'a str>,
 }
 
 /// What a function gave.
@@ -89,7 +91,7 @@ impl Engine {
         }
         let opened = match (&tag, row.text(0)) {
             (Some(tag), Some(body)) => {
-                Some(self.open_body(&snapshot, tenant, body, tag, Purpose::Declared).await?)
+                Some(self.open_body(&snapshot, tenant, body, tag, asked.purpose.into()).await?)
             }
             _ => None,
         };

@@ -6,7 +6,7 @@ mod open;
 mod seal;
 
 use freehold_model::{Name, query::Query};
-use freehold_store::Tenant;
+use freehold_store::{Tenant, hex};
 use uuid::Uuid;
 
 pub(crate) use self::seal::{prepare, seal_loaded, settle};
@@ -103,22 +103,4 @@ pub(crate) fn purpose_of(
     let personal = model.entity(entity).and_then(|entity| entity.field(field)?.sealed());
     let class = personal.and_then(|personal| model.classes().get(&personal.class));
     class.map_or_else(|| "unknown".to_owned(), |class| class.purpose.clone())
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(digits: &str) -> Option<Vec<u8>> {
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let pairs = digits.as_bytes().chunks_exact(2);
-    if !pairs.remainder().is_empty() {
-        return None;
-    }
-    pairs.map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }

@@ -47,7 +47,7 @@ pub use error::{Error, Fault};
 pub use holds::Hold;
 pub use imports::ImportMark;
 pub use jobs::{Job, JobStatus, Wanted};
-pub use key::RootKey;
+pub use key::{RootKey, hex, unhex};
 pub use login::Login;
 pub use operator::{
     ApiKey, BlobUsage, Decision, KeyInfo, Moving, Operator, Placed, Policy, Swept, TenantInfo,

@@ -6,11 +6,12 @@ use freehold_model::Name;
 use freehold_store::{
     Opens, Tenant,
     seal::{Closed, Place},
+    unhex,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Purpose, Tag, purpose_of, unhex};
+use super::{Purpose, Tag, purpose_of};
 use crate::{Engine, Snapshot, error::Error};
 
 /// A sealed value in an answer.

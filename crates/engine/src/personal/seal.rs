@@ -8,13 +8,12 @@ use freehold_model::{
     sealed,
 };
 use freehold_store::{
-    Tenant, TenantTx,
+    Tenant, TenantTx, hex,
     seal::{Class, Personal, Place},
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::hex;
 use crate::{
     Engine,
     error::{Code, Error, Refusal},

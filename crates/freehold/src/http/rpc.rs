@@ -67,9 +67,14 @@ async fn call(
     arguments: Arguments<'_>,
     query: &str,
 ) -> Result<Response, Answer> {
-    let prefer = Prefer::of(headers)?;
+    let mut prefer = Prefer::of(headers)?;
+    // A function runs as it is.
+    prefer.forget("timezone");
+    prefer.forget("recall");
     let media = Media::of(headers);
-    let call = Call { function, arguments, query, count: prefer.count, shape: media.shape() };
+    let purpose = prefer.terms.purpose.as_deref();
+    let (count, shape) = (prefer.count, media.shape());
+    let call = Call { function, arguments, query, count, shape, purpose };
     let called = engine.call(tenant, call).await?;
     let single = called.single();
     let Called { answer, returns } = called;

@@ -96,6 +96,10 @@ async fn functions_are_found_by_the_names_of_their_arguments() {
     assert_eq!(rows.json(), json!([{ "number": 2, "author": { "handle": "ada" } }]));
     assert_eq!(rows.header("content-range"), Some("0-0/1"));
     assert!(!post("notes_from", r#"{"low": 1}"#).body.contains("tenant_id"));
+    // Only what was done is said to be.
+    let prefer = "prefer: purpose=support, timezone=Europe/Vienna, recall=exact";
+    let answer = server.ask("GET /rest/v1/rpc/totals", &[&format!("apikey: {a}"), prefer], b"");
+    assert_eq!(answer.header("preference-applied"), Some("purpose=support"));
     assert_eq!(post("totals?notes=gt.1", "").json(), json!([{ "handle": "ada", "notes": 3 }]));
     assert_eq!(
         server.as_tenant(&b, "GET /rest/v1/rpc/totals", "").json(),

@@ -29,8 +29,8 @@ create or replace function freehold.erasure_of(wanted uuid)
   returns table (id text, tenant text, entity text, subject text, state text, counts text, requested_at text, cleaned_at text, shredded_at text)
   language sql stable security definer
 begin atomic
-  select e.id::text, e.tenant_id::text, e.entity, e.subject::text, e.state, e.counts::text, to_json(e.requested_at at time zone 'UTC') #>> '{}',
-      to_json(e.cleaned_at at time zone 'UTC') #>> '{}', to_json(e.shredded_at at time zone 'UTC') #>> '{}'
+  select e.id::text, e.tenant_id::text, e.entity, e.subject::text, e.state, e.counts::text, to_json(e.requested_at at time zone 'UTC') #>> '{}' || 'Z',
+      to_json(e.cleaned_at at time zone 'UTC') #>> '{}' || 'Z', to_json(e.shredded_at at time zone 'UTC') #>> '{}' || 'Z'
     from freehold.erasure e where e.id = wanted;
 end;
 
@@ -38,8 +38,8 @@ create or replace function freehold.erasures(most bigint)
   returns table (id text, tenant text, entity text, state text, requested_at text, ended_at text, error text)
   language sql stable security definer
 begin atomic
-  select e.id::text, coalesce(t.name, e.tenant_id::text), e.entity, e.state, to_json(e.requested_at at time zone 'UTC') #>> '{}',
-      to_json(e.ended_at at time zone 'UTC') #>> '{}', e.error
+  select e.id::text, coalesce(t.name, e.tenant_id::text), e.entity, e.state, to_json(e.requested_at at time zone 'UTC') #>> '{}' || 'Z',
+      to_json(e.ended_at at time zone 'UTC') #>> '{}' || 'Z', e.error
     from freehold.erasure e left join freehold.tenant t on t.id = e.tenant_id order by e.requested_at desc limit most;
 end;
 
@@ -152,8 +152,8 @@ create or replace function freehold.holds(wanted uuid)
   returns table (id text, tenant text, subject text, reason text, placed_at text, placed_by text, until text, released_at text)
   language sql stable security definer
 begin atomic
-  select h.id::text, t.name, h.subject::text, h.reason, to_json(h.placed_at at time zone 'UTC') #>> '{}', h.placed_by,
-      to_json(h.until at time zone 'UTC') #>> '{}', to_json(h.released_at at time zone 'UTC') #>> '{}'
+  select h.id::text, t.name, h.subject::text, h.reason, to_json(h.placed_at at time zone 'UTC') #>> '{}' || 'Z', h.placed_by,
+      to_json(h.until at time zone 'UTC') #>> '{}' || 'Z', to_json(h.released_at at time zone 'UTC') #>> '{}' || 'Z'
     from freehold.legal_hold h join freehold.tenant t on t.id = h.tenant_id where wanted is null or t.id = wanted order by h.placed_at;
 end;
 
