@@ -9,6 +9,7 @@
 //! the commit that let go of them.
 
 mod down;
+mod hashing;
 mod parts;
 mod place;
 mod plain;

@@ -105,7 +105,13 @@ impl Hash {
     /// The hash in hexadecimal digits.
     #[must_use]
     pub fn digits(self) -> String {
-        hex(self.0.finish().as_ref())
+        hex(&self.finish())
+    }
+
+    fn finish(self) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(self.0.finish().as_ref());
+        hash
     }
 }
 
@@ -114,7 +120,6 @@ pub struct Sealer {
     cipher: Cipher,
     // The chunk that is being filled. It is sealed only when there is more, since the last one is told apart.
     chunk: Vec<u8>,
-    hash: digest::Context,
     size: u64,
 }
 
@@ -137,12 +142,7 @@ impl BlobKey {
     #[must_use]
     pub fn sealer(&self, out: &mut Vec<u8>) -> Sealer {
         out.extend_from_slice(&self.header());
-        Sealer {
-            cipher: self.cipher(0),
-            chunk: Vec::with_capacity(CHUNK + TAG),
-            hash: digest::Context::new(&digest::SHA256),
-            size: 0,
-        }
+        Sealer { cipher: self.cipher(0), chunk: Vec::with_capacity(CHUNK + TAG), size: 0 }
     }
 
     fn header(&self) -> [u8; HEADER] {
@@ -181,7 +181,6 @@ impl std::fmt::Debug for BlobKey {
 impl Sealer {
     /// Takes more of the blob; what is sealed by it is appended to `out`.
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
-        self.hash.update(bytes);
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
             if self.chunk.len() == CHUNK {
@@ -201,13 +200,11 @@ impl Sealer {
         self.size
     }
 
-    /// Seals what is left.
-    pub fn finish(mut self, out: &mut Vec<u8>) -> Sum {
+    /// Seals what is left. `hash` is that of all bytes taken, which whoever sends them makes beside.
+    pub fn finish(mut self, hash: Hash, out: &mut Vec<u8>) -> Sum {
         self.cipher.seal(&mut self.chunk, true);
         out.extend_from_slice(&self.chunk);
-        let mut hash = [0; 32];
-        hash.copy_from_slice(self.hash.finish().as_ref());
-        Sum { size: self.size, hash }
+        Sum { size: self.size, hash: hash.finish() }
     }
 }
 

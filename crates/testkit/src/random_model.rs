@@ -90,6 +90,8 @@ enum Kind {
     Ref(usize, usize),
     /// Position in [`SHAPES`], how many texts it is made from, whether by the embedder that is not built in.
     Vector(usize, usize, bool),
+    /// Position in [`BLOBS`].
+    Blob(usize),
 }
 
 /// Type, default, bounds of two kinds.
@@ -113,6 +115,7 @@ const ENUMS: [&str; 3] = ["[\"a\", \"b\"]", "[\"a\", \"it's\"]", "[\"a\"]"];
 const ON_DELETE: [&str; 3] = ["restrict", "cascade", "unlink"];
 const SHAPES: [&str; 5] =
     ["vector = 16", "vector = 32", "halfvec = 16", "bit = 8", "sparsevec = 20"];
+const BLOBS: [&str; 3] = ["", "max = \"1 MB\"", "types = [\"image/*\", \"text/plain\"]"];
 const SEARCH: [&str; 3] = ["", "english", "simple"];
 
 impl Draft {
@@ -229,7 +232,8 @@ impl Entity {
     fn key(&self, key: &[usize], entities: &[Self]) -> Option<String> {
         let part = |id: &usize| {
             let field = self.fields.iter().find(|field| field.id == *id)?;
-            (!matches!(field.kind(entities), Kind::Vector(..))).then(|| quoted(&field.name))
+            (!matches!(field.kind(entities), Kind::Vector(..) | Kind::Blob(_)))
+                .then(|| quoted(&field.name))
         };
         let parts: Vec<String> = key.iter().filter_map(part).collect();
         (!parts.is_empty()).then(|| format!("[{}]", parts.join(", ")))
@@ -264,6 +268,7 @@ impl Field {
                 Kind::Vector(..) => {
                     Kind::Vector(choices.pick(SHAPES.len()), choices.pick(3), choices.chance(3))
                 }
+                Kind::Blob(_) => Kind::Blob(choices.pick(BLOBS.len())),
                 _ if choices.chance(2) => Kind::Type(0),
                 _ => Kind::random(entities, choices),
             };
@@ -325,6 +330,10 @@ impl Field {
                     ON_DELETE[on_delete]
                 ));
             }
+            Kind::Blob(position) => {
+                keys = (false, false);
+                parts.extend(["type = \"blob\"".to_owned(), BLOBS[position].to_owned()]);
+            }
             Kind::Vector(shape, texts, house) => {
                 keys = (false, false);
                 parts.push(SHAPES[shape].to_owned());
@@ -357,10 +366,11 @@ impl Entity {
 
 impl Kind {
     fn random(entities: &[usize], choices: &mut Choices) -> Self {
-        match choices.pick(8) {
+        match choices.pick(9) {
             0..=3 => Self::Type(choices.pick(TYPES.len())),
             4 => Self::Enum(choices.pick(ENUMS.len())),
             5 => Self::Ref(entities[choices.pick(entities.len())], choices.pick(ON_DELETE.len())),
+            6 => Self::Blob(choices.pick(BLOBS.len())),
             _ => Self::Vector(choices.pick(SHAPES.len()), choices.pick(3), choices.chance(3)),
         }
     }

@@ -76,12 +76,9 @@ impl Engine {
             let page = self.store.blobs_of(tenant, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
-            let under_way: HashSet<&str> = page
-                .iter()
-                .filter(|noted| noted.state == "uploading")
-                .map(|noted| noted.object.as_str())
-                .collect();
-            unfinished.retain(|begun| !under_way.contains(begun.object.as_str()));
+            // Whatever is noted is deleted with its blob.
+            let known: HashSet<&str> = page.iter().map(|noted| noted.object.as_str()).collect();
+            unfinished.retain(|begun| !known.contains(begun.object.as_str()));
             for noted in page {
                 let there = stored.remove(&noted.object).is_some();
                 match (there, noted.state.as_str()) {

@@ -10,6 +10,7 @@ use futures_util::{Stream, StreamExt as _};
 use uuid::Uuid;
 
 use super::{
+    hashing::Hashing,
     parts::{PART, Parts},
     tend,
 };
@@ -145,6 +146,23 @@ async fn store<S, E>(
     parts: &mut Parts<'_>,
     key: &BlobKey,
     takes: &Blob,
+    bytes: S,
+) -> Result<Sum, Error>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: std::fmt::Display,
+{
+    let stored = pass(parts, key, takes, bytes).await;
+    if stored.is_err() {
+        parts.abort().await;
+    }
+    stored
+}
+
+async fn pass<S, E>(
+    parts: &mut Parts<'_>,
+    key: &BlobKey,
+    takes: &Blob,
     mut bytes: S,
 ) -> Result<Sum, Error>
 where
@@ -153,32 +171,23 @@ where
 {
     let mut sealed = Vec::with_capacity(256 << 10);
     let mut sealer = key.sealer(&mut sealed);
-    let taken = async {
-        while let Some(some) = bytes.next().await {
-            let some = some.map_err(|error| cut_short().detail(error.to_string()))?;
-            check_size(takes, sealer.size() + some.len() as u64)?;
-            for stretch in some.chunks(STRETCH) {
-                sealer.push(stretch, &mut sealed);
-                if sealed.len() >= PART {
-                    let rest = sealed.split_off(PART);
-                    parts.send(std::mem::replace(&mut sealed, rest)).await?;
-                    sealed.reserve(PART + STRETCH);
-                    tokio::task::yield_now().await;
-                }
+    let mut hashing = Hashing::default();
+    while let Some(some) = bytes.next().await {
+        let some = some.map_err(|error| cut_short().detail(error.to_string()))?;
+        check_size(takes, sealer.size() + some.len() as u64)?;
+        hashing.push(some.clone()).await?;
+        for stretch in some.chunks(STRETCH) {
+            sealer.push(stretch, &mut sealed);
+            if sealed.len() >= PART {
+                let rest = sealed.split_off(PART);
+                parts.send(std::mem::replace(&mut sealed, rest)).await?;
+                sealed.reserve(PART + STRETCH);
+                tokio::task::yield_now().await;
             }
         }
-        Ok::<_, Error>(())
-    };
-    let taken = taken.await;
-    let sum = sealer.finish(&mut sealed);
-    let done = match taken {
-        Ok(()) => parts.finish(sealed).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = done {
-        parts.abort().await;
-        return Err(error);
     }
+    let sum = sealer.finish(hashing.finish().await?, &mut sealed);
+    parts.finish(sealed).await?;
     Ok(sum)
 }
 

@@ -121,6 +121,16 @@ async fn blobs_of_rows_that_are_there_are_reached_by_their_ids() {
     assert_eq!(bare.ask(&line, &[&auth], b"").status, 501);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_reaches_rows_that_must_have_a_blob() {
+    let house = house().await;
+    let report = house.fine(&["prove", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["report"]["leaked"], 0, "{report:#}");
+    assert_eq!(report["report"]["not_filled"], serde_json::json!([]), "{report:#}");
+    assert_eq!(house.number("select count(*) from freehold.blob").await, 0);
+}
+
 /// What must hold when all is done: rows, notes and usage are one to one, and so many objects are stored.
 async fn agrees(house: &House, stored: usize) {
     let rows = "select count(*) from app.file t join freehold.blob b on b.tenant_id = t.tenant_id and b.id = t.file \

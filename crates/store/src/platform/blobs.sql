@@ -166,12 +166,14 @@ begin atomic
     select exists (select from noted);
 end;
 
--- All bytes are there, and there are this many. Answers `pending`, `quota`, or `gone` if the upload took too long.
+-- All bytes are there, and there are this many. Not waited for until it is on the disk: the commit of the row that takes the
+-- upload waits for all before it, and an upload whose end is forgotten is given up. Answers `pending`, `quota`, or `gone` if the upload took too long.
 create or replace function freehold.blob_finish(tenant uuid, wanted uuid, of_size bigint, digest text) returns text
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   b freehold.blob;
 begin
+  set local synchronous_commit = off;
   select * into b from freehold.blob x where x.tenant_id = tenant and x.id = wanted and x.state = 'uploading' for update;
   if not found then
     return 'gone';

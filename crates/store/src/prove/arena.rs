@@ -235,6 +235,10 @@ impl Arena {
         canary: &Canary,
         number: usize,
     ) -> Result<BTreeMap<String, Uuid>, Error> {
+        let uploads = rows::uploads(&self.model, &canary.tenant.id().to_string());
+        if !uploads.is_empty() {
+            self.look(&format!("{uploads} select 1")).await?;
+        }
         let session = self.eve().await?;
         let ids: BTreeMap<String, Uuid> = self
             .model

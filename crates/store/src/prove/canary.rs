@@ -3,6 +3,7 @@
 use freehold_model::{Code, Refusal};
 use uuid::Uuid;
 
+use super::rows::NOWHERE;
 use crate::{error::Error, key::hex, operator::Operator};
 
 /// How the names of canary tenants begin.
@@ -59,6 +60,10 @@ impl Operator {
         for name in &canaries {
             self.delete_tenant(name, |_| {}).await?;
         }
+        let uploads = format!(
+            "delete from freehold.blob where starts_with(object, '{NOWHERE}') and state = 'doomed'"
+        );
+        self.as_gate(&uploads, &[]).await?;
         Ok(canaries.len())
     }
 }

@@ -1,8 +1,19 @@
 //! Rows that fit any model: one statement for one row of an entity.
 
-use freehold_model::entity::{Entity, Field, Kind, Scalar, VectorForm, lookup_column};
+use std::fmt::Write as _;
+
+use freehold_model::{
+    Model,
+    entity::{Entity, Field, Kind, Scalar, VectorForm, lookup_column},
+};
 
 use crate::key::hex;
+
+/// Where the bytes of uploads would be that no attack needs.
+pub(super) const NOWHERE: &str = "canary/";
+
+/// Uploads for each blob that must be there: more than attacks make rows that stay.
+const UPLOADS: usize = 64;
 
 /// What a row is made from.
 pub struct Seed<'a> {
@@ -34,11 +45,51 @@ pub fn insert(
 /// The names of all columns, those of blind indexes included, and a value for each; both separated by commas.
 #[must_use]
 pub fn columns(entity: &Entity, seed: &Seed<'_>) -> (String, String) {
-    let all = entity.fields.iter().map(|field| (ident(&field.name), value(field, seed)));
+    let all =
+        entity.fields.iter().map(|field| (ident(&field.name), of_entity(entity, field, seed)));
     let found = entity.fields.iter().filter(|field| field.lookup().is_some());
     let found = found.map(|field| (ident(&lookup_column(&field.name)), blind_index(seed)));
     let (names, values): (Vec<String>, Vec<String>) = all.chain(found).unzip();
     (names.join(", "), values.join(", "))
+}
+
+/// A value that the field takes. A blob that must be there is the next of the uploads that were noted for it.
+fn of_entity(entity: &Entity, field: &Field, seed: &Seed<'_>) -> String {
+    match &field.kind {
+        Kind::Blob(_) if !field.optional => format!(
+            "(select id from freehold.blob where entity = {} and field = {} and state = 'pending' limit 1)",
+            quoted(&entity.name),
+            quoted(&field.name)
+        ),
+        _ => value(field, seed),
+    }
+}
+
+/// Notes uploads of a tenant for each blob that must be there, as whoever owns the platform; their bytes are nowhere.
+#[must_use]
+pub fn uploads(model: &Model, tenant: &str) -> String {
+    let mut sql = String::new();
+    for entity in model.entities() {
+        for field in &entity.fields {
+            let Kind::Blob(blob) = &field.kind else { continue };
+            if field.optional {
+                continue;
+            }
+            let any = "application/octet-stream".to_owned();
+            let of_type = blob.types.first().unwrap_or(&any).replace('*', "x");
+            let _ = write!(
+                sql,
+                "insert into freehold.blob (tenant_id, id, entity, field, type, size, hash, state, object, key) \
+                 select {}, gen_random_uuid(), {}, {}, {}, 1, sha256(''), 'pending', '{NOWHERE}' || gen_random_uuid(), '' \
+                 from generate_series(1, {UPLOADS}); ",
+                quoted(tenant),
+                quoted(&entity.name),
+                quoted(&field.name),
+                quoted(&of_type)
+            );
+        }
+    }
+    sql
 }
 
 /// A value that the field takes.

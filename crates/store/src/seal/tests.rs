@@ -12,7 +12,9 @@ fn seal(key: &BlobKey, bytes: &[u8], step: usize) -> (Vec<u8>, Sum) {
     let mut out = Vec::new();
     let mut sealer = key.sealer(&mut out);
     bytes.chunks(step.max(1)).for_each(|part| sealer.push(part, &mut out));
-    let sum = sealer.finish(&mut out);
+    let mut hash = Hash::default();
+    hash.update(bytes);
+    let sum = sealer.finish(hash, &mut out);
     (out, sum)
 }
 

@@ -60,6 +60,10 @@ async fn give(
     let blob = engine.blob_at(tenant, &bucket, name::checked(path)?).await?;
     let etag = format!("\"{}\"", &blob.hash[..32]);
     let mut response = match condition(headers, &etag) {
+        Some(StatusCode::PRECONDITION_FAILED) => {
+            Answer::from(Refusal::new(Code::Precondition, "the object is another by now"))
+                .into_response()
+        }
         Some(status) => status.into_response(),
         None => {
             let range = range(headers, &etag, blob.size);

@@ -89,8 +89,6 @@ async fn run(kills: u64, seed: u64) {
 
 /// After one sweep without grace all agrees, and each byte is as it was sent.
 async fn whole(house: &House, place: &str) {
-    // What it finds is gone after it, also an object that a death left and nobody noted.
-    settle(house, place).await;
     let swept = settle(house, place).await;
     for tenant in swept["tenants"].as_array().unwrap() {
         for what in ["stray", "missing", "without_row", "without_blob"] {
