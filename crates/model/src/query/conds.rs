@@ -270,8 +270,9 @@ fn search(
     let (mut language, mut part) = (None, Part::default());
     for text in mods {
         let wrong = |problem: String| {
-            Refusal::new(Code::Syntax, format!("a search cannot be told `{}`", shorten(text)))
-                .detail(problem)
+            let message =
+                format!("a search of {} cannot be told `{}`", subject.name, shorten(text));
+            Refusal::new(Code::Syntax, message).detail(problem)
         };
         match text.split_once(':') {
             Some((key, value)) if rank::told(&mut part, key, value, k_max).map_err(wrong)? => {}
@@ -292,8 +293,9 @@ fn search(
     let Some(language) = LANGUAGES.iter().find(|known| **known == wanted) else {
         let refusal = Refusal::new(
             Code::InvalidValue,
-            format!("there is no search language {}", shorten(wanted)),
-        );
+            format!("there is no search language `{}`", shorten(wanted)),
+        )
+        .detail(format!("a search of {}", subject.name));
         return Err(refusal.hint(match suggest(wanted, LANGUAGES) {
             Some(near) => format!("did you mean {near}?"),
             None => format!("languages are {}", LANGUAGES.join(", ")),

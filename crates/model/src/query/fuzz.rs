@@ -5,7 +5,12 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{Limits, fixture::model, lexer::shorten, parse};
+use super::{
+    Limits,
+    fixture::model,
+    lexer::{decode, shorten},
+    parse,
+};
 use crate::{Model, Refusal, mutate};
 
 /// What is put into queries: the grammar's own words and signs, and what is none of it.
@@ -161,7 +166,9 @@ fn listed() -> Vec<String> {
 /// Whether the refusal tells a place: a character of a parameter, or a word that the query has.
 fn tells_where(refusal: &Refusal, query: &str) -> bool {
     let said = format!("{} {}", refusal.message, refusal.detail.as_deref().unwrap_or_default());
-    let decoded = query.replace("%20", " ").replace('+', " ");
+    // What cannot be decoded is told as it was written.
+    let parts = query.split('&').map(|part| decode(part).unwrap_or_else(|_| part.to_owned()));
+    let decoded = parts.collect::<Vec<_>>().join("&");
     said.contains("at character")
         || said.contains("at most")
         // The place of what is not there.
@@ -171,6 +178,11 @@ fn tells_where(refusal: &Refusal, query: &str) -> bool {
             .split(|c: char| !(c.is_alphanumeric() || c == '_'))
             .filter(|word| !word.is_empty())
             .any(|word| said.contains(word))
+        // A name need not have a letter.
+        || decoded
+            .split('&')
+            .filter_map(|part| part.split_once('='))
+            .any(|(key, _)| !key.is_empty() && said.contains(&shorten(key)))
         || decoded.chars().any(|c| !c.is_alphanumeric() && said.contains(&format!("`{c}")))
 }
 

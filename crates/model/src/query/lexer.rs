@@ -28,7 +28,11 @@ pub(crate) fn params(query: &str) -> Result<Vec<Param>, Refusal> {
         .collect()
 }
 
-fn decode(text: &str) -> Result<String, Refusal> {
+/// Without percents; `+` is a space.
+///
+/// # Errors
+/// As [`params`].
+pub(crate) fn decode(text: &str) -> Result<String, Refusal> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

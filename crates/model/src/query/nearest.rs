@@ -61,9 +61,10 @@ pub(crate) fn check(
 }
 
 fn modify(nearest: &mut Nearest, text: &str, k_max: u64) -> Result<(), Refusal> {
+    let field = nearest.field.clone();
     let wrong = |problem: String| {
-        Refusal::new(Code::Syntax, format!("nearest cannot be told `{}`", shorten(text)))
-            .detail(problem)
+        let message = format!("nearest of {} cannot be told `{}`", field, shorten(text));
+        Refusal::new(Code::Syntax, message).detail(problem)
     };
     if let Some((_, metric)) = METRICS.iter().find(|(name, _)| *name == text) {
         let of_bits = matches!(metric, Metric::Hamming | Metric::Jaccard);
@@ -112,7 +113,9 @@ fn anchor(
         return Ok(Anchor::Row { number: numbers.anchors - 1, column, value });
     }
     if operand.starts_with('$') {
-        return Err(not_built("a vector bound from the request's body"));
+        return Err(not_built("a vector bound from the request's body")
+            .detail(format!("{}=nearest.{}", field.name, shorten(operand)))
+            .hint("write the vector out; POST /rest/v1/query/… takes a long query as its body"));
     }
     let packed = [("f32:", 4), ("f16:", 2)].into_iter().find_map(|(prefix, width)| {
         operand
