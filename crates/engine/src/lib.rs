@@ -16,6 +16,7 @@ pub mod apply;
 pub mod audit;
 pub mod auth;
 pub mod blob;
+pub mod cache;
 pub mod call;
 pub mod embed;
 pub mod erase;
@@ -58,6 +59,7 @@ const EXAMINE_PAUSE: Duration = Duration::from_secs(10);
 pub struct Engine {
     store: Store,
     blobs: Option<blob::Blobs>,
+    cache: Option<cache::Cache>,
     limits: Limits,
     /// Paths in the model file are relative to this folder.
     base_dir: PathBuf,
@@ -85,9 +87,11 @@ impl Engine {
     /// If the database cannot be reached, or holds a model this version cannot read.
     pub async fn open(store: Store, base_dir: PathBuf) -> Result<Self, Error> {
         let snapshot = load(&store, &base_dir).await?;
+        store.tend_versions().await?;
         Ok(Self {
             store,
             blobs: None,
+            cache: None,
             limits: Limits::default(),
             base_dir,
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
@@ -100,6 +104,7 @@ impl Engine {
         Self {
             store,
             blobs: None,
+            cache: None,
             limits: Limits::default(),
             base_dir,
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
@@ -210,6 +215,7 @@ impl Engine {
         if look {
             self.refresh().await?;
         }
+        self.store.tend_versions().await?;
         self.store.refresh_placements().await
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use freehold_model::query::{self, Limits, Query};
 pub use freehold_model::query::{Range, Shape};
 pub use freehold_store::TimeZone;
-use freehold_store::{Row, Tenant};
+use freehold_store::{Moment, Row, Stamp, Tenant};
 use tokio::time::Instant;
 
 use crate::{
@@ -140,7 +140,7 @@ impl Engine {
         }
     }
 
-    async fn understand(
+    pub(crate) async fn understand(
         &self,
         snapshot: &Snapshot,
         tenant: &Tenant,
@@ -162,9 +162,20 @@ impl Engine {
         &self,
         snapshot: &Snapshot,
         tenant: &Tenant,
-        mut query: Query,
+        query: Query,
         manner: &Manner,
     ) -> Result<Answer, Error> {
+        self.answer_stamped(snapshot, tenant, query, manner).await.map(|(answer, _)| answer)
+    }
+
+    /// With the stamp of the snapshot, if the query asks for it.
+    pub(crate) async fn answer_stamped(
+        &self,
+        snapshot: &Snapshot,
+        tenant: &Tenant,
+        mut query: Query,
+        manner: &Manner,
+    ) -> Result<(Answer, Option<(Stamp, Moment)>), Error> {
         let chosen = self.choose(tenant, &mut query, manner.recall).await;
         let index = chosen.map_err(|error| snapshot.refine(error))?;
         let tag = personal::tag(&mut query);
@@ -191,13 +202,19 @@ impl Engine {
             }
             _ => None,
         };
-        Ok(Answer {
+        let stamp = if query.is_stamped() {
+            self.store.stamp_in(&row, if query.searches() { 6 } else { 4 })
+        } else {
+            None
+        };
+        let answer = Answer {
             body: shaped(&query, manner.shape, opened.as_deref().or(row.text(0))),
             rows: count(row.int(1)),
             total: row.int(2).map(|total| count(Some(total))),
             offset: query.offset(),
             search: describe(&query, &row, index, corrected),
-        })
+        };
+        Ok((answer, stamp))
     }
 
     /// The limits every read is held to.
@@ -274,7 +291,7 @@ pub(crate) fn csv(names: &[&str], rows: Option<&str>) -> String {
     }
 }
 
-fn stale(models: &[&str], patience: Duration) -> Refusal {
+pub(crate) fn stale(models: &[&str], patience: Duration) -> Refusal {
     Refusal::new(Code::Stale, "a read model does not show yet what it was to wait for")
         .detail(format!("{}, waited {} ms", models.join(", "), patience.as_millis()))
         .hint("wait longer, or read without the token; if it lasts, `freehold status` shows how far the workers are")

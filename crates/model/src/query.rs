@@ -13,6 +13,7 @@ pub(crate) mod check;
 mod conds;
 pub(crate) mod cut;
 mod filter;
+mod keep;
 pub(crate) mod level;
 pub(crate) mod lexer;
 mod nearest;
@@ -37,6 +38,7 @@ use self::{ast::Written, level::Anchor, render::Renderer};
 use crate::{Model, Name, Refusal, Sql};
 
 pub use approach::{EF_SEARCH, Indexable};
+pub use keep::Fleeting;
 pub use sealed::Sought;
 
 pub(crate) use nearest::vector_text;
@@ -90,6 +92,8 @@ pub struct Query {
     count: bool,
     /// What marks sealed values in the answer.
     pub(crate) tag: Option<String>,
+    /// The tables whose stamp is asked for, as an array of PostgreSQL's.
+    stamp: Option<String>,
 }
 
 /// How the rows of an answer are written.
@@ -199,7 +203,7 @@ impl Query {
         limits: &Limits,
     ) -> Result<Self, Refusal> {
         let level = check::check(model, entity, written, limits)?;
-        Ok(Self { level, shape: Shape::default(), count: false, tag: None })
+        Ok(Self { level, shape: Shape::default(), count: false, tag: None, stamp: None })
     }
 
     /// The entity's name.
@@ -299,7 +303,7 @@ impl Query {
     #[must_use]
     pub fn render(&self) -> Sql {
         let mut renderer = Renderer::tagged(self.tag.as_deref());
-        renderer.read(&self.level, self.count, self.shape);
+        renderer.read(&self.level, self.count, self.shape, self.stamp.as_deref());
         match self.level.index {
             Some(index) => renderer.sql.within(index.settings()),
             None => renderer.sql,

@@ -33,7 +33,8 @@ impl Fault {
         Self { doing, unavailable: false, source: Some(source.into()) }
     }
 
-    pub(crate) fn unavailable(
+    /// One that passes: what is needed does not answer.
+    pub fn unavailable(
         doing: &'static str,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {

@@ -61,9 +61,9 @@ pub use refusal::Violation;
 pub use role::Role;
 pub use row::Row;
 pub use store::{
-    Broken, Complaint, Config, Done, Due, DueNotes, Ended, Graph, Load, Placement, Pulse, Scan,
-    Size, Store, Table, Target, Tenant, TimeZone, Transaction, Typed, TypedError, Watch, Way, Work,
-    Writer, Yardstick,
+    Broken, Complaint, Config, Current, Done, Due, DueNotes, Ended, Graph, Load, Moment, Placement,
+    Pulse, Question, Scan, Size, Stamp, Store, Table, Target, Tenant, TimeZone, Transaction, Typed,
+    TypedError, Watch, Way, Work, Writer, Yardstick, digest_of,
 };
 pub use totals::{Opened, PrivacyTotals};
 pub use tx::TenantTx;

@@ -74,11 +74,16 @@ impl Minter {
             .map(|at| u8::from_str_radix(position.get(2 * at..2 * at + 2)?, 16).ok())
             .collect::<Option<_>>()?;
         let (once, masked) = bytes.split_at_checked(16)?;
-        let mut mac = hmac::Context::with_key(&self.key);
-        mac.update(b"position");
-        mac.update(once);
-        let mask: [u8; 8] = mac.sign().as_ref().get(..8)?.try_into().ok()?;
+        let mask: [u8; 8] = self.mask(b"position", once).get(..8)?.try_into().ok()?;
         Some(u64::from_be_bytes(masked.try_into().ok()?) ^ u64::from_be_bytes(mask))
+    }
+
+    /// What numbers are masked with that the database gives to tenants' statements.
+    pub(crate) fn mask(&self, what: &[u8], once: &[u8]) -> Vec<u8> {
+        let mut mac = hmac::Context::with_key(&self.key);
+        mac.update(what);
+        mac.update(once);
+        mac.sign().as_ref().to_vec()
     }
 
     fn sign(

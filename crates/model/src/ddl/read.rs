@@ -34,6 +34,7 @@ impl ReadModel {
         statements.extend(create_parts(table, &self.key));
         statements.push(sample_nothing(table, &columns));
         statements.extend(wall::raise(table));
+        statements.push(wall::noted(table));
         statements.extend(grants(table, &columns));
         statements.extend(indexes(self, table).iter().flat_map(|index| index.create(table, &[])));
         statements

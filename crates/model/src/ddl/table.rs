@@ -63,6 +63,7 @@ impl Table {
         statements.extend(self.create_parts());
         statements.push(self.sample_nothing());
         statements.extend(wall::raise(&self.entity));
+        statements.push(wall::noted(&self.entity));
         statements.push(self.grants());
         statements.extend(self.indexes.iter().flat_map(|index| index.create(&self.entity, &[])));
         statements.extend(self.triggers.iter().flat_map(Trigger::add));

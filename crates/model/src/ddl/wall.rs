@@ -18,3 +18,12 @@ pub(crate) fn raise(entity: &str) -> Vec<String> {
     statements.push(format!("create policy use on {root} for all to freehold_app using (true)"));
     statements
 }
+
+/// Notes that a statement wrote to the table, so that answers which were kept are known to be old. The name is the same for
+/// all tables, so that it stays when they are renamed.
+pub(crate) fn noted(table: &str) -> String {
+    format!(
+        "create trigger noted after insert or update or delete or truncate on {}\n  for each statement execute function freehold.note()",
+        root(table)
+    )
+}

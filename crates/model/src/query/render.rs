@@ -66,7 +66,7 @@ impl Renderer {
     }
 
     /// The whole statement of a read.
-    pub(crate) fn read(&mut self, level: &Level, count: bool, shape: Shape) {
+    pub(crate) fn read(&mut self, level: &Level, count: bool, shape: Shape, stamp: Option<&str>) {
         self.anchors(level);
         self.search(level);
         self.sql.raw(if self.ctes == 0 { "" } else { " " });
@@ -90,6 +90,9 @@ impl Renderer {
         self.anchors_found(level);
         self.sql.raw(" as anchor");
         self.tally(level);
+        if let Some(tables) = stamp {
+            self.sql.raw(", freehold.stamp(").param(Some(tables.to_owned())).raw(") as stamp");
+        }
         self.sql.raw(" from (");
         self.rows(level, Source::Page(None));
         self.sql.raw(") r");

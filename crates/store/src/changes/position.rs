@@ -27,6 +27,26 @@ pub struct Position {
     transaction: u64,
 }
 
+/// Marks the number of a position as that of a read. Transactions never have so great a number.
+const READ: u64 = 1 << 63;
+
+impl Position {
+    /// What a read has seen: a snapshot in which so many transactions have ended.
+    pub(crate) fn of_read(cluster: i64, ended: u64) -> Self {
+        Self { cluster, transaction: ended | READ }
+    }
+
+    /// How many transactions had ended in what was read; none for a write.
+    #[must_use]
+    pub fn read(self) -> Option<u64> {
+        (self.transaction & READ != 0).then_some(self.transaction & !READ)
+    }
+
+    pub(crate) fn transaction(self) -> u64 {
+        self.transaction
+    }
+}
+
 /// Whether read models show a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Freshness {

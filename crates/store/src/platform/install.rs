@@ -92,6 +92,7 @@ async fn install_once(
         include_str!("blobs.sql"),
         include_str!("privacy.sql"),
         include_str!("erasure.sql"),
+        include_str!("versions.sql"),
     ] {
         session.batch(part).await?;
     }

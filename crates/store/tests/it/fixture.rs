@@ -30,6 +30,8 @@ create table app.note (
 create table freehold_shelf.\"note~d\" partition of app.note default;
 create trigger \"person~embedding~due\" after insert or update of embedding on app.person for each row
   when (new.embedding is null) execute function freehold.embedding_due('person', 'embedding');
+create trigger noted after insert or update or delete or truncate on app.person for each statement execute function freehold.note();
+create trigger noted after insert or update or delete or truncate on app.note for each statement execute function freehold.note();
 alter table app.person enable row level security; alter table app.person force row level security;
 alter table app.note enable row level security; alter table app.note force row level security;
 alter table freehold_shelf.\"person~d\" enable row level security; alter table freehold_shelf.\"person~d\" force row level security;

@@ -16,5 +16,6 @@ mod placement;
 mod requests;
 mod server;
 mod soak;
+mod stamps;
 mod wall;
 mod watch;

@@ -192,6 +192,8 @@ alter table freehold_shelf."author_month~v0~7" enable row level security, force 
 create policy wall on app."author_month~v0" as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on app."author_month~v0" for all to freehold_app using (true);
+create trigger noted after insert or update or delete or truncate on app."author_month~v0"
+  for each statement execute function freehold.note();
 create policy project on app."author_month~v0" for all to freehold_project using (true);
 grant select ("tenant_id", "author", "month", "commits", "subjects", "subjects~search", "centre") on app."author_month~v0" to freehold_app;
 grant select ("tenant_id", "author", "month", "commits", "subjects", "subjects~search", "centre"), insert ("author", "month", "commits", "subjects", "centre"), update ("author", "month", "commits", "subjects", "centre"), delete on app."author_month~v0" to freehold_project;
@@ -252,6 +254,8 @@ alter table freehold_shelf."came~v0~7" enable row level security, force row leve
 create policy wall on app."came~v0" as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on app."came~v0" for all to freehold_app using (true);
+create trigger noted after insert or update or delete or truncate on app."came~v0"
+  for each statement execute function freehold.note();
 create policy project on app."came~v0" for all to freehold_project using (true);
 grant select ("tenant_id", "handle", "day", "subjects") on app."came~v0" to freehold_app;
 grant select ("tenant_id", "handle", "day", "subjects"), insert ("handle", "day", "subjects"), update ("handle", "day", "subjects"), delete on app."came~v0" to freehold_project;

@@ -41,6 +41,8 @@ alter table freehold_shelf."b~7" enable row level security, force row level secu
 create policy wall on app."b" as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on app."b" for all to freehold_app using (true);
+create trigger noted after insert or update or delete or truncate on app."b"
+  for each statement execute function freehold.note();
 grant select ("tenant_id", "id", "t"), insert ("tenant_id", "id", "t"), update ("t"), delete on app."b" to freehold_app;
 commit;
 

@@ -90,7 +90,7 @@ select t.name, 'trigger ' || quote_ident(g.tgname) || ' runs ' || g.tgfoid::regp
     and not (f.proowner = (select oid from house where name = 'freehold_owner') and f.pronamespace = (select oid from home where name = 'freehold_shelf') 
       -- Those of the change log write it in the owner's name.
       and (not f.prosecdef or f.proname = g.tgname and coalesce(f.proconfig @> array['search_path=pg_catalog, pg_temp'], false)))
-    and not (f.proowner = (select oid from house where name = 'freehold_gate') and f.pronamespace in (select oid from platform) and f.proname in ('embedding_due', 'capture_truncate'))
+    and not (f.proowner = (select oid from house where name = 'freehold_gate') and f.pronamespace in (select oid from platform) and f.proname in ('embedding_due', 'capture_truncate', 'note'))
 
 -- FH-W12 trigger-off error managed: same
 -- what: a trigger or reference of a table of tenants' rows that is switched off, or fires for replicas only
@@ -98,3 +98,11 @@ select t.name, 'trigger ' || quote_ident(g.tgname) || ' runs ' || g.tgfoid::regp
 -- mend: alter table <table> enable trigger all, then: alter table <root> validate constraint <reference>
 select t.name, string_agg(quote_ident(g.tgname), ', ' order by g.tgname)
   from pg_trigger g join piece t on t.oid = g.tgrelid where g.tgenabled <> 'O' group by t.name
+
+-- FH-W14 not-noted error managed: same
+-- what: a table of tenants' rows whose writes leave no notes
+-- why: answers that were kept are then given out although the rows have changed
+-- mend: create trigger noted after insert or update or delete or truncate on <table> for each statement execute function freehold.note()
+select t.name, 'no trigger runs freehold.note()' from piece t
+  where t.relnamespace = (select oid from home where name = 'app') and not t.relispartition
+    and not exists (select from pg_trigger g where g.tgrelid = t.oid and g.tgfoid = 'freehold.note()'::regprocedure and g.tgtype = 60)

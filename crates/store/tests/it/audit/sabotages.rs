@@ -126,6 +126,7 @@ pub(crate) const SABOTAGES: &[Sabotage] = &[
         create trigger spy before insert on app.person for each row execute function freehold_shelf.spy()"),
     spoil("FH-W12", "alter table freehold_shelf.\"commit~0\" disable trigger all"),
     spoil("FH-W12", "alter table app.commit disable trigger \"commit~made~due\""),
+    spoil("FH-W14", "drop trigger noted on app.commit"),
     // Grants.
     spoil("FH-G01", "grant truncate on app.person to freehold_app"),
     spoil("FH-G01", "grant references (id) on app.person to freehold_app"),

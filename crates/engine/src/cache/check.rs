@@ -1,0 +1,105 @@
+//! Comparing stamps: many requests ask one question together.
+//!
+//! One statement is on its way at a time, with all that was asked before it was sent. A request that comes meanwhile waits for
+//! the next one: an answer counts only if its snapshot was taken after the question.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use freehold_store::{Current, Question, Store};
+use tokio::sync::oneshot;
+
+use crate::error::{Error, Fault};
+
+/// Most questions of one statement.
+const BATCH_MAX: usize = 1_000;
+
+/// What is so, and since when it is known.
+pub(super) type Checked = (Instant, Current);
+
+/// Those who ask.
+#[derive(Clone)]
+pub(super) struct Checks(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: HashMap<Question, Vec<oneshot::Sender<Checked>>>,
+    is_running: bool,
+    statements: u64,
+    questions: u64,
+}
+
+impl Checks {
+    pub(super) fn new(store: Store) -> Self {
+        Self(Arc::new(Inner { store, state: Mutex::default() }))
+    }
+
+    /// What is so now.
+    ///
+    /// # Errors
+    /// If PostgreSQL does not say.
+    pub(super) async fn ask(&self, question: Question) -> Result<Checked, Error> {
+        let (tell, told) = oneshot::channel();
+        let begin = {
+            let mut state = self.state();
+            state.waiting.entry(question).or_default().push(tell);
+            state.questions += 1;
+            !std::mem::replace(&mut state.is_running, true)
+        };
+        if begin {
+            // A task of its own, because whoever asked first may go away.
+            tokio::spawn(self.clone().run());
+        }
+        told.await.map_err(|_| {
+            Fault::unavailable("comparing stamps", "the database did not answer").into()
+        })
+    }
+
+    /// Statements that were sent, and questions that they answered.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.statements, state.questions)
+    }
+
+    async fn run(self) {
+        loop {
+            let batch: Vec<_> = {
+                let mut state = self.state();
+                if state.waiting.is_empty() {
+                    state.is_running = false;
+                    return;
+                }
+                state.statements += 1;
+                let some: Vec<Question> = state.waiting.keys().take(BATCH_MAX).cloned().collect();
+                some.into_iter()
+                    .filter_map(|question| state.waiting.remove_entry(&question))
+                    .collect()
+            };
+            let (questions, tellers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let at = Instant::now();
+            match self.0.store.stamps(&questions).await {
+                Ok(answers) => {
+                    for (current, tellers) in answers.into_iter().zip(tellers) {
+                        for tell in tellers {
+                            let _ = tell.send((at, current));
+                        }
+                    }
+                }
+                // Those who wait hear it when their sender is dropped.
+                Err(error) => tracing::warn!(%error, "stamps could not be compared"),
+            }
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
