@@ -16,6 +16,7 @@ pub mod apply;
 pub mod audit;
 pub mod auth;
 pub mod blob;
+pub mod cache;
 pub mod call;
 pub mod embed;
 pub mod erase;
