@@ -13,10 +13,14 @@ mod counts;
 mod entry;
 mod flight;
 mod memory;
+mod others;
+mod shared;
 mod verify;
 
 pub use counts::Tally;
 pub use entry::Entry;
+pub use freehold_store::seal::{ANSWER_OVERHEAD, AnswerKeys, AnswerName, Closed};
+pub use shared::{Lease, Loser, Shared, SharedConfig, SharedState, Winner};
 
 use std::{
     collections::HashMap,
@@ -34,6 +38,7 @@ use self::{
     entry::Known,
     flight::Flights,
     memory::{Memory, Name},
+    others::Others,
 };
 use crate::{
     Engine, Snapshot,
@@ -123,6 +128,7 @@ pub struct Cache(Arc<Inner>);
 struct Inner {
     config: CacheConfig,
     memory: Memory,
+    shared: Option<Shared>,
     checks: Checks,
     flights: Flights,
     counts: Counts,
@@ -131,11 +137,12 @@ struct Inner {
 }
 
 impl Cache {
-    /// An empty one.
+    /// An empty one, over the level that servers share if there is one.
     #[must_use]
-    pub fn new(store: Store, config: CacheConfig) -> Self {
+    pub fn new(store: Store, config: CacheConfig, shared: Option<Shared>) -> Self {
         Self(Arc::new(Inner {
             memory: Memory::new(config.memory),
+            shared,
             config,
             checks: Checks::new(store),
             flights: Flights::default(),
@@ -154,6 +161,18 @@ impl Cache {
     #[must_use]
     pub fn usage(&self) -> (u64, u64, Vec<(Uuid, u64, u64)>) {
         self.0.memory.usage()
+    }
+
+    /// What the level that servers share did, if there is one.
+    #[must_use]
+    pub fn shared(&self) -> Option<SharedState> {
+        self.0.shared.as_ref().map(Shared::state)
+    }
+
+    /// Shared answers that did not open, so were another tenant's or changed.
+    #[must_use]
+    pub fn alarms(&self) -> u64 {
+        self.0.counts.alarms()
     }
 
     /// Statements that compared stamps, and requests that waited for them.
@@ -343,6 +362,13 @@ impl Engine {
         {
             return Ok(found(entry, Status::Collapsed, asked.arrived));
         }
+        let lease = match self.from_others(cache, asked).await? {
+            Others::Have(entry) => {
+                drop(flight);
+                return Ok(found(entry, Status::Shared, asked.arrived));
+            }
+            Others::Lack(lease) => lease,
+        };
         let held = turn().await?;
         let (answer, at, stamp) = self.read_stamped(snapshot, asked, query, &sources).await?;
         drop(held);
@@ -363,6 +389,9 @@ impl Engine {
         };
         let entry = Arc::new(Entry::new(answer, sources, stamp, Known { at, moment }));
         cache.0.memory.put(asked.name, tenant.id(), Arc::clone(&entry));
+        if let Some(lease) = lease {
+            lease.give(&entry);
+        }
         drop(flight);
         Ok(found(entry, status, asked.arrived))
     }

@@ -13,12 +13,14 @@
 //! big-endian, and 1 for the last chunk, else 0: a chunk that is missing, moved or from elsewhere does not open. The
 //! associated data are the format, the tenant and the blob.
 
+mod answer;
 mod personal;
 mod unseal;
 pub(crate) mod value;
 pub(crate) mod wrap;
 mod yardstick;
 
+pub use answer::{ANSWER_OVERHEAD, AnswerKeys, AnswerName};
 pub use personal::Personal;
 pub use unseal::Unsealer;
 pub use value::{BlindKey, Class, Closed, OVERHEAD, Place, SubjectKey, class_of};

@@ -1,5 +1,6 @@
 //! The door for tenants: every transaction opens one tenant, and only one.
 
+mod answers;
 mod call;
 mod due;
 mod issue;
@@ -105,6 +106,7 @@ pub(crate) struct Inner {
     placements: placement::State,
     pub(crate) ring: KeyRing,
     pub(crate) people: People,
+    answers: answers::Answers,
 }
 
 /// What one statement of [`Store::raw`] answered.
@@ -167,6 +169,7 @@ impl Store {
             placements: placement::State::default(),
             ring: KeyRing::new(&config.root_key),
             people: People::default(),
+            answers: answers::Answers::default(),
         }));
         let mut lease = store.0.control.lease().await?;
         platform::check(&mut lease).await?;

@@ -159,7 +159,7 @@ fn options() -> Options {
 }
 
 #[allow(clippy::disallowed_methods, reason = "test programs have no command line of ours")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 

@@ -5,6 +5,7 @@
 mod ci;
 mod markdown;
 mod postgres;
+mod redis;
 mod rust;
 mod steps;
 mod test;
@@ -20,7 +21,8 @@ The chores of the house.
 
 cargo xtask test [--all] [ARGUMENTS OF cargo test]
                    all tests, on PostgreSQL 18 (FREEHOLD_TEST_PG=16 for 16; --all does both);
-                   fetches PostgreSQL into the cache folder the first time
+                   fetches PostgreSQL and Redis into the cache folder the first time
+cargo xtask redis  only looks for the Redis of the tests, and fetches it if need be
 cargo xtask ci     everything that must hold before a change goes in
 cargo xtask tidy   the house rules; `cargo xtask test` checks them, too
 cargo xtask stop   stops the PostgreSQL that the tests leave running
@@ -33,6 +35,9 @@ fn main() -> ExitCode {
     let mut steps = Steps::default();
     match (command, rest) {
         ("test", rest) => test::run(&mut steps, rest),
+        ("redis", []) => {
+            steps.step("Redis for the tests", redis::fetch);
+        }
         ("ci", []) => ci::run(&mut steps),
         ("tidy", []) => {
             steps.step("house rules", tidy::check);

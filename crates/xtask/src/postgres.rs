@@ -37,7 +37,7 @@ pub(crate) fn stop() -> Result<(), String> {
     Ok(())
 }
 
-fn cache_dir() -> PathBuf {
+pub(crate) fn cache_dir() -> PathBuf {
     let given = std::env::var_os("FREEHOLD_CACHE").filter(|path| !path.is_empty());
     given.map_or_else(freehold_local::default_cache_dir, PathBuf::from)
 }

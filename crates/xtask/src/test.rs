@@ -1,7 +1,7 @@
 //! All tests, with what they need.
 
-use crate::postgres;
 use crate::steps::{Steps, cargo};
+use crate::{postgres, redis};
 
 /// Tests wait for PostgreSQL more than they compute: with one for each core half of the machine is idle.
 const AT_ONCE: (&str, &str) = ("RUST_TEST_THREADS", "4");
@@ -24,7 +24,9 @@ pub(crate) fn run(steps: &mut Steps, arguments: &[String]) {
     let all = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--all");
     let rest: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|word| *word != "--all").collect();
-    if !steps.step("PostgreSQL for the tests", postgres::fetch) {
+    if !steps.step("PostgreSQL for the tests", postgres::fetch)
+        || !steps.step("Redis for the tests", redis::fetch)
+    {
         return;
     }
     let major = std::env::var_os("FREEHOLD_TEST_PG")

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use uuid::Uuid;
@@ -36,7 +39,10 @@ pub struct Tally {
 }
 
 #[derive(Default)]
-pub(super) struct Counts(Mutex<BTreeMap<(Uuid, String), Tally>>);
+pub(super) struct Counts {
+    tallies: Mutex<BTreeMap<(Uuid, String), Tally>>,
+    alarms: AtomicU64,
+}
 
 impl Counts {
     pub(super) fn add(&self, tenant: Uuid, relation: &str, status: Status, bytes: usize) {
@@ -61,13 +67,22 @@ impl Counts {
         });
     }
 
+    /// A shared answer did not open.
+    pub(super) fn alarm(&self) {
+        self.alarms.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn alarms(&self) -> u64 {
+        self.alarms.load(Ordering::Relaxed)
+    }
+
     pub(super) fn all(&self) -> Vec<(Uuid, String, Tally)> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().map(|((tenant, name), tally)| (*tenant, name.clone(), *tally)).collect()
     }
 
     fn change(&self, tenant: Uuid, relation: &str, change: impl FnOnce(&mut Tally)) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (tenant, relation.to_owned());
         if let Some(tally) = all.get_mut(&key) {
             return change(tally);

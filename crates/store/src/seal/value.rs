@@ -192,7 +192,7 @@ impl BlindKey {
 }
 
 // Randomness costs more than sealing a short value, so it is fetched for 256 of them at once.
-fn nonce() -> [u8; NONCE_LEN] {
+pub(super) fn nonce() -> [u8; NONCE_LEN] {
     const POOL: usize = 256 * NONCE_LEN;
     thread_local! {
         static NONCES: RefCell<(Box<[u8; POOL]>, usize)> = RefCell::new((Box::new([0; POOL]), POOL));
