@@ -46,7 +46,7 @@ use crate::{
     read::{After, Answer, Manner, Read},
 };
 
-/// How long a key or tenant that was allowed is taken for allowed where the caller does not care how old an answer is.
+/// How long a key or tenant that was allowed is taken for allowed where an answer may be old.
 const VOUCHED: Duration = Duration::from_secs(1);
 
 /// Most who asks that are remembered.
@@ -80,6 +80,24 @@ pub enum Consistency {
     Session,
     /// It was right at some time no longer ago than this.
     Bounded(Duration),
+}
+
+/// What limits how many statements are run at once.
+pub trait Turn: Sync {
+    /// Held while one runs.
+    type Pass: Send;
+
+    /// Waits until one may be run.
+    fn take(&self) -> impl Future<Output = Result<Self::Pass, Refusal>> + Send;
+}
+
+/// No limit.
+impl Turn for () {
+    type Pass = ();
+
+    async fn take(&self) -> Result<(), Refusal> {
+        Ok(())
+    }
 }
 
 /// How an answer may be found.
@@ -137,9 +155,7 @@ struct Inner {
 }
 
 impl Cache {
-    /// An empty one, over the level that servers share if there is one.
-    #[must_use]
-    pub fn new(store: Store, config: CacheConfig, shared: Option<Shared>) -> Self {
+    fn new(store: Store, config: CacheConfig, shared: Option<Shared>) -> Self {
         Self(Arc::new(Inner {
             memory: Memory::new(config.memory),
             shared,
@@ -218,10 +234,10 @@ struct Asked<'a> {
 }
 
 impl Engine {
-    /// The same engine, which keeps answers.
+    /// The same engine, which keeps answers: here, and in the level that servers share if there is one.
     #[must_use]
-    pub fn keeping(mut self, cache: Cache) -> Self {
-        self.cache = Some(cache);
+    pub fn keeping(mut self, config: CacheConfig, shared: Option<Shared>) -> Self {
+        self.cache = Some(Cache::new(self.store.clone(), config, shared));
         self
     }
 
@@ -236,13 +252,13 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::read_as`] and [`Engine::read_after`]; what `turn` refuses.
-    pub async fn read_kept<T>(
+    pub async fn read_kept(
         &self,
         tenant: &Tenant,
         read: Read<'_>,
         manner: &Manner,
         wanted: Wanted<'_>,
-        turn: impl AsyncFn() -> Result<T, Refusal>,
+        turn: &impl Turn,
     ) -> Result<Found, Error> {
         let arrived = Instant::now();
         let position = match wanted.after {
@@ -250,7 +266,7 @@ impl Engine {
             None => None,
         };
         let Some(cache) = self.cache.clone().filter(|_| manner.purpose.is_none()) else {
-            let _turn = turn().await?;
+            let _turn = turn.take().await?;
             let answer = self.read_now(tenant, read, manner, wanted.after, position).await?;
             return Ok(not_kept(answer, "off"));
         };
@@ -287,11 +303,9 @@ impl Engine {
         let known = entry.known();
         let shows = asked.position.is_none_or(|position| known.moment.shows(position));
         let by_token = wanted.consistency == Consistency::Session && asked.position.is_some();
-        let allowed_since = match wanted.consistency {
-            Consistency::Strong => asked.arrived,
-            _ if by_token => asked.arrived.checked_sub(VOUCHED).unwrap_or(asked.arrived),
-            _ => asked.since,
-        };
+        // A key that is revoked counts for no longer than this, whatever age an answer may have.
+        let lately = asked.arrived.checked_sub(VOUCHED).unwrap_or(asked.arrived);
+        let allowed_since = if by_token { lately } else { asked.since.max(lately) };
         if shows
             && (known.at >= asked.since || by_token)
             && cache.was_allowed(asked.tenant, allowed_since)
@@ -321,14 +335,14 @@ impl Engine {
     }
 
     /// Reads, keeps what may be kept, and lets those who wait for the same have it.
-    async fn make<T>(
+    async fn make(
         &self,
         cache: &Cache,
         snapshot: &Snapshot,
         asked: &Asked<'_>,
         wanted: Wanted<'_>,
         old: Option<Arc<Entry>>,
-        turn: impl AsyncFn() -> Result<T, Refusal>,
+        turn: &impl Turn,
     ) -> Result<Found, Error> {
         let Asked { tenant, read, manner, .. } = *asked;
         let query = self.understand(snapshot, tenant, read, manner).await?;
@@ -344,7 +358,7 @@ impl Engine {
         let sources = match sources {
             Ok(sources) if !waits && !cache.0.memory.is_fleeting(&asked.name) => sources,
             reason => {
-                let _turn = turn().await?;
+                let _turn = turn.take().await?;
                 let answer =
                     self.read_now(tenant, read, manner, wanted.after, asked.position).await?;
                 return Ok(not_kept(
@@ -369,7 +383,7 @@ impl Engine {
             }
             Others::Lack(lease) => lease,
         };
-        let held = turn().await?;
+        let held = turn.take().await?;
         let (answer, at, stamp) = self.read_stamped(snapshot, asked, query, &sources).await?;
         drop(held);
         cache.allow(tenant, at);

@@ -21,6 +21,7 @@ mod rows;
 mod rpc;
 mod storage;
 mod transaction;
+mod validate;
 
 pub(crate) use consistency::patience;
 
@@ -32,7 +33,7 @@ use axum::{
     middleware::from_fn_with_state,
     routing::{delete, get, post},
 };
-use freehold_engine::{Engine, Refusal, auth::Verifier};
+
 use tokio::net::TcpListener;
 
 use crate::config::server::ServerConfig;
@@ -110,7 +111,7 @@ impl Face {
     fn new(engine: Engine, config: ServerConfig) -> Result<Self, Refusal> {
         let tokens = config.auth.jwt.as_ref().map(|jwt| Verifier::new(jwt.rules(), &config.base));
         Ok(Self {
-            engine,
+            engine: engine.keeping(CacheConfig::default(), None),
             tokens: tokens.transpose()?.map(Arc::new),
             gate: limit::Gate::new(&config),
             counts: observe::Counts::default(),
@@ -136,7 +137,7 @@ impl Server {
     /// Takes the port, and behaves by the defaults.
     pub(crate) async fn bind(listen: &str, engine: Engine) -> std::io::Result<Self> {
         let face = Face {
-            engine,
+            engine: engine.keeping(CacheConfig::default(), None),
             tokens: None,
             gate: limit::Gate::new(&ServerConfig::default()),
             counts: observe::Counts::default(),

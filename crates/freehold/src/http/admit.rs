@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    extract::{Request, State},
-    http::{Method, header},
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    http::{Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use freehold_engine::{Code, Refusal};
+use freehold_engine::{Code, Refusal, Tenant, cache::Turn as _};
 
 use super::{
     Face,
     auth::{self, Asking},
     error::Answer,
+    limit::{Gate, Pass},
     request,
 };
 
@@ -34,19 +35,58 @@ pub(super) async fn admit(State(face): State<Face>, request: Request, next: Next
             return Ok(later(refusal, seconds));
         }
         let body = whole(&face, &parts.headers, body).await?;
-        let pass = face.gate.enter(&tenant).await;
-        let pass = match pass {
-            Ok(pass) => pass,
-            Err(refusal) => return Ok(later(refusal, 1)),
+        let turn = Turn(face.gate.clone(), tenant.clone());
+        let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+        // What is kept is given without a turn.
+        let reads = matches!(route, Some("/rest/v1/{entity}")) && !is_write(&parts.method)
+            || matches!(route, Some("/rest/v1/query/{entity}" | "/query/{entity}"));
+        let pass = if reads {
+            None
+        } else {
+            match turn.take().await {
+                Ok(pass) => Some(pass),
+                Err(refusal) => return Ok(later(refusal, 1)),
+            }
         };
+        parts.extensions.insert(turn);
         parts.extensions.insert(asking.clone());
-        let response = next.run(Request::from_parts(parts, body)).await;
+        let mut response = next.run(Request::from_parts(parts, body)).await;
         drop(pass);
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().entry(header::RETRY_AFTER).or_insert(1.into());
+        }
         Ok(response)
     };
     let mut response = admitted.await.unwrap_or_else(|answer: Answer| answer.into_response());
     response.extensions_mut().insert(asking);
     response
+}
+
+/// A turn to work at the database, for the request in whose extensions it is.
+#[derive(Clone)]
+pub(super) struct Turn(Gate, Tenant);
+
+impl freehold_engine::cache::Turn for Turn {
+    type Pass = Pass;
+
+    async fn take(&self) -> Result<Pass, Refusal> {
+        self.0.enter(&self.1).await
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Turn {
+    type Rejection = Answer;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Answer> {
+        let turn = parts.extensions.get::<Self>().cloned();
+        turn.ok_or_else(|| {
+            Refusal::new(Code::Unauthenticated, "this request was not let in").into()
+        })
+    }
+}
+
+fn is_write(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
 }
 
 /// The same where the body is not read here but streams, and where a signed URL needs no key.

@@ -10,7 +10,7 @@ use axum::{
 use super::Face;
 
 /// Headers of answers that pages may read.
-const EXPOSED: &str = "content-range, content-location, location, etag, preference-applied, retry-after, x-request-id, consistency-token";
+const EXPOSED: &str = "age, cache-status, content-range, content-location, location, etag, preference-applied, retry-after, x-request-id, consistency-token";
 
 const METHODS: &str = "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS, QUERY";
 

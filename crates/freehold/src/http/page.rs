@@ -60,7 +60,16 @@ const ASKED: &[(&str, &str)] = &[
     ("range", "`0-9`: which of the rows that `limit` and `offset` leave"),
     ("accept-profile", "`app` or `public`: the one schema there is"),
     ("content-profile", "the same"),
-    ("consistency-token", "what a write returned: a read of read models waits until they show it"),
+    (
+        "consistency",
+        "`strong`: as if nothing were kept; `session`, the default: what the token's session wrote and read before, without a \
+         token as `strong`; `bounded; max-age=2`: right no longer than so many seconds ago",
+    ),
+    (
+        "consistency-token",
+        "what an answer returned: a read shows at least as much, and of read models waits until they do",
+    ),
+    ("if-none-match", "the `etag` of an answer that the caller has: if it is still right, 304"),
     ("x-request-id", "taken over into the log and the answer"),
     ("traceparent", "its trace id goes into the log"),
 ];
@@ -70,7 +79,10 @@ const ANSWERED: &[(&str, &str)] = &[
     ("content-location", "the query with its parts in order"),
     ("preference-applied", "which preferences were followed"),
     ("location", "of one new row, with `return=headers-only`"),
-    ("consistency-token", "where a write stands"),
+    ("consistency-token", "where a write stands, or what a read has seen"),
+    ("etag", "tells the answer from any other to the same question"),
+    ("cache-status", "`Freehold; hit`, or why not (RFC 9211)"),
+    ("age", "of a kept answer: for how many seconds it may have been wrong"),
     ("search-info", "how a search was done and how sure it is"),
     ("proxy-status", "`PostgREST; error=CODE`, so that the answer to a HEAD tells it, too"),
     ("www-authenticate", "with 401"),

@@ -13,12 +13,14 @@ use freehold_engine::{
 use serde_json::Value;
 
 use super::{
+    admit::Turn,
     auth::Caller,
     consistency,
     error::Answer,
     media::{self, Media},
     prefer::{Prefer, Return},
     request::{Body, Entity, Form, TypedBody},
+    validate,
 };
 
 type Query = RawQuery;
@@ -34,29 +36,32 @@ pub(super) async fn ready(State(engine): State<Engine>) -> Result<&'static str, 
 pub(super) async fn read(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
+    turn: Turn,
     Entity(entity): Entity,
     RawQuery(query): Query,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
-    answer(&engine, &tenant, &entity, query.as_deref().unwrap_or_default(), &headers).await
+    answer(&engine, &tenant, &turn, &entity, query.as_deref().unwrap_or_default(), &headers).await
 }
 
 /// A read whose query string is too long for a URL: it is the body.
 pub(super) async fn query(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
+    turn: Turn,
     Entity(entity): Entity,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Answer> {
     let query = std::str::from_utf8(&body).map_err(|error| not_text(&error))?;
-    answer(&engine, &tenant, &entity, query.trim(), &headers).await
+    answer(&engine, &tenant, &turn, &entity, query.trim(), &headers).await
 }
 
 /// The same by the method QUERY, which this path has beside those that the router knows by name.
 pub(super) async fn query_method(
     state: State<Engine>,
     caller: Caller,
+    turn: Turn,
     entity: Entity,
     method: axum::http::Method,
     headers: HeaderMap,
@@ -65,7 +70,7 @@ pub(super) async fn query_method(
     if method.as_str() != "QUERY" {
         return Err(Refusal::new(Code::Method, "this method does not fit the path").into());
     }
-    query(state, caller, entity, headers, body).await
+    query(state, caller, turn, entity, headers, body).await
 }
 
 pub(super) async fn insert(
@@ -185,6 +190,7 @@ fn the_only_id(body: &str) -> Option<String> {
 async fn answer(
     engine: &Engine,
     tenant: &freehold_engine::Tenant,
+    turn: &Turn,
     entity: &str,
     query: &str,
     headers: &HeaderMap,
@@ -200,10 +206,9 @@ async fn answer(
         purpose: prefer.terms.purpose.clone(),
     };
     let read = Read { entity, query, count: prefer.count };
-    let rows = match consistency::after(headers)? {
-        Some(after) => engine.read_after(tenant, read, &manner, after).await?,
-        None => engine.read_as(tenant, read, &manner).await?,
-    };
+    let wanted = consistency::wanted(headers)?;
+    let found = engine.read_kept(tenant, read, &manner, wanted, turn).await?;
+    let rows = &found.entry.answer;
     if rows.search.is_none() {
         prefer.forget("recall");
     }
@@ -222,9 +227,10 @@ async fn answer(
     let partial = rows.total.is_some_and(|total| rows.rows < total);
     let status =
         if partial && !media.single { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    let range = content_range(&rows);
-    let mut response = media.body(status, rows.body);
-    insert_header(&mut response, "content-range", &range);
+    let etag = validate::etag(&found, media.single);
+    let mut response = validate::not_modified(headers, &etag)
+        .unwrap_or_else(|| media.body(status, rows.body.clone()));
+    insert_header(&mut response, "content-range", &content_range(rows));
     if let Some(search) = search {
         insert_header(&mut response, "search-info", &search);
     }
@@ -232,7 +238,7 @@ async fn answer(
     if query.len() <= LOCATION_BYTES_MAX {
         insert_header(&mut response, "content-location", &media::location(entity, query));
     }
-    insert_header(&mut response, "vary", "Accept, Prefer, Range");
+    validate::tell(&mut response, &found, &etag);
     if let Some(applied) = prefer.applied(false) {
         response.headers_mut().insert("preference-applied", applied);
     }

@@ -1,0 +1,77 @@
+//! What an answer says of how it was kept: `ETag`, `Cache-Status` (RFC 9211), `Age`; and whether the caller has it already.
+
+use axum::{
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use freehold_engine::cache::{Found, Status};
+
+use super::rows::insert_header;
+
+/// What answers depend on besides the URL.
+const VARY: &str =
+    "Accept, Accept-Profile, Apikey, Authorization, Consistency, Consistency-Token, Prefer, Range";
+
+/// The validator of an answer in a form of its own.
+pub(super) fn etag(found: &Found, single: bool) -> String {
+    format!("\"{}{}\"", found.entry.etag, if single { "-1" } else { "" })
+}
+
+/// The answer to who has this one already, if they say so (RFC 9110, 13.1.2).
+pub(super) fn not_modified(headers: &HeaderMap, etag: &str) -> Option<Response> {
+    let known =
+        headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut known = known.flat_map(|value| value.split(',')).map(str::trim);
+    let same = |one: &str| one == "*" || one.strip_prefix("W/").unwrap_or(one) == etag;
+    known.any(same).then(|| StatusCode::NOT_MODIFIED.into_response())
+}
+
+/// Says all of it.
+pub(super) fn tell(response: &mut Response, found: &Found, etag: &str) {
+    insert_header(response, "etag", etag);
+    // Whoever keeps it asks again, which costs a comparison here.
+    insert_header(response, "cache-control", "private, no-cache");
+    insert_header(response, "vary", VARY);
+    insert_header(response, "cache-status", &status(found.status));
+    if matches!(found.status, Status::Hit | Status::Shared) {
+        insert_header(response, "age", &found.age.as_secs().to_string());
+    }
+    if let Some(token) = &found.token {
+        insert_header(response, "consistency-token", token);
+    }
+}
+
+fn status(status: Status) -> String {
+    let said = match status {
+        Status::Hit => "hit",
+        Status::Shared => "hit; detail=shared",
+        Status::Collapsed => "fwd=miss; collapsed",
+        Status::Stale => "fwd=stale; stored",
+        Status::Miss => "fwd=uri-miss; stored",
+        Status::Bypass(why) => return format!("Freehold; fwd=bypass; detail={why}"),
+    };
+    format!("Freehold; {said}")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn who_has_it_is_told_so() {
+        let has = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static(text));
+            not_modified(&headers, "\"a\"").is_some()
+        };
+        for same in ["\"a\"", "*", "\"b\", \"a\"", "W/\"a\""] {
+            assert!(has(same), "{same}");
+        }
+        for other in ["\"b\"", "a", "\"a-1\"", ""] {
+            assert!(!has(other), "{other}");
+        }
+        assert!(not_modified(&HeaderMap::new(), "\"a\"").is_none());
+    }
+}
