@@ -16,6 +16,7 @@ mod memory;
 mod others;
 mod shared;
 mod verify;
+mod warm;
 
 pub use counts::Tally;
 pub use entry::Entry;
@@ -150,6 +151,7 @@ struct Inner {
     checks: Checks,
     flights: Flights,
     counts: Counts,
+    ready: warm::Ready,
     /// Who was allowed to ask, and when.
     asking: Mutex<HashMap<(Uuid, Uuid, u8), Instant>>,
 }
@@ -163,6 +165,7 @@ impl Cache {
             checks: Checks::new(store),
             flights: Flights::default(),
             counts: Counts::default(),
+            ready: warm::Ready::default(),
             asking: Mutex::default(),
         }))
     }
@@ -277,6 +280,7 @@ impl Engine {
         };
         let name = name_of(&snapshot, tenant, read, manner);
         let asked = Asked { tenant, read, manner, arrived, since, position, name };
+        cache.wish(&snapshot, &asked);
         let found = match self.recall(&cache, &asked, &wanted).await? {
             Ok(found) => found,
             Err(old) => self.make(&cache, &snapshot, &asked, wanted, old, turn).await?,

@@ -180,6 +180,7 @@ impl Server {
         let limits = &self.face.config.limits;
         tokio::select! {
             served = listen::serve(self.listener, routes(&self.face), limits, stop) => served,
+            () = self.face.engine.keep_ready_forever() => Ok(()),
             measured = measured => measured,
         }
     }

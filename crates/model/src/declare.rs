@@ -4,6 +4,7 @@
 //! problem: each leaves out what it could not read, and what depends on that stays silent.
 
 mod blob;
+mod caches;
 mod classes;
 mod codes;
 mod complaint;
@@ -83,11 +84,10 @@ pub fn read(text: &str) -> Result<Checked, Vec<Diagnostic>> {
             .warn(codes::MODEL_EMPTY, &(0..0), "the model has no entities")
             .help("begin one with `[entity.person]`");
     }
+    let mut model = Model { name, about, entities, embedders, classes, reads, ..Model::default() };
+    model.caches = caches::read(root.named("cache"), &model, &mut report);
     let warnings = report.finish()?;
-    Ok(Checked {
-        model: Model { name, about, entities, embedders, classes, reads, ..Model::default() },
-        warnings,
-    })
+    Ok(Checked { model, warnings })
 }
 
 fn about_model(root: &walk::Found, report: &mut Report) -> (String, Option<String>) {

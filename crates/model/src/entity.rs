@@ -28,10 +28,32 @@ pub struct Model {
     pub(crate) embedders: BTreeMap<Name, Embedder>,
     pub(crate) classes: BTreeMap<Name, Class>,
     pub(crate) reads: Vec<ReadModel>,
+    pub(crate) caches: Vec<KeptQuery>,
     pub(crate) catalogue: Catalogue,
 }
 
+/// A query whose answer is kept ready for each tenant that asked for it lately.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptQuery {
+    /// What it is called.
+    pub name: Name,
+    /// What it is for, in the author's words.
+    pub about: Option<String>,
+    /// The entity or read model.
+    pub entity: String,
+    /// The query string, as it was written.
+    pub query: String,
+    /// For how many minutes after a tenant asked for it.
+    pub warm_minutes: u32,
+}
+
 impl Model {
+    /// The queries that are kept ready, in the order of the file.
+    #[must_use]
+    pub fn caches(&self) -> &[KeptQuery] {
+        &self.caches
+    }
+
     /// What the model is called.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -21,7 +21,7 @@ pub mod view;
 
 pub use catalogue::Catalogue;
 pub use diagnostic::{Diagnostic, Label};
-pub use entity::Model;
+pub use entity::{KeptQuery, Model};
 pub use names::Name;
 pub use refusal::{Code, Refusal};
 pub use sql::Sql;

@@ -54,10 +54,15 @@ purpose = "account"
 basis = "contract"
 retention = "1 year"
 
+[cache.largest]
+query = "shelf?select=name,size&order=size.desc&limit=3"
+
 [read.total]
 key = ["name"]
 sql = "select name, sum(size) as size from shelf group by name"
 "#;
+
+const READY: &str = "shelf?select=name,size&order=size.desc&limit=3";
 
 const STRONG: Wanted<'static> = Wanted { consistency: Consistency::Strong, after: None };
 
@@ -311,4 +316,29 @@ async fn another_model_is_another_answer() {
     ground.engine.refresh().await.unwrap();
     let (status, body) = ground.ask(&ground.a, "shelf?name=eq.one").await;
     assert_eq!((status, &body[0]["note"]), (Status::Miss, &Value::Null));
+}
+
+#[tokio::test]
+async fn a_kept_query_is_made_again_before_it_is_asked_for() {
+    let ground = keeping().await;
+    let engine = &ground.engine;
+    assert_eq!(engine.keep_ready().await.unwrap(), 0, "nobody has asked");
+    for tenant in [&ground.a, &ground.b] {
+        ask(engine, tenant, READY, STRONG).await.unwrap();
+    }
+    ask(engine, &ground.a, NAMES, STRONG).await.unwrap();
+    assert_eq!((engine.cache().unwrap().ready(), engine.keep_ready().await.unwrap()), (2, 0));
+    ground.insert(&ground.a, "shelf", json!([{"name": "one", "size": 1}])).await;
+    assert_eq!(engine.keep_ready().await.unwrap(), 1, "only what has changed");
+    let found = ask(engine, &ground.a, READY, STRONG).await.unwrap();
+    assert_eq!((found.status, found.entry.answer.rows), (Status::Hit, 1));
+    // Its age is counted from the last look.
+    engine.keep_ready().await.unwrap();
+    let (before, _) = engine.cache().unwrap().checks();
+    let found = ask(engine, &ground.a, READY, bounded(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(found.status, Status::Hit);
+    assert!(engine.cache().unwrap().checks().0 <= before + 1);
+    ground.operator().await.suspend_tenant("a").await.unwrap();
+    engine.keep_ready().await.unwrap();
+    assert_eq!(engine.cache().unwrap().ready(), 1, "not for who may not ask");
 }

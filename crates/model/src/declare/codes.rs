@@ -28,6 +28,8 @@ codes! {
     NAME_QUERY_WORD = "name.query-word", "Warning: the name means something else in a query string.";
     MODEL_EMPTY = "model.empty", "Warning: the model has no entities.";
     MODEL_TOO_LARGE = "model.too-large", "More of something than a model may have.";
+    CACHE_QUERY = "cache.query", "A kept query that cannot be asked.";
+    CACHE_FLEETING = "cache.fleeting", "A kept query whose answer cannot be kept.";
     ENTITY_EMPTY = "entity.empty", "Warning: the entity has no fields.";
     ENTITY_CYCLE = "entity.cycle", "Required references form a circle, so that no first row can be written.";
     ENTITY_SELF = "entity.self", "Warning: a required reference to the entity itself.";
