@@ -33,7 +33,7 @@ use axum::{
     middleware::from_fn_with_state,
     routing::{delete, get, post},
 };
-
+use freehold_engine::{Engine, Refusal, auth::Verifier, cache::CacheConfig};
 use tokio::net::TcpListener;
 
 use crate::config::server::ServerConfig;

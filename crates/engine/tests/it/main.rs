@@ -9,6 +9,7 @@ mod embedded;
 mod erased;
 mod expired;
 mod ground;
+mod history;
 mod kept;
 mod later;
 mod moved;

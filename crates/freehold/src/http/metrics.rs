@@ -1,5 +1,7 @@
 //! How requests go and read models keep up, in Prometheus' text format: no tenant by name.
 
+mod cache;
+
 use std::fmt::Write as _;
 
 use axum::{
@@ -84,6 +86,9 @@ async fn show(State(face): State<Face>) -> Response {
     match face.engine.blob_totals().await {
         Ok(totals) => blobs(&totals, &mut all),
         Err(error) => tracing::warn!(%error, "how many blobs there are is not known"),
+    }
+    if let Some(kept) = face.engine.cache() {
+        all += &cache::text(kept);
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], all).into_response()
 }

@@ -7,6 +7,7 @@ mod audit;
 mod bad_input;
 mod beside;
 mod bodies;
+mod cached;
 mod chaos;
 mod cli;
 mod clients;

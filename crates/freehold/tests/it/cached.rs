@@ -1,0 +1,67 @@
+//! Kept answers over HTTP, between two servers.
+
+use crate::harness::House;
+
+const READ: &str = "GET /rest/v1/note?select=number,title&order=number";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_says_how_it_was_kept_and_who_has_it_gets_no_rows() {
+    let house = House::new().await;
+    let (server, other) = (house.serve(), house.serve());
+    let key = format!("apikey: {}", house.key("a"));
+    let theirs = format!("apikey: {}", house.key("b"));
+    let post = |number: u32| {
+        let body = format!("{{\"number\":{number},\"title\":\"x\"}}");
+        let answer = server.ask("POST /rest/v1/note", &[&key], body.as_bytes());
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.header("consistency-token").unwrap().to_owned()
+    };
+    post(1);
+    let first = server.ask(READ, &[&key], b"");
+    assert_eq!(first.header("cache-status"), Some("Freehold; fwd=uri-miss; stored"), "{first:?}");
+    assert_eq!(first.header("cache-control"), Some("private, no-cache"));
+    assert!(first.header("vary").unwrap().contains("Apikey"));
+    let etag = first.header("etag").unwrap().to_owned();
+
+    let again = server.ask(READ, &[&key], b"");
+    assert_eq!(again.header("cache-status"), Some("Freehold; hit"));
+    assert_eq!((again.header("etag"), &again.body), (Some(&*etag), &first.body));
+    assert_eq!(again.header("content-range"), first.header("content-range"));
+    assert!(again.header("age").is_some() && again.header("consistency-token").is_some());
+
+    let has = format!("if-none-match: {etag}");
+    let unchanged = server.ask(READ, &[&key, &has], b"");
+    assert_eq!((unchanged.status, unchanged.body.len()), (304, 0), "{unchanged:?}");
+    assert_eq!(unchanged.header("etag"), Some(&*etag));
+    // In another form it is another answer, and to another tenant.
+    let one = server.ask(READ, &[&key, "accept: application/vnd.pgrst.object+json", &has], b"");
+    assert_eq!(one.status, 200, "{one:?}");
+    let csv = server.ask(READ, &[&key, "accept: text/csv", &has], b"");
+    assert_eq!(
+        (csv.status, csv.header("cache-status")),
+        (200, Some("Freehold; fwd=uri-miss; stored"))
+    );
+    let foreign = server.ask(READ, &[&theirs, &has], b"");
+    assert_eq!((foreign.status, &*foreign.body), (200, "[]"));
+
+    let token = format!("consistency-token: {}", post(2));
+    let changed = server.ask(READ, &[&key, &has], b"");
+    assert_eq!(
+        (changed.status, changed.header("cache-status")),
+        (200, Some("Freehold; fwd=stale; stored"))
+    );
+    for server in [&server, &other] {
+        let read = server.ask(READ, &[&key, &token], b"");
+        assert_eq!(read.body, changed.body, "a session sees what it wrote, on whichever server");
+        let token = format!("consistency-token: {}", read.header("consistency-token").unwrap());
+        assert_eq!(other.ask(READ, &[&key, &token], b"").body, changed.body);
+    }
+    let bounded = server.ask(READ, &[&key, "consistency: bounded; max-age=60"], b"");
+    assert_eq!(bounded.header("cache-status"), Some("Freehold; hit"));
+    let strong = other.ask(READ, &[&key, "consistency: strong"], b"");
+    assert_eq!(strong.body, changed.body);
+    let wrong = server.ask(READ, &[&key, "consistency: weak"], b"");
+    assert_eq!((wrong.status, wrong.json()["code"].as_str()), (400, Some("PGRST122")), "{wrong:?}");
+    let vector = server.ask("GET /rest/v1/note?day=eq.today", &[&key], b"");
+    assert_eq!(vector.header("cache-status"), Some("Freehold; fwd=bypass; detail=time"));
+}
