@@ -20,6 +20,7 @@ mod warm;
 
 pub use counts::Tally;
 pub use entry::Entry;
+pub(crate) use entry::etag;
 pub use freehold_store::seal::{ANSWER_OVERHEAD, AnswerKeys, AnswerName, Closed};
 pub use shared::{Lease, Loser, Shared, SharedConfig, SharedState, Winner};
 

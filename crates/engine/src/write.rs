@@ -5,6 +5,7 @@
 //! only inside, so those vectors are made there. Either way row and vector commit together.
 
 mod mutation;
+mod only_if;
 mod terms;
 mod text;
 
@@ -20,7 +21,7 @@ use freehold_store::{Position, Row, Tenant, TenantTx};
 use serde_json::{Map, Value};
 
 pub(crate) use self::mutation::Mutation;
-pub use self::terms::Terms;
+pub use self::terms::{OnlyIf, Terms};
 
 pub(crate) use crate::text::{known_text, source_text};
 use crate::{
@@ -97,6 +98,7 @@ impl Engine {
     ) -> Result<Written, Error> {
         let snapshot = self.snapshot();
         let zone = terms.zone.as_ref();
+        let matched = self.matched(&snapshot.model, &operation, terms)?;
         let mut mutation = self.check(&snapshot.model, operation)?;
         mutation.agree(terms);
         let counted = mutation.count();
@@ -107,14 +109,22 @@ impl Engine {
         personal::prepare(self, tenant, &mut mutation).await?;
         let tag = mutation.returning_mut().and_then(personal::tag);
         let at_once = !terms.roll_back
+            && matched.is_none()
             && mutation.is_one_statement()
             && (counted.is_some() || !terms.are_about_rows());
         let mut written = if at_once {
             let done = self.store.run_one_placed(tenant, &mutation.render(), zone).await;
             done.map(|(row, position)| Written { token: self.token(position), ..Written::of(&row) })
         } else {
-            let mut tx = self.store.begin_in(tenant, zone).await?;
-            let written = self.settled(&snapshot, tenant, &mut tx, &mut mutation).await;
+            let mut tx = match &matched {
+                Some(_) => self.store.begin_fixed(tenant, zone).await?,
+                None => self.store.begin_in(tenant, zone).await?,
+            };
+            let is_matched = self.demand(&snapshot, tenant, &mut tx, matched, terms).await;
+            let written = match is_matched {
+                Ok(()) => self.settled(&snapshot, tenant, &mut tx, &mut mutation).await,
+                Err(error) => Err(error),
+            };
             let written = written.and_then(|written| {
                 terms.check(written.rows).map(|()| written).map_err(Error::from)
             });
@@ -126,7 +136,7 @@ impl Engine {
                 }
             }
         }
-        .map_err(|error| snapshot.refine(error))?;
+        .map_err(|error| only_if::said(snapshot.refine(error), terms))?;
         if let Some(tag) = tag {
             let purpose = terms.purpose.as_deref().into();
             written.body = self.open_body(&snapshot, tenant, &written.body, &tag, purpose).await?;

@@ -247,8 +247,30 @@ impl Store {
         tenant: &Tenant,
         zone: Option<&TimeZone>,
     ) -> Result<TenantTx, Error> {
+        self.begin_by("begin", tenant, zone).await
+    }
+
+    /// The same, where all statements see what there was at the beginning, and nothing is changed that somebody else has changed
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::begin_in`]; the statements `TryAgain` for the latter.
+    pub async fn begin_fixed(
+        &self,
+        tenant: &Tenant,
+        zone: Option<&TimeZone>,
+    ) -> Result<TenantTx, Error> {
+        self.begin_by("begin isolation level repeatable read", tenant, zone).await
+    }
+
+    async fn begin_by(
+        &self,
+        begin: &str,
+        tenant: &Tenant,
+        zone: Option<&TimeZone>,
+    ) -> Result<TenantTx, Error> {
         let mut lease = self.lease().await?;
-        let opening = self.opening(&lease, tenant) + &TimeZone::setting(zone);
+        let opening = self.opening_by(begin, &lease, tenant) + &TimeZone::setting(zone);
         self.in_time(lease.batch(&opening))
             .await?
             .map_err(|error| self.not_opened(tenant, error))?;

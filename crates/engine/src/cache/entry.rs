@@ -92,7 +92,7 @@ impl Entry {
 }
 
 /// The validator of an answer.
-pub(super) fn etag(answer: &Answer) -> String {
+pub(crate) fn etag(answer: &Answer) -> String {
     let number = |number: u64| number.to_be_bytes();
     let total = answer.total.map_or([0xff; 8], number);
     let parts = [answer.body.as_bytes(), &number(answer.rows), &total, &number(answer.offset)];

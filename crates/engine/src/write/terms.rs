@@ -22,6 +22,17 @@ pub struct Terms {
     pub missing_defaults: bool,
     /// What personal data that comes back is opened for, if not for what its classes are kept for.
     pub purpose: Option<String>,
+    /// Of which answers one has to be what a read of the same rows answers now.
+    pub only_if: Option<OnlyIf>,
+}
+
+/// What a change depends on, so that nobody's change is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnlyIf {
+    /// There is something.
+    Any,
+    /// It is as in one of these answers, told by [`crate::cache::Entry::etag`].
+    Is(Vec<String>),
 }
 
 impl Terms {

@@ -7,11 +7,11 @@ use freehold_engine::{
     cache::{CacheConfig, Consistency, Found, Status, Wanted},
     project::Watch,
     read::{After, Manner, Read},
-    write::Verb,
+    write::{OnlyIf, Terms, Verb},
 };
 use serde_json::{Value, json};
 
-use crate::ground::{Ground, ground};
+use crate::ground::{Ground, code, ground, operation};
 
 const MODEL: &str = r#"
 [model]
@@ -341,4 +341,36 @@ async fn a_kept_query_is_made_again_before_it_is_asked_for() {
     ground.operator().await.suspend_tenant("a").await.unwrap();
     engine.keep_ready().await.unwrap();
     assert_eq!(engine.cache().unwrap().ready(), 1, "not for who may not ask");
+}
+
+#[tokio::test]
+async fn nobodys_change_is_lost() {
+    let ground = keeping().await;
+    ground.insert(&ground.a, "shelf", json!([{"name": "one", "size": 1}])).await;
+    let target = "shelf?name=eq.one&select=name,size";
+    let read = ask(&ground.engine, &ground.a, target, STRONG).await.unwrap();
+    let patch = async |etag: &str, size: u32| {
+        let only_if = Some(OnlyIf::Is(vec!["0".into(), etag.to_owned()]));
+        let terms = Terms { only_if, ..Terms::default() };
+        let patch = operation(target, Verb::Update(json!({ "size": size })));
+        ground.engine.write_on(&ground.a, patch, &terms).await
+    };
+    patch(&read.entry.etag, 2).await.unwrap();
+    assert_eq!(code(patch(&read.entry.etag, 3).await), Code::Precondition);
+    let now = ask(&ground.engine, &ground.a, target, STRONG).await.unwrap();
+    assert_eq!(now.entry.answer.body, r#"[{"name":"one","size":2}]"#);
+    // Of many who read the same, one changes it.
+    let etag = now.entry.etag.clone();
+    let all = futures_util::future::join_all((10..20).map(|size| patch(&etag, size))).await;
+    assert_eq!(all.iter().filter(|done| done.is_ok()).count(), 1);
+    for refused in all.into_iter().filter(Result::is_err) {
+        assert_eq!(code(refused), Code::Precondition);
+    }
+    let any = |only_if| Terms { only_if: Some(only_if), ..Terms::default() };
+    let gone = operation("shelf?name=eq.two", Verb::Delete);
+    let done = ground.engine.write_on(&ground.a, gone, &any(OnlyIf::Any)).await;
+    assert_eq!(code(done), Code::Precondition);
+    let insert = operation("shelf", Verb::Insert(json!({ "name": "x" }), None));
+    let done = ground.engine.write_on(&ground.a, insert, &any(OnlyIf::Any)).await;
+    assert_eq!(code(done), Code::Precondition);
 }

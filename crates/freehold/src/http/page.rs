@@ -69,6 +69,10 @@ const ASKED: &[(&str, &str)] = &[
         "consistency-token",
         "what an answer returned: a read shows at least as much, and of read models waits until they do",
     ),
+    (
+        "if-match",
+        "of PATCH, PUT and DELETE: the `etag` of a GET with the same query string; if the rows are others by now, 412 and nothing changed",
+    ),
     ("if-none-match", "the `etag` of an answer that the caller has: if it is still right, 304"),
     ("x-request-id", "taken over into the log and the answer"),
     ("traceparent", "its trace id goes into the log"),

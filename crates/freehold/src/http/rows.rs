@@ -85,6 +85,7 @@ pub(super) async fn insert(
     let media = Media::of(&headers);
     prefer.terms.shape = media.shape();
     prefer.terms.single = media.single;
+    prefer.terms.only_if = validate::only_if(&headers, media.single);
     let verb = Verb::Insert(written(&engine, &entity, &body)?, prefer.resolution);
     let mut query = query.unwrap_or_default();
     let located = prefer.returns == Return::Headers;
@@ -164,6 +165,7 @@ fn asked(
     let mut prefer = Prefer::of(headers)?;
     let media = Media::of(headers);
     (prefer.terms.shape, prefer.terms.single) = (media.shape(), media.single);
+    prefer.terms.only_if = validate::only_if(headers, media.single);
     let returning = prefer.returns == Return::Representation;
     Ok((prefer, media, Operation { entity, verb, query, returning }))
 }

@@ -4,7 +4,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use freehold_engine::cache::{Found, Status};
+use freehold_engine::{
+    cache::{Found, Status},
+    write::OnlyIf,
+};
 
 use super::rows::insert_header;
 
@@ -24,6 +27,28 @@ pub(super) fn not_modified(headers: &HeaderMap, etag: &str) -> Option<Response> 
     let mut known = known.flat_map(|value| value.split(',')).map(str::trim);
     let same = |one: &str| one == "*" || one.strip_prefix("W/").unwrap_or(one) == etag;
     known.any(same).then(|| StatusCode::NOT_MODIFIED.into_response())
+}
+
+/// What a change depends on, if the caller says so: validators of answers to a read of the same query string.
+pub(super) fn only_if(headers: &HeaderMap, single: bool) -> Option<OnlyIf> {
+    let known: Vec<&str> = headers
+        .get_all(header::IF_MATCH)
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        .map(str::trim)
+        .collect();
+    if known.is_empty() {
+        return None;
+    }
+    if known.contains(&"*") {
+        return Some(OnlyIf::Any);
+    }
+    // A weak one never matches here (RFC 9110, 13.1.1).
+    let strong = |one: &str| {
+        let inside = one.strip_prefix('"')?.strip_suffix('"')?;
+        if single { inside.strip_suffix("-1") } else { Some(inside) }.map(str::to_owned)
+    };
+    Some(OnlyIf::Is(known.into_iter().filter_map(strong).collect()))
 }
 
 /// Says all of it.
