@@ -143,12 +143,13 @@ begin atomic
     from (select unnest(unseen) union select pg_snapshot_xip(seen)) u (x);
 end;
 
--- What `seen` sees of transactions before `border`.
+-- What `seen` sees of transactions before `border`. A transaction may get its number long after its snapshot: those between
+-- are not seen.
 create or replace function freehold.before(seen pg_snapshot, border xid8) returns pg_snapshot
   language sql stable
 begin atomic
-  select concat(coalesce(min(x), border), ':', border, ':', string_agg(x::text, ',' order by x))::pg_snapshot
-    from (select * from pg_snapshot_xip(seen) union select least(pg_snapshot_xmax(seen), border)) u (x) where x < border;
+  select concat(coalesce(min(x), edge), ':', edge, ':', string_agg(x::text, ',' order by x))::pg_snapshot
+    from (select least(pg_snapshot_xmax(seen), border)) e (edge) left join pg_snapshot_xip(seen) u (x) on x < edge group by edge;
 end;
 
 -- Trigger: whom it emptied the table for, nobody can say any more; so it tells everybody who reads it. Argument: entity.

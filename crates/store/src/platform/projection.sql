@@ -51,12 +51,14 @@ begin
   return query select case when p.filled then 'steady' else 'fill' end, p.turn, p.snap::text, changes, p.fill_after, sources;
 end $$;
 
--- The projection of the open tenant, from this snapshot on; it is to be filled next.
+-- The projection of the open tenant, from this snapshot on; it is to be filled next. While it is not committed nobody moves
+-- the mark of the log past that snapshot; if somebody has, this fails and is tried again.
 create or replace function freehold.projection_start(model text, version integer) returns void
   language sql volatile security definer
 begin atomic
   insert into freehold.projection (tenant_id, model, version, snap)
-    values (freehold.tenant(), model, version, freehold.before(pg_current_snapshot(), pg_current_xact_id()))
+    select freehold.tenant(), model, version, freehold.before(pg_current_snapshot(), pg_current_xact_id())
+      from (select from freehold.log_state for share) held
     on conflict do nothing;
 end;
 
@@ -189,6 +191,7 @@ declare
   everything boolean := look is null;
   behind xid8[];
   whole pg_snapshot;
+  marking boolean;
 begin
   if look is null then
     select * into s from freehold.log_state;
@@ -197,8 +200,12 @@ begin
       select * into s from freehold.log_state;
     end if;
     look := s.mark;
+    -- Before one looks for who is behind: a projection that is just started cannot be seen. Who does not get it leaves the
+    -- mark where it is.
+    perform from freehold.log_state for no key update skip locked;
+    marking := found;
     select array_agg(distinct u.xid), pg_current_snapshot() into behind, whole from freehold.unseen(look, true) u where u.known;
-    if coalesce(cardinality(behind), 0) <= 1000 then
+    if marking and coalesce(cardinality(behind), 0) <= 1000 then
       update freehold.log_state set mark = freehold.without(whole, behind);
     end if;
   end if;

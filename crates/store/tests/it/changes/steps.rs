@@ -199,3 +199,32 @@ async fn links_come_as_asked_for() {
     assert_eq!(images.links[0], [None, None]);
     assert_eq!(images.links[1], [Some("ann".to_owned()), Some("b\\\"{},\n".to_owned())]);
 }
+
+#[tokio::test]
+async fn a_projection_begins_with_what_its_snapshot_saw() {
+    let house = log_house().await;
+    let (reader, writer) = (house.db.client().await, house.db.client().await);
+    reader.batch_execute("begin isolation level repeatable read; select 1").await.unwrap();
+    // Others get numbers between this transaction's snapshot and its own number.
+    let mut between = Vec::new();
+    for _ in 0..3 {
+        let row = writer.query_one("select pg_current_xact_id()::text", &[]).await.unwrap();
+        between.push(row.get::<_, String>(0));
+    }
+    let begun = "select array_agg(pg_visible_in_snapshot(x::xid8, s)), s::text, bool_or(pg_visible_in_snapshot(own, s))
+        from unnest($1::text[]) x, (select pg_current_xact_id()) o (own), lateral (select freehold.before(pg_current_snapshot(), own)) b (s) group by s";
+    let row = reader.query_one(begun, &[&between]).await.unwrap();
+    assert_eq!(row.get::<_, Vec<bool>>(0), [false; 3], "{}", row.get::<_, String>(1));
+    assert!(!row.get::<_, bool>(2));
+    let before = "select freehold.before($1::text::pg_snapshot, $2::text::xid8)::text";
+    for (seen, border, left) in [
+        ("10:20:10,12", "25", "10:20:10,12"),
+        ("10:20:10,12", "15", "10:15:10,12"),
+        ("10:20:10,12", "12", "10:12:10"),
+        ("10:20:12", "11", "11:11:"),
+        ("20:20:", "20", "20:20:"),
+    ] {
+        let row = reader.query_one(before, &[&seen, &border]).await.unwrap();
+        assert_eq!(row.get::<_, String>(0), left, "{seen} before {border}");
+    }
+}
