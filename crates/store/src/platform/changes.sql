@@ -98,6 +98,11 @@ create table if not exists freehold.projection (
 -- Units filled so far, and images followed lately: each minute that passes takes all but 1/e of them away.
 alter table freehold.projection add column if not exists units bigint not null default 0;
 alter table freehold.projection add column if not exists recent double precision not null default 0;
+-- The units of a window under way, if whoever began it said them: with these a worker that finds it left goes on. All that
+-- there were, one after the other, how many, and how many of them are left.
+alter table freehold.projection add column if not exists todo text[];
+alter table freehold.projection add column if not exists todo_of integer;
+alter table freehold.projection add column if not exists todo_left integer;
 create index if not exists projection_model_version_idx on freehold.projection (model, version);
 
 -- Units that could not be brought up to date.
