@@ -1,16 +1,20 @@
 //! Projecting: what changed in entities becomes what read models show.
 //!
 //! ask what is due → take one projection → images of what changed → the units they touch → recompute → commit, together
-//! with how far it is. Projections of different tenants and read models do not wait for one another; one that fails leaves
-//! the failing unit parked and goes on.
+//! with how far it is. Projections of different tenants and read models do not wait for one another. Where units fail the
+//! same is done once more with care, which finds and parks them.
 
 pub(crate) mod build;
-mod isolate;
+mod care;
+mod lane;
 mod look;
 mod watch;
 
 pub use build::{BuildProgress, Throttle};
+use care::Care;
 pub use freehold_store::{Lag, Parked};
+pub(crate) use lane::Lane;
+use lane::Lanes;
 pub use look::Compared;
 pub(crate) use look::no_such_read;
 pub use watch::Watch;
@@ -22,7 +26,10 @@ use std::{
 
 use freehold_model::{Name, ReadModel, view::Images};
 use freehold_store::{Phase, Projection, Step, Undone, identity};
-use futures_util::{StreamExt as _, stream};
+use futures_util::{
+    StreamExt as _,
+    stream::{self, FuturesUnordered},
+};
 
 use crate::{Engine, error::Error};
 
@@ -32,7 +39,7 @@ const UNITS: usize = 500;
 /// Images read at once.
 const IMAGES: usize = 4000;
 
-/// Projections taken at once by one process.
+/// Projections taken at once by one process; and half as many that take long.
 const AT_ONCE: usize = 4;
 
 /// Projections asked for at once.
@@ -40,6 +47,9 @@ const LIST: usize = 500;
 
 /// How often a process looks for what others wrote: soon after there was something, and later.
 const LOOK: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(100)];
+
+/// How long it waits at least between two looks, however much is written.
+const BREATH: Duration = Duration::from_millis(2);
 
 /// For how long after work it looks often.
 const LIVELY: Duration = Duration::from_secs(2);
@@ -73,24 +83,64 @@ pub(crate) enum Moved {
 impl Engine {
     /// Keeps read models up to date until the process ends. Run it as a task; any number of processes may.
     pub async fn project_forever(&self) {
-        let mut watch = Watch::default();
+        let (mut watch, lanes) = (Watch::default(), Lanes::new());
+        let mut moving = FuturesUnordered::new();
         let (mut all, mut busy) = (Instant::now(), Instant::now());
+        let mut looked = Instant::now();
         loop {
-            if all.elapsed() > LOOK_AT_ALL {
-                (watch, all) = (Watch::default(), Instant::now());
+            let pause = LOOK[usize::from(busy.elapsed() > LIVELY)];
+            tokio::select! {
+                Some((undone, moved)) = moving.next() => {
+                    if self.note(&mut watch, undone, moved) {
+                        busy = Instant::now();
+                    }
+                }
+                () = self.time_to_look(looked, pause), if moving.len() < LIST => {
+                    if all.elapsed() > LOOK_AT_ALL {
+                        watch.look_at_all();
+                        all = Instant::now();
+                    }
+                    match watch.due(&self.store, LIST).await {
+                        Ok(due) => {
+                            let new = due.into_iter().filter(|undone| watch.begin(undone));
+                            moving.extend(new.map(|undone| self.in_lane(undone, &lanes)));
+                            looked = Instant::now();
+                        }
+                        Err(error) => {
+                            tracing::error!(error = %error, "projecting failed; it is tried again");
+                            watch.look_at_all();
+                            looked = Instant::now() + AFTER_FAULT;
+                        }
+                    }
+                }
             }
-            match self.project_round(&mut watch).await {
-                Ok(0) => {
-                    let pause = LOOK[usize::from(busy.elapsed() > LIVELY)];
-                    // Whoever writes through this process says so; for the others one looks.
-                    let _ = tokio::time::timeout(pause, self.store.woken()).await;
-                }
-                Ok(_) => busy = Instant::now(),
-                Err(error) => {
-                    tracing::error!(error = %error, "projecting failed; it is tried again");
-                    tokio::time::sleep(AFTER_FAULT).await;
-                    watch = Watch::default();
-                }
+        }
+    }
+
+    // Whoever writes through this process says so; for the others one looks.
+    async fn time_to_look(&self, looked: Instant, pause: Duration) {
+        tokio::time::sleep_until((looked + BREATH).into()).await;
+        let _ = tokio::time::timeout_at((looked + pause).into(), self.store.woken()).await;
+    }
+
+    async fn in_lane(&self, undone: Undone, lanes: &Lanes) -> (Undone, Result<Moved, Error>) {
+        let mut lane = lanes.enter().await;
+        let moved = self.project(&undone, &mut lane).await;
+        (undone, moved)
+    }
+
+    // Says whether something was done.
+    fn note(&self, watch: &mut Watch, undone: Undone, moved: Result<Moved, Error>) -> bool {
+        match moved {
+            Ok(moved) => {
+                watch.note(undone, moved);
+                !matches!(moved, Moved::Taken | Moved::Whole(0))
+            }
+            Err(error) => {
+                let Projection { tenant, model, .. } = &undone.projection;
+                tracing::warn!(tenant = tenant.name(), read = model, error = %error, "a read model could not follow; it is tried again");
+                watch.note_fault(undone);
+                false
             }
         }
     }
@@ -103,29 +153,19 @@ impl Engine {
         let due = watch.due(&self.store, LIST).await?;
         let mut moving = stream::iter(due)
             .map(async |undone| {
-                let moved = self.project(&undone).await;
+                let moved = self.project(&undone, &mut Lane::own()).await;
                 (undone, moved)
             })
             .buffer_unordered(AT_ONCE);
         let mut count = 0;
         while let Some((undone, moved)) = moving.next().await {
-            match moved {
-                Ok(moved) => {
-                    count += usize::from(!matches!(moved, Moved::Taken | Moved::Whole(0)));
-                    watch.note(undone, moved);
-                }
-                Err(error) => {
-                    let Projection { tenant, model, .. } = &undone.projection;
-                    tracing::warn!(tenant = tenant.name(), read = model, error = %error, "a read model could not follow; it is tried again");
-                    watch.note_fault(undone);
-                }
-            }
+            count += usize::from(self.note(watch, undone, moved));
         }
         Ok(count)
     }
 
     /// One step of one projection.
-    async fn project(&self, undone: &Undone) -> Result<Moved, Error> {
+    async fn project(&self, undone: &Undone, lane: &mut Lane<'_>) -> Result<Moved, Error> {
         let snapshot = self.snapshot();
         let read = snapshot.model.read(&undone.projection.model);
         // That of another definition is somebody else's: of a server with a newer model. This one may have it soon.
@@ -133,7 +173,7 @@ impl Engine {
             return Ok(Moved::Taken);
         };
         let target = Target { read, table: read.name().to_string() };
-        self.advance(&undone.projection, &target).await
+        self.advance(&undone.projection, &target, lane).await
     }
 
     /// The same for a table that may be another than the one that is read.
@@ -141,11 +181,14 @@ impl Engine {
         &self,
         projection: &Projection,
         target: &Target<'_>,
+        lane: &mut Lane<'_>,
     ) -> Result<Moved, Error> {
         let Some(step) = self.store.step(projection).await? else { return Ok(Moved::Taken) };
-        match step.phase().clone() {
-            Phase::Fill(after) => self.fill_page(projection, target, step, after).await,
-            Phase::Steady(_) => self.follow(projection, target, step).await,
+        match step.phase() {
+            Phase::Fill(_) => self.fill_page(projection, target, step).await,
+            Phase::Steady(_) | Phase::Window(_) => {
+                self.follow(projection, target, step, lane).await
+            }
         }
     }
 
@@ -154,36 +197,44 @@ impl Engine {
         projection: &Projection,
         target: &Target<'_>,
         mut step: Step,
+        lane: &mut Lane<'_>,
     ) -> Result<Moved, Error> {
-        let parked: Vec<Vec<String>> = step.parked(UNITS).await?;
-        let mut units = touched(&mut step, target.read).await?;
-        units.extend(parked.iter().cloned());
-        let units: Vec<Vec<String>> = units.into_iter().collect();
-        let mut chunks = units.chunks(UNITS).peekable();
-        let mut done = Ok(());
-        while let Some(chunk) = chunks.next() {
-            done = target.recompute(&mut step, chunk).await;
-            for unit in chunk.iter().filter(|unit| done.is_ok() && parked.contains(unit)) {
-                step.unpark(unit).await?;
+        let mut care = Care::none(projection);
+        'window: loop {
+            let (units, parked) = to_do(&mut step, target.read).await?;
+            let (mut left, mut paused) = (&units[..], None);
+            while !left.is_empty() {
+                let (chunk, rest) = left.split_at(left.len().min(UNITS));
+                match target.bring_up(&mut step, chunk, &parked, care).await {
+                    Ok(()) => left = rest,
+                    Err(error) if error.is_of_rows() && !care.is_taken() => {
+                        step.give_up().await?;
+                        care.take();
+                        let again = match &paused {
+                            Some(paused) => self.store.resume(paused).await?,
+                            None => self.store.step(projection).await?,
+                        };
+                        let Some(again) = again.filter(follows) else { return Ok(Moved::Taken) };
+                        step = again;
+                        if paused.is_none() {
+                            // It sees more than the one that was given up.
+                            continue 'window;
+                        }
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
+                if left.is_empty() {
+                    break;
+                }
+                let pause = step.pause(Some(left)).await?;
+                lane.is_long().await;
+                // Somebody else goes on where this one was too slow.
+                let resumed = self.store.resume(&pause).await?;
+                let Some(resumed) = resumed.filter(follows) else { return Ok(Moved::Taken) };
+                (step, paused) = (resumed, Some(pause));
             }
-            if done.is_err() || chunks.peek().is_none() {
-                break;
-            }
-            let paused = step.pause().await?;
-            // Somebody else goes on where this one was too slow.
-            let Some(resumed) = self.store.resume(&paused).await? else {
-                return Ok(Moved::Taken);
-            };
-            step = resumed;
-        }
-        match done {
-            Ok(()) => step.finish().await.map(|()| Moved::Whole(units.len())),
-            Err(error) if error.is_of_rows() => {
-                step.give_up().await?;
-                let isolated = self.isolate(projection, target, &units).await?;
-                Ok(if isolated { Moved::Whole(units.len()) } else { Moved::Taken })
-            }
-            Err(error) => Err(error),
+            return step.finish().await.map(|()| Moved::Whole(units.len()));
         }
     }
 
@@ -192,39 +243,55 @@ impl Engine {
         projection: &Projection,
         target: &Target<'_>,
         mut step: Step,
-        after: Option<Vec<String>>,
     ) -> Result<Moved, Error> {
-        if after.is_none() {
-            step.query(&target.read.clear(&target.table)).await?;
-        }
-        let limit = u32::try_from(UNITS).unwrap_or(u32::MAX);
-        let rows = step.query(&target.read.page(after.as_deref(), limit)).await?;
-        let page: Vec<Vec<String>> =
-            rows.iter().filter_map(|row| texts(row, target.read)).collect();
-        let Some(last) = page.last().cloned() else {
-            step.filled(None, 0).await?;
-            // What was written meanwhile is next.
-            return Ok(Moved::Part(0));
-        };
-        match target.recompute(&mut step, &page).await {
-            Ok(()) => step.filled(Some(&last), page.len()).await?,
-            Err(error) if error.is_of_rows() => {
-                step.give_up().await?;
-                self.isolate_page(projection, target, &page).await?;
+        let mut care = Care::none(projection);
+        loop {
+            let Phase::Fill(after) = step.phase().clone() else { return Ok(Moved::Taken) };
+            if after.is_none() {
+                step.query(&target.read.clear(&target.table)).await?;
             }
-            Err(error) => return Err(error),
+            let limit = u32::try_from(UNITS).unwrap_or(u32::MAX);
+            let rows = step.query(&target.read.page(after.as_deref(), limit)).await?;
+            let page: Vec<Vec<String>> =
+                rows.iter().filter_map(|row| texts(row, target.read)).collect();
+            let Some(last) = page.last().cloned() else {
+                step.filled(None, 0).await?;
+                // What was written meanwhile is next.
+                return Ok(Moved::Part(0));
+            };
+            match target.bring_up(&mut step, &page, &Units::new(), care).await {
+                Ok(()) => {
+                    step.filled(Some(&last), page.len()).await?;
+                    return Ok(Moved::Part(page.len()));
+                }
+                Err(error) if error.is_of_rows() && !care.is_taken() => {
+                    step.give_up().await?;
+                    care.take();
+                    let Some(again) = self.store.step(projection).await? else {
+                        return Ok(Moved::Taken);
+                    };
+                    step = again;
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(Moved::Part(page.len()))
     }
 }
 
-impl Target<'_> {
-    async fn recompute(&self, step: &mut Step, units: &[Vec<String>]) -> Result<(), Error> {
-        let columns: Vec<Vec<String>> = (0..self.read.unit().len())
-            .map(|column| units.iter().map(|unit| unit[column].clone()).collect())
-            .collect();
-        step.query(&self.read.recompute(&self.table, &columns)).await.map(drop)
+fn follows(step: &Step) -> bool {
+    !matches!(step.phase(), Phase::Fill(_))
+}
+
+/// The units of the step, and which of them were parked.
+async fn to_do(step: &mut Step, read: &ReadModel) -> Result<(Vec<Vec<String>>, Units), Error> {
+    let parked: Units = step.parked(UNITS).await?.into_iter().collect();
+    if let Phase::Window(left) = step.phase() {
+        let units = left.chunks(read.unit().len()).map(<[String]>::to_vec).collect();
+        return Ok((units, parked));
     }
+    let mut units = touched(step, read).await?;
+    units.extend(parked.iter().cloned());
+    Ok((units.into_iter().collect(), parked))
 }
 
 /// The units that everything the step is to follow touches.

@@ -10,16 +10,18 @@
 //! step = store.step(&projection)                        None: somebody else has it
 //!   Fill      a page of units → recompute → step.filled(after)            until there are none: step.filled(None)
 //!   Steady    step.images(entity, links, most) … → touch → recompute → step.finish()
-//!             or, if these are too many units for one transaction,        step.pause() … store.resume(&paused) … finish()
+//!             or, if these are too many units for one transaction,    step.pause(left) … store.resume(&paused) … finish()
+//!   Window    units that another worker left → recompute → as above
 //! ```
 //!
-//! A statement that fails spoils its transaction: drop the step, find the unit that fails in steps of their own, and
-//! [`Step::park`] it in the step that finishes.
+//! A statement that fails spoils its transaction, but for a step that has set a mark before it: then it goes back, finds the
+//! unit that fails, and parks it.
 
 mod build;
 mod due;
 mod position;
 mod step;
+mod window;
 
 use std::sync::Arc;
 
@@ -31,7 +33,8 @@ pub use build::Built;
 pub(crate) use due::count;
 pub use due::{Lag, Parked, Seen, Undone};
 pub use position::{Freshness, Position};
-pub use step::{Change, Images, Paused, Phase, Step};
+pub use step::{Change, Images, Phase, Step};
+pub use window::Paused;
 
 use crate::{
     key::{RootKey, hex},

@@ -75,14 +75,14 @@ impl Config {
     /// Longest wait for a connection of this crate's own.
     pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
-    /// The usual: 16 connections, 4 for workers, 10 s to connect, 10 s to wait, 30 s for a statement.
+    /// The usual: 16 connections, 6 for workers, 10 s to connect, 10 s to wait, 30 s for a statement.
     #[must_use]
     pub fn new(url: impl Into<String>, root_key: RootKey) -> Self {
         Self {
             url: url.into(),
             root_key,
             pool_size: 16,
-            workers: 4,
+            workers: 6,
             connect_timeout: Duration::from_secs(10),
             wait_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(30),

@@ -168,6 +168,24 @@ impl TenantTx {
         Ok(())
     }
 
+    /// From here on [`Self::go_back`] leads.
+    pub(crate) async fn mark(&mut self) -> Result<(), Error> {
+        self.control("setting a mark", "savepoint mark").await
+    }
+
+    /// Takes back what was done since the mark, also a statement that failed.
+    pub(crate) async fn go_back(&mut self) -> Result<(), Error> {
+        self.control("going back", "rollback to mark; release mark").await?;
+        self.failed = false;
+        Ok(())
+    }
+
+    async fn control(&mut self, doing: &'static str, text: &str) -> Result<(), Error> {
+        let patience = self.patience;
+        let done = in_time(patience, self.session().batch(text)).await?;
+        done.map_err(|error| explain(doing, error))
+    }
+
     /// PostgreSQL's own state of the statement that failed.
     pub(crate) fn state(&self) -> Option<&str> {
         self.state.as_deref()

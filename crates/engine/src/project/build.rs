@@ -12,7 +12,7 @@ use freehold_model::plan::next_table;
 use freehold_store::{Building, Built, Projection, given_up};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{AT_ONCE, LIST, Moved, Target, UNITS};
+use super::{AT_ONCE, LIST, Lane, Moved, Target, UNITS};
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
@@ -131,7 +131,7 @@ impl Engine {
     ) -> Result<(), Error> {
         loop {
             let begun = Instant::now();
-            let units = match self.advance(&projection, target).await? {
+            let units = match self.advance(&projection, target, &mut Lane::own()).await? {
                 Moved::Taken | Moved::Whole(0) => return Ok(()),
                 Moved::Whole(units) | Moved::Part(units) => units,
             };

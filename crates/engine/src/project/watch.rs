@@ -1,7 +1,7 @@
 //! What one worker knows of what there is to do.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,8 @@ const TAKEN: Duration = Duration::from_millis(200);
 pub struct Watch {
     seen: Seen,
     owed: HashMap<Key, (Instant, Undone)>,
+    // Those that are worked at, and whether they have become due again since.
+    moving: HashMap<Key, bool>,
 }
 
 /// The tenant's id, the read model and the version of its definition.
@@ -40,9 +42,26 @@ impl Watch {
         Ok(due)
     }
 
+    /// Looks through everything the next time, as if it had seen nothing.
+    pub(super) fn look_at_all(&mut self) {
+        self.seen = Seen::default();
+        self.owed.clear();
+    }
+
+    /// Whether to begin with it: not if it is worked at. Then what is new of it is done after that.
+    pub(super) fn begin(&mut self, undone: &Undone) -> bool {
+        let again = self.moving.entry(key(undone)).and_modify(|again| *again = true);
+        matches!(again, Entry::Vacant(_)) && {
+            again.or_insert(false);
+            true
+        }
+    }
+
     /// Remembers what is left to do of it.
     pub(super) fn note(&mut self, undone: Undone, moved: Moved) {
+        let again = self.moving.remove(&key(&undone)) == Some(true);
         let at = match moved {
+            Moved::Whole(_) if again => Instant::now(),
             Moved::Whole(_) => return,
             Moved::Part(_) => Instant::now(),
             Moved::Taken => Instant::now() + TAKEN,
@@ -52,6 +71,7 @@ impl Watch {
 
     /// Remembers that it could not be moved.
     pub(super) fn note_fault(&mut self, undone: Undone) {
+        self.moving.remove(&key(&undone));
         self.owed.insert(key(&undone), (Instant::now() + AFTER_FAULT, undone));
     }
 }

@@ -186,3 +186,126 @@ async fn a_unit_that_fails_is_parked_and_holds_nothing_up() {
     assert!(ground.engine.parked(10).await.unwrap().is_empty());
     holds(&ground, "team_work").await;
 }
+
+const SHARES: &str = r#"
+[model]
+name = "shares"
+
+[entity.item.field]
+number = { type = "integer", unique = true }
+parts  = { type = "integer" }
+
+[read.share]
+key = ["number"]
+sql = "select number, 100 / parts as share from item"
+"#;
+
+#[tokio::test]
+async fn a_unit_that_fails_among_very_many_holds_nothing_up() {
+    const ITEMS: usize = 1_700;
+    let ground = ground(SHARES).await;
+    catch_up(&ground.engine).await;
+    let items: Vec<Value> = (0..ITEMS)
+        .map(|i| json!({"number": i, "parts": if [3, 1_111].contains(&i) { 0 } else { 1 + i % 9 }}))
+        .collect();
+    ground.insert(&ground.a, "item", json!(items)).await;
+    ground.insert(&ground.b, "item", json!(items[100..200])).await;
+    catch_up(&ground.engine).await;
+    let mut parked: Vec<_> = ground.engine.parked(10).await.unwrap();
+    parked.sort_by(|a, b| a.unit.cmp(&b.unit));
+    let units: Vec<_> = parked.iter().map(|parked| parked.unit.concat()).collect();
+    assert_eq!(units, ["1111", "3"], "{parked:?}");
+    let lag = ground.engine.lag(10).await.unwrap();
+    assert!(lag.iter().all(|lag| lag.behind == 0), "{lag:?}");
+    let shown = "select count(*) as n from app.share";
+    assert_eq!(ground.truth(shown).await, json!([{"n": ITEMS - 2 + 100}]));
+    let all = lag.iter().find(|lag| lag.tenant.is_none()).unwrap();
+    assert_eq!(all.changes, ITEMS as u64 + 100);
+    // Filled anew they are parked, too.
+    ground
+        .db
+        .client()
+        .await
+        .batch_execute("update freehold.projection set filled = false")
+        .await
+        .unwrap();
+    catch_up(&ground.engine).await;
+    assert_eq!(ground.engine.parked(10).await.unwrap().len(), 2);
+    ground.update(&ground.a, "item?parts=eq.0", json!({"parts": 5})).await;
+    ground.engine.replay(Some("share")).await.unwrap();
+    catch_up(&ground.engine).await;
+    assert!(ground.engine.parked(10).await.unwrap().is_empty());
+    holds(&ground, "share").await;
+}
+
+const SEALED: &str = r#"
+[model]
+name = "sealed"
+
+[personal.contact]
+purpose = "account"
+basis = "contract"
+retention = "3 years"
+
+[entity.person]
+subject = true
+
+[entity.person.field]
+handle = { type = "text", unique = true, not_personal = "a name of the product's" }
+email  = { type = "text", personal = "contact", optional = true }
+
+[entity.note.field]
+by    = { ref = "person", on_erase = "delete", on_delete = "cascade" }
+topic = { type = "text", not_personal = "a word of the product's" }
+place = { vector = 2 }
+
+[read.writer]
+key = ["person"]
+search = { topics = "english" }
+sql = """
+select n.by as person, count(*) as notes, string_agg(n.topic, ' ' order by n.topic) as topics, avg(n.place) as centre
+from note n group by n.by
+"""
+"#;
+
+#[tokio::test]
+async fn rows_are_found_by_words_and_vectors_and_lead_to_what_is_sealed() {
+    let ground = ground(SEALED).await;
+    for (tenant, mark) in [(&ground.a, "a"), (&ground.b, "b")] {
+        let people = json!([
+            {"handle": "ann", "email": format!("ann@{mark}.example")},
+            {"handle": "bob", "email": format!("bob@{mark}.example")},
+        ]);
+        ground.insert(tenant, "person", people).await;
+        let people = ground.read(tenant, "person?order=handle&select=id").await;
+        let notes = json!([
+            {"by": people[0]["id"], "topic": "running trains", "place": [0.0, 1.0]},
+            {"by": people[0]["id"], "topic": "rails", "place": [0.0, 3.0]},
+            {"by": people[1]["id"], "topic": "birds", "place": [4.0, 0.0]},
+        ]);
+        ground.insert(tenant, "note", notes).await;
+    }
+    catch_up(&ground.engine).await;
+    holds(&ground, "writer").await;
+    for (query, wanted) in [
+        ("topics=fts(english).train", json!([{"notes": 2, "person": {"email": "ann@a.example"}}])),
+        (
+            "at=nearest(k:1,centre).[1,0]&limit=1",
+            json!([{"notes": 1, "person": {"email": "bob@a.example"}}]),
+        ),
+    ] {
+        let target = format!("writer?select=notes,person(email)&{query}");
+        assert_eq!(ground.read(&ground.a, &target).await, wanted, "{query}");
+    }
+    let centre = ground.read(&ground.a, "writer?select=centre&notes=eq.2").await;
+    assert_eq!(centre, json!([{"centre": [0.0, 2.0]}]));
+    // What is sealed of somebody is no row's of the read model.
+    ground.update(&ground.a, "person?handle=eq.bob", json!({"email": "bob@new.example"})).await;
+    catch_up(&ground.engine).await;
+    let target = "writer?select=person(email)&notes=eq.1";
+    assert_eq!(
+        ground.read(&ground.a, target).await,
+        json!([{"person": {"email": "bob@new.example"}}])
+    );
+    holds(&ground, "writer").await;
+}

@@ -60,6 +60,11 @@ pub(super) async fn run(ground: &mut Ground<'_>, tenants: u32) -> Result<Report,
         "rows",
         Goal::Within(0.0),
     ));
+    if let Some(peak) = memory() {
+        let case =
+            format!("memory of this process, workers and writers, with {tenants} tenants, peak");
+        rows.push(alone(&case, vec![peak], "MiB", Goal::Open));
+    }
     Ok(Report {
         bench: "project",
         about: format!(
@@ -73,6 +78,13 @@ pub(super) async fn run(ground: &mut Ground<'_>, tenants: u32) -> Result<Report,
 
 fn alone(case: &str, ours: Vec<f64>, unit: &'static str, goal: Goal) -> Row {
     Row { case: case.into(), ours, other: Vec::new(), unit, goal }
+}
+
+/// The most this process has had at once, in MiB; `None` where `/proc` does not say.
+fn memory() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    peak.trim().trim_end_matches("kB").trim().parse::<f64>().ok().map(|kib| kib / 1024.0)
 }
 
 /// How many changes are followed in a second, once nobody writes.

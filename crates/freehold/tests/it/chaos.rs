@@ -1,9 +1,12 @@
-//! Random writes of eight clients, workers that are killed, a server that crashes: at the end every read model is what its
-//! SQL says, for every tenant, and nothing is parked.
+//! Random writes of eight clients, transactions that stay open, workers that are killed, backends that are ended, a server
+//! that crashes, read models that are rebuilt and defined anew meanwhile: at the end every read model is what its SQL says,
+//! for every tenant, and nothing is parked.
 //!
 //! `FREEHOLD_CHAOS_SECONDS` makes it longer, `FREEHOLD_CHAOS_SEED` makes its choices those of an earlier run.
 
+mod builder;
 mod house;
+mod linger;
 mod writer;
 
 use std::{
@@ -17,6 +20,7 @@ use std::{
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+use builder::Builder;
 use house::{House, READS, TENANTS, Workers};
 
 const CLIENTS: u64 = 8;
@@ -54,6 +58,11 @@ struct Counts {
     workers_killed: u64,
     workers_gone: u64,
     server_crashes: u64,
+    backends_ended: u64,
+    kept_open: u64,
+    rebuilds: u64,
+    applies: u64,
+    builds_cut_off: u64,
     checks: u64,
 }
 
@@ -80,12 +89,16 @@ async fn chaos(time: Duration, seed: u64) {
         let (over, tally, url) = (Arc::clone(&over), Arc::clone(&tally), house.url());
         writers.spawn(writer::write(url, house::root_key, chance, over, tally));
     }
-    trouble(&mut house, &mut workers, &tally, Chance(!seed), time).await;
+    let chance = Chance(seed ^ 0xb5);
+    writers.spawn(linger::linger(house.url(), chance, Arc::clone(&over), Arc::clone(&tally)));
+    let mut builder = Builder::new(Chance(seed ^ 0xb1d));
+    trouble(&mut house, (&mut workers, &mut builder), &tally, Chance(!seed), time).await;
     over.store(true, Ordering::Relaxed);
     while let Some(ended) = writers.join_next().await {
         ended.unwrap();
     }
     say(&tally, seed, "the writers have stopped");
+    builder.finish(&house, &tally).await;
     drain(&house, &mut workers).await;
     for read in READS {
         house.fine(&["check", "read", read]);
@@ -98,10 +111,11 @@ async fn chaos(time: Duration, seed: u64) {
     say(&tally, seed, &format!("all read models are right, over {rows} rows"));
 }
 
-/// Kills workers, crashes the server, and now and then looks, with everybody at work, whether all is well.
+/// Kills workers, ends backends, crashes the server, has read models built, and now and then looks, with everybody at
+/// work, whether all is well.
 async fn trouble(
     house: &mut House,
-    workers: &mut Workers,
+    (workers, builder): (&mut Workers, &mut Builder),
     tally: &Tally,
     mut chance: Chance,
     time: Duration,
@@ -123,6 +137,11 @@ async fn trouble(
             counts.workers_killed += u64::from(!gone);
             counts.workers_gone += u64::from(gone);
         }
+        if chance.below(3) > 0 {
+            let ended = house.end_a_backend().await;
+            tally.lock().unwrap().backends_ended += u64::from(ended);
+        }
+        builder.go_on(house, tally);
         if Instant::now() > crash {
             house.crash().await;
             tally.lock().unwrap().server_crashes += 1;

@@ -111,7 +111,58 @@ impl Event {
         }
     }
 
+    // One row is what most statements change. Counting and collecting it would cost more than noting it.
     fn body(self, entity: &Entity, used: &[Name], links: &[Name]) -> String {
+        let into = "insert into freehold.change_log (tenant_id, entity, op, fields, n, links)";
+        let what =
+            format!("{}, {}, {}", literal(&entity.name), literal(&self.verb()[..1]), array(links));
+        format!(
+            "begin\n  if {} then\n    {into}\n    {};\n    return null;\n  end if;\n  {into}\n  {};\n  return null;\nend",
+            self.is_one(),
+            self.one(&what, used, links),
+            self.packed(&what, used, links),
+        )
+    }
+
+    fn is_one(self) -> &'static str {
+        match self {
+            Self::Insert => {
+                "(select pg_catalog.count(*) operator(pg_catalog.=) 1 from (select from new_rows limit 2) few)"
+            }
+            Self::Delete => {
+                "(select pg_catalog.count(*) operator(pg_catalog.=) 1 from (select from old_rows limit 2) few)"
+            }
+            // One whose tenant changed is noted for both.
+            Self::Update => {
+                "(select pg_catalog.count(*) operator(pg_catalog.=) 1 and pg_catalog.bool_and(few.same) from \
+                 (select o.tenant_id operator(pg_catalog.=) n.tenant_id as same from old_rows o cross join new_rows n limit 2) few)"
+            }
+        }
+    }
+
+    fn one(self, what: &str, used: &[Name], links: &[Name]) -> String {
+        let (rows, from): (&[&str], String) = match self {
+            Self::Insert => (&["r"], "new_rows r".into()),
+            Self::Delete => (&["r"], "old_rows r".into()),
+            Self::Update => {
+                (&["o", "n"], format!("old_rows o cross join new_rows n where {}", differs(used)))
+            }
+        };
+        let texts: Vec<String> = links
+            .iter()
+            .flat_map(|link| {
+                rows.iter().map(|row| format!("{row}.{}::pg_catalog.text", ident(link)))
+            })
+            .collect();
+        format!(
+            "select {}.tenant_id, {what}, {}, array[{}]::pg_catalog.text[] from {from}",
+            rows[0],
+            rows.len(),
+            texts.join(", "),
+        )
+    }
+
+    fn packed(self, what: &str, used: &[Name], links: &[Name]) -> String {
         let lists: Vec<String> =
             (1..=links.len()).map(|i| format!("pg_catalog.array_agg(l{i})")).collect();
         let lists = match links.len() {
@@ -119,14 +170,9 @@ impl Event {
             _ => lists.join(" operator(pg_catalog.||) "),
         };
         format!(
-            "begin\n  insert into freehold.change_log (tenant_id, entity, op, fields, n, links)\n  \
-             select tenant_id, {}, {}, {}, pg_catalog.count(*), {}\n  from (\n    \
+            "select tenant_id, {what}, pg_catalog.count(*), {lists}\n  from (\n    \
              select image.*, (pg_catalog.row_number() over (partition by image.tenant_id) operator(pg_catalog.-) 1) operator(pg_catalog./) {PACKED} as pack\n    \
-             from {}\n  ) packed\n  group by tenant_id, pack;\n  return null;\nend",
-            literal(&entity.name),
-            literal(&self.verb()[..1]),
-            array(links),
-            lists,
+             from {}\n  ) packed\n  group by tenant_id, pack",
             self.images(used, links),
         )
     }
@@ -146,24 +192,24 @@ impl Event {
             Self::Delete => {
                 format!("old_rows r cross join lateral {}", values(&format!("({})", image("r"))))
             }
-            Self::Update => {
-                let row = |row: &str| {
-                    let columns = used.iter().map(|name| format!(", {row}.{}", ident(name)));
-                    format!(
-                        "row({row}.tenant_id{})::pg_catalog.record",
-                        columns.collect::<String>()
-                    )
-                };
-                format!(
-                    "old_rows o full join new_rows n on n.tenant_id operator(pg_catalog.=) o.tenant_id and n.id operator(pg_catalog.=) o.id\n      \
-                     cross join lateral {}\n    where {} operator(pg_catalog.*<>) {} and image.tenant_id is not null",
-                    values(&format!("({}), ({})", image("o"), image("n"))),
-                    row("o"),
-                    row("n"),
-                )
-            }
+            Self::Update => format!(
+                "old_rows o full join new_rows n on n.tenant_id operator(pg_catalog.=) o.tenant_id and n.id operator(pg_catalog.=) o.id\n      \
+                 cross join lateral {}\n    where {} and image.tenant_id is not null",
+                values(&format!("({}), ({})", image("o"), image("n"))),
+                differs(used),
+            ),
         }
     }
+}
+
+// Whether what is used of the old row `o` differs from that of the new one `n`; byte by byte, as `=` may call equal what is
+// not the same.
+fn differs(used: &[Name]) -> String {
+    let row = |row: &str| {
+        let columns = used.iter().map(|name| format!(", {row}.{}", ident(name)));
+        format!("row({row}.tenant_id{})::pg_catalog.record", columns.collect::<String>())
+    };
+    format!("{} operator(pg_catalog.*<>) {}", row("o"), row("n"))
 }
 
 fn truncate_name(entity: &str) -> String {

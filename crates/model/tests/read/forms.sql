@@ -148,6 +148,22 @@ select r.name as region, date_trunc('month', c.at) as month, sum(c.added) as add
 from region r join person p on p.home = r.id join commit c on c.author = p.id group by 1, 2
 -- key: author, reviewed
 select c.author, coalesce(p.handle, 'nobody') as reviewed, count(*) as n from commit c left join person p on p.id = c.reviewer group by c.author, coalesce(p.handle, 'nobody')
+-- Vectors and words
+-- key: author, month
+select author, date_trunc('month', at) as month, avg(meaning) as centre, count(meaning) as embedded from commit where meaning is not null group by 1, 2
+-- key: region
+select r.id as region, avg(c.meaning) filter (where c.signed) as centre, count(distinct c.author) as authors
+from region r left join person p on p.home = r.id left join commit c on c.author = p.id group by r.id
+-- key: person
+select p.id as person, (select avg(c.meaning) from commit c where c.author = p.id) as centre from person p
+-- key: author
+-- with: search = { subjects = "english" }
+select author, string_agg(subject, ' ' order by at, sha) as subjects from commit group by author
+-- key: commit
+-- with: search = { subject = "english", words = "german" }
+-- with: index = ["author"]
+select c.id as commit, p.handle as author, c.subject, coalesce(c.body, '') || ' ' || coalesce(string_agg(f.path, ' '), '') as words, c.meaning
+from commit c join person p on p.id = c.author left join file f on f.commit = c.id group by c.id, p.handle
 -- Refused: what cannot be kept up to date
 -- key: id
 select id, at from commit order by at desc limit 10

@@ -24,13 +24,7 @@ pub(crate) fn all() -> Model {
     });
     let mut text = BASE.to_owned();
     for (at, form) in forms.enumerate() {
-        let key: Vec<String> = form.key.split(", ").map(|column| format!("\"{column}\"")).collect();
-        text.push_str(&format!(
-            "\n[read.v{}]\nkey = [{}]\nsql = '''\n{}'''\n",
-            at + 1,
-            key.join(", "),
-            form.sql
-        ));
+        text.push_str(&form.declared(&format!("v{}", at + 1)));
     }
     declare::read(&text).unwrap_or_else(|errors| panic!("{errors:#?}")).model
 }

@@ -90,7 +90,7 @@ allowed (role, name) as (values
   ('freehold_project', 'freehold.tenant()'), ('freehold_project', 'freehold.uuidv7()'),
   ('freehold_project', 'freehold.step(text,integer,bigint)'), ('freehold_project', 'freehold.projection_start(text,integer)'),
   ('freehold_project', 'freehold.changes(text,text[],bigint,bigint)'), ('freehold_project', 'freehold.step_done(text,integer,boolean,bigint)'),
-  ('freehold_project', 'freehold.step_pause(text,integer,boolean,interval)'),
+  ('freehold_project', 'freehold.step_pause(text,integer,boolean,interval,text[],integer,bigint)'),
   ('freehold_project', 'freehold.step_filled(text,integer,text[],boolean,bigint)'),
   ('freehold_project', 'freehold.park(text,integer,text[],text,text)'), ('freehold_project', 'freehold.unpark(text,integer,text[])'),
   ('freehold_project', 'freehold.parked_due(text,integer,bigint)')),

@@ -1,6 +1,6 @@
 //! One transaction that moves a projection on.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use freehold_model::{Code, Name, Sql};
 
@@ -14,20 +14,17 @@ use crate::{
     tx::TenantTx,
 };
 
-/// How long a window that was begun waits for the worker that began it.
-const HOLD: Duration = Duration::from_secs(10);
-
 /// A transaction in which a projection moves on: one snapshot, as `freehold_project`, behind the tenant's wall. Dropped, it
 /// never was; after an error nothing but dropping it is of use.
 pub struct Step {
-    tx: TenantTx,
+    pub(super) tx: TenantTx,
     store: Store,
-    projection: Projection,
+    pub(super) projection: Projection,
     phase: Phase,
     sources: Vec<String>,
     since: String,
-    resumed: bool,
-    images: u64,
+    pub(super) resumed: bool,
+    pub(super) images: u64,
     // For each list of entities that was asked for: the number of its last change that was handed out.
     read: HashMap<String, i64>,
 }
@@ -39,6 +36,9 @@ pub enum Phase {
     Fill(Option<Vec<String>>),
     /// To follow this many images.
     Steady(u64),
+    /// To go on with a window that another worker began and left: these texts are the units that are left, one after the
+    /// other, each with as many as a unit has columns.
+    Window(Vec<String>),
 }
 
 /// Images of changed rows of one entity, as texts: for each link a list, all of one length.
@@ -65,13 +65,6 @@ pub struct Change {
     pub images: Vec<Vec<Option<String>>>,
 }
 
-/// A window that is not finished yet, and who may go on with it.
-#[derive(Debug, Clone)]
-pub struct Paused {
-    projection: Projection,
-    turn: i64,
-}
-
 impl Store {
     /// Takes the projection for one step. `None` if another worker has it, or had it a moment ago.
     ///
@@ -81,15 +74,7 @@ impl Store {
         self.take(projection, None).await
     }
 
-    /// Goes on with a window. `None` if another worker has begun with it since: then drop what is left of it.
-    ///
-    /// # Errors
-    /// As [`Store::step`].
-    pub async fn resume(&self, paused: &Paused) -> Result<Option<Step>, Error> {
-        self.take(&paused.projection, Some(paused.turn)).await
-    }
-
-    async fn take(
+    pub(super) async fn take(
         &self,
         projection: &Projection,
         turn: Option<i64>,
@@ -127,9 +112,15 @@ impl Store {
         let phase = match row.text(0) {
             Some("steady") => Phase::Steady(count(row, 2)),
             Some("fill") => Phase::Fill(row.texts(3).map(present)),
+            Some("window") => Phase::Window(row.texts(3).map(present).unwrap_or_default()),
             Some("missing") if turn.is_none() => {
-                let text = "select freehold.projection_start($1, $2::text::integer)::text";
-                tx.ask("starting a projection", text, &params[..2]).await?;
+                let text = "select freehold.projection_start($1, $2::text::integer)";
+                let rows = tx.ask("starting a projection", text, &params[..2]).await?;
+                if rows.first().and_then(|row| row.bool(0)) != Some(true) {
+                    // Another one has taken its place.
+                    tx.roll_back().await?;
+                    return Ok(None);
+                }
                 Phase::Fill(None)
             }
             _ => {
@@ -141,10 +132,10 @@ impl Store {
             tx,
             store: self.clone(),
             projection: projection.clone(),
+            resumed: turn.is_some() || matches!(phase, Phase::Window(_)),
             phase,
             sources: row.texts(4).map(present).unwrap_or_default(),
             since: row.text(1).unwrap_or_default().to_owned(),
-            resumed: turn.is_some(),
             images: 0,
             read: HashMap::new(),
         }))
@@ -294,26 +285,6 @@ impl Step {
         self.commit().await
     }
 
-    /// Commits what was done so far. The window goes on with [`Store::resume`]; if that does not come, another worker
-    /// begins with it anew.
-    ///
-    /// # Errors
-    /// As [`Step::finish`].
-    pub async fn pause(mut self) -> Result<Paused, Error> {
-        self.demand_steady()?;
-        let doing = "pausing a step";
-        let text = "select freehold.step_pause($1, $2::text::integer, $3::text::boolean, $4::text::interval)";
-        let (version, resumed) = (self.version(), self.resumed.to_string());
-        let hold = format!("{} s", HOLD.as_secs());
-        let params = [&*self.projection.model, &version, &resumed, &hold].map(Some);
-        let rows = self.tx.ask(doing, text, &params).await?;
-        let turn = rows.first().and_then(|row| row.int(0));
-        let turn = turn.ok_or_else(|| Fault::new(doing, "no such projection"))?;
-        let projection = self.projection.clone();
-        self.commit().await?;
-        Ok(Paused { projection, turn })
-    }
-
     /// Ends one transaction of a fill, of so many `units`: it has rows for all of them up to `after`, or for all there are.
     ///
     /// # Errors
@@ -329,22 +300,22 @@ impl Step {
         self.commit().await
     }
 
-    async fn commit(self) -> Result<(), Error> {
+    pub(super) async fn commit(self) -> Result<(), Error> {
         self.tx.commit().await?;
         self.store.0.feed.stepped.notify_waiters();
         Ok(())
     }
 
-    fn demand_steady(&self) -> Result<(), Error> {
+    pub(super) fn demand_steady(&self) -> Result<(), Error> {
         match self.phase {
-            Phase::Steady(_) => Ok(()),
+            Phase::Steady(_) | Phase::Window(_) => Ok(()),
             Phase::Fill(_) => {
                 Err(Fault::new("finishing a step", "the projection is to be filled first").into())
             }
         }
     }
 
-    fn version(&self) -> String {
+    pub(super) fn version(&self) -> String {
         self.projection.version.to_string()
     }
 }

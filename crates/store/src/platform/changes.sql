@@ -98,6 +98,11 @@ create table if not exists freehold.projection (
 -- Units filled so far, and images followed lately: each minute that passes takes all but 1/e of them away.
 alter table freehold.projection add column if not exists units bigint not null default 0;
 alter table freehold.projection add column if not exists recent double precision not null default 0;
+-- The units of a window under way, if whoever began it said them: with these a worker that finds it left goes on. All that
+-- there were, one after the other, how many, and how many of them are left.
+alter table freehold.projection add column if not exists todo text[];
+alter table freehold.projection add column if not exists todo_of integer;
+alter table freehold.projection add column if not exists todo_left integer;
 create index if not exists projection_model_version_idx on freehold.projection (model, version);
 
 -- Units that could not be brought up to date.
@@ -143,12 +148,13 @@ begin atomic
     from (select unnest(unseen) union select pg_snapshot_xip(seen)) u (x);
 end;
 
--- What `seen` sees of transactions before `border`.
+-- What `seen` sees of transactions before `border`. A transaction may get its number long after its snapshot: those between
+-- are not seen.
 create or replace function freehold.before(seen pg_snapshot, border xid8) returns pg_snapshot
   language sql stable
 begin atomic
-  select concat(coalesce(min(x), border), ':', border, ':', string_agg(x::text, ',' order by x))::pg_snapshot
-    from (select * from pg_snapshot_xip(seen) union select least(pg_snapshot_xmax(seen), border)) u (x) where x < border;
+  select concat(coalesce(min(x), edge), ':', edge, ':', string_agg(x::text, ',' order by x))::pg_snapshot
+    from (select least(pg_snapshot_xmax(seen), border)) e (edge) left join pg_snapshot_xip(seen) u (x) on x < edge group by edge;
 end;
 
 -- Trigger: whom it emptied the table for, nobody can say any more; so it tells everybody who reads it. Argument: entity.

@@ -3,7 +3,8 @@ set local role freehold_gate;
 
 -- Takes the projection of the open tenant for this transaction, which must be one of REPEATABLE READ: then everything it
 -- sees is one snapshot, and whoever was overtaken fails. `resumed` is the turn of a worker that goes on with a window.
--- States: `missing`, `taken`, `fill` (go on after `place`), `steady`; `changes` are the images there are to be read.
+-- States: `missing`, `taken`, `fill` (go on after `place`), `steady`, `window` (whoever began it left the units in `place`);
+-- `changes` are the images there are to be read.
 create or replace function freehold.step(wanted text, wanted_version integer, resumed bigint)
   returns table (state text, turn bigint, since text, changes bigint, place text[], sources text[])
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -44,20 +45,32 @@ begin
     p.snap := pg_current_snapshot();
     p.filled := false;
     p.fill_after := null;
+    p.upto := null;
     changes := 0;
-    update freehold.projection x set snap = p.snap, filled = false, fill_after = null, upto = null
+    update freehold.projection x set snap = p.snap, filled = false, fill_after = null, upto = null, todo = null
       where x.tenant_id = mine and x.model = wanted and x.version = wanted_version;
+  end if;
+  if p.filled and resumed is null and p.upto is not null and p.todo is not null then
+    return query select 'window', p.turn, p.snap::text, changes,
+      p.todo[cardinality(p.todo) - cardinality(p.todo) / p.todo_of * p.todo_left + 1 :], sources;
+    return;
   end if;
   return query select case when p.filled then 'steady' else 'fill' end, p.turn, p.snap::text, changes, p.fill_after, sources;
 end $$;
 
--- The projection of the open tenant, from this snapshot on; it is to be filled next.
-create or replace function freehold.projection_start(model text, version integer) returns void
+-- The projection of the open tenant, from this snapshot on; it is to be filled next. Says whether there is such a definition.
+-- While it is not committed nobody moves the mark of the log past that snapshot; if somebody has, this fails and is tried
+-- again.
+drop function if exists freehold.projection_start(text, integer);
+create or replace function freehold.projection_start(model text, version integer) returns boolean
   language sql volatile security definer
 begin atomic
   insert into freehold.projection (tenant_id, model, version, snap)
-    values (freehold.tenant(), model, version, freehold.before(pg_current_snapshot(), pg_current_xact_id()))
+    select freehold.tenant(), r.model, r.version, freehold.before(pg_current_snapshot(), pg_current_xact_id())
+      from (select from freehold.log_state for share) held, freehold.projector r
+      where r.model = projection_start.model and r.version = projection_start.version
     on conflict do nothing;
+  select exists (select from freehold.projector r where r.model = projection_start.model and r.version = projection_start.version);
 end;
 
 -- Changes of the open tenant that `since` does not see, in the order in which they depend on one another: after number
@@ -90,16 +103,22 @@ create or replace function freehold.step_done(wanted text, wanted_version intege
   language sql volatile security definer
 begin atomic
   update freehold.projection p set snap = case when resumed then p.upto else pg_current_snapshot() end, upto = null,
-      held_until = null, turn = p.turn + 1, changes = p.changes + images,
+      todo = null, held_until = null, turn = p.turn + 1, changes = p.changes + images,
       recent = freehold.faded(p.recent, coalesce(p.stepped_at, p.started_at)) + images, stepped_at = clock_timestamp()
     where p.tenant_id = freehold.tenant() and p.model = wanted and p.version = wanted_version;
 end;
 
--- Ends a transaction in the middle of a window: the same worker may go on with it before all others until `hold` is over.
-create or replace function freehold.step_pause(wanted text, wanted_version integer, resumed boolean, hold interval) returns bigint
+-- Ends a transaction in the middle of a window: the same worker may go on with it before all others until `hold` is over. Who
+-- begins it may say the units that are left, `todo`, one after the other; later how many of them are left is enough.
+drop function if exists freehold.step_pause(text, integer, boolean, interval);
+create or replace function freehold.step_pause(wanted text, wanted_version integer, resumed boolean, hold interval, todo text[], todo_left integer, images bigint)
+  returns bigint
   language sql volatile security definer
 begin atomic
   update freehold.projection p set upto = case when resumed then p.upto else pg_current_snapshot() end,
+      todo = case when resumed then p.todo else step_pause.todo end, todo_of = case when resumed then p.todo_of else step_pause.todo_left end,
+      todo_left = step_pause.todo_left, changes = p.changes + images,
+      recent = freehold.faded(p.recent, coalesce(p.stepped_at, p.started_at)) + images,
       held_until = clock_timestamp() + hold, turn = p.turn + 1, stepped_at = clock_timestamp()
     where p.tenant_id = freehold.tenant() and p.model = wanted and p.version = wanted_version returning p.turn;
 end;
@@ -189,6 +208,7 @@ declare
   everything boolean := look is null;
   behind xid8[];
   whole pg_snapshot;
+  marking boolean;
 begin
   if look is null then
     select * into s from freehold.log_state;
@@ -197,8 +217,12 @@ begin
       select * into s from freehold.log_state;
     end if;
     look := s.mark;
+    -- Before one looks for who is behind: a projection that is just started cannot be seen. Who does not get it leaves the
+    -- mark where it is.
+    perform from freehold.log_state for no key update skip locked;
+    marking := found;
     select array_agg(distinct u.xid), pg_current_snapshot() into behind, whole from freehold.unseen(look, true) u where u.known;
-    if coalesce(cardinality(behind), 0) <= 1000 then
+    if marking and coalesce(cardinality(behind), 0) <= 1000 then
       update freehold.log_state set mark = freehold.without(whole, behind);
     end if;
   end if;
@@ -398,7 +422,7 @@ grant execute on function freehold.capture_truncate(), freehold.projector_begin(
 grant execute on procedure freehold.open(text), freehold.open(smallint, smallint, uuid, uuid, bigint, bigint, bytea) to freehold_project;
 grant execute on function freehold.tenant(), freehold.uuidv7(), freehold.step(text, integer, bigint), freehold.projection_start(text, integer),
   freehold.changes(text, text[], bigint, bigint), freehold.step_done(text, integer, boolean, bigint),
-  freehold.step_pause(text, integer, boolean, interval), freehold.step_filled(text, integer, text[], boolean, bigint),
+  freehold.step_pause(text, integer, boolean, interval, text[], integer, bigint), freehold.step_filled(text, integer, text[], boolean, bigint),
   freehold.park(text, integer, text[], text, text), freehold.unpark(text, integer, text[]), freehold.parked_due(text, integer, bigint)
   to freehold_project;
 grant execute on function freehold.cluster(), freehold.projection_due(text, bigint), freehold.tend_log(interval), freehold.parked_units(bigint),

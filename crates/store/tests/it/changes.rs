@@ -111,7 +111,7 @@ fn projection(tenant: &Tenant, model: &str) -> Projection {
 async fn steady(store: &Store, projection: &Projection) -> Step {
     let step = again(store, projection).await;
     match step.phase() {
-        Phase::Steady(_) => step,
+        Phase::Steady(_) | Phase::Window(_) => step,
         Phase::Fill(_) => {
             step.filled(None, 0).await.unwrap();
             again(store, projection).await

@@ -107,7 +107,22 @@ impl House {
         self.server.crash().await;
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// Ends one that serves tenants, workers or a server; says whether there was one.
+    pub(super) async fn end_a_backend(&self) -> bool {
+        let text = "select pg_terminate_backend(pid) from (select pid from pg_stat_activity
+            where usename in ('freehold_app', 'freehold_project', 'freehold_control') order by random() limit 1) one";
+        self.server.client().await.query_opt(text, &[]).await.unwrap().is_some()
+    }
+
+    /// Has the model's `label` carry one more column, or not.
+    pub(super) fn define(&self, wider: bool) {
+        let more = if wider { ", max(points) as most from" } else { " from" };
+        let text =
+            MODEL.replace(" from task group by label", &format!("{more} task group by label"));
+        std::fs::write(self.dir.path().join("freehold.toml"), text).unwrap();
+    }
+
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_freehold"));
         command.current_dir(self.dir.path()).args(arguments);
         command.args(["--database-url", &self.url(), "--key-file", "root.key"]);
@@ -116,7 +131,7 @@ impl House {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Ended {
+    pub(super) fn run(&self, arguments: &[&str]) -> Ended {
         ended(self.command(arguments).spawn().unwrap())
     }
 

@@ -37,6 +37,11 @@ begin;
 lock table app."person" in share row exclusive mode;
 create or replace function freehold_shelf."person~capture~insert"() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin
+  if (select pg_catalog.count(*) operator(pg_catalog.=) 1 from (select from new_rows limit 2) few) then
+    insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
+    select r.tenant_id, ''person'', ''i'', array[''handle'']::pg_catalog.text[], 1, array[r."handle"::pg_catalog.text]::pg_catalog.text[] from new_rows r;
+    return null;
+  end if;
   insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
   select tenant_id, ''person'', ''i'', array[''handle'']::pg_catalog.text[], pg_catalog.count(*), pg_catalog.array_agg(l1)
   from (
@@ -50,6 +55,11 @@ create or replace trigger "person~capture~insert" after insert on app."person"
   referencing new table as new_rows for each statement execute function freehold_shelf."person~capture~insert"();
 create or replace function freehold_shelf."person~capture~update"() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin
+  if (select pg_catalog.count(*) operator(pg_catalog.=) 1 and pg_catalog.bool_and(few.same) from (select o.tenant_id operator(pg_catalog.=) n.tenant_id as same from old_rows o cross join new_rows n limit 2) few) then
+    insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
+    select o.tenant_id, ''person'', ''u'', array[''handle'']::pg_catalog.text[], 2, array[o."handle"::pg_catalog.text, n."handle"::pg_catalog.text]::pg_catalog.text[] from old_rows o cross join new_rows n where row(o.tenant_id, o."id", o."handle")::pg_catalog.record operator(pg_catalog.*<>) row(n.tenant_id, n."id", n."handle")::pg_catalog.record;
+    return null;
+  end if;
   insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
   select tenant_id, ''person'', ''u'', array[''handle'']::pg_catalog.text[], pg_catalog.count(*), pg_catalog.array_agg(l1)
   from (
@@ -65,6 +75,11 @@ create or replace trigger "person~capture~update" after update on app."person"
   referencing old table as old_rows new table as new_rows for each statement execute function freehold_shelf."person~capture~update"();
 create or replace function freehold_shelf."person~capture~delete"() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin
+  if (select pg_catalog.count(*) operator(pg_catalog.=) 1 from (select from old_rows limit 2) few) then
+    insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
+    select r.tenant_id, ''person'', ''d'', array[''handle'']::pg_catalog.text[], 1, array[r."handle"::pg_catalog.text]::pg_catalog.text[] from old_rows r;
+    return null;
+  end if;
   insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
   select tenant_id, ''person'', ''d'', array[''handle'']::pg_catalog.text[], pg_catalog.count(*), pg_catalog.array_agg(l1)
   from (
@@ -91,6 +106,11 @@ lock table app."commit" in share row exclusive mode;
 create or replace function freehold_shelf."commit~capture~insert"() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   set datestyle = 'ISO, MDY' set timezone = 'UTC' set extra_float_digits = 1 set bytea_output = 'hex' as 'begin
+  if (select pg_catalog.count(*) operator(pg_catalog.=) 1 from (select from new_rows limit 2) few) then
+    insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
+    select r.tenant_id, ''commit'', ''i'', array[''author'', ''at'']::pg_catalog.text[], 1, array[r."author"::pg_catalog.text, r."at"::pg_catalog.text]::pg_catalog.text[] from new_rows r;
+    return null;
+  end if;
   insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
   select tenant_id, ''commit'', ''i'', array[''author'', ''at'']::pg_catalog.text[], pg_catalog.count(*), pg_catalog.array_agg(l1) operator(pg_catalog.||) pg_catalog.array_agg(l2)
   from (
@@ -105,6 +125,11 @@ create or replace trigger "commit~capture~insert" after insert on app."commit"
 create or replace function freehold_shelf."commit~capture~update"() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   set datestyle = 'ISO, MDY' set timezone = 'UTC' set extra_float_digits = 1 set bytea_output = 'hex' as 'begin
+  if (select pg_catalog.count(*) operator(pg_catalog.=) 1 and pg_catalog.bool_and(few.same) from (select o.tenant_id operator(pg_catalog.=) n.tenant_id as same from old_rows o cross join new_rows n limit 2) few) then
+    insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
+    select o.tenant_id, ''commit'', ''u'', array[''author'', ''at'']::pg_catalog.text[], 2, array[o."author"::pg_catalog.text, n."author"::pg_catalog.text, o."at"::pg_catalog.text, n."at"::pg_catalog.text]::pg_catalog.text[] from old_rows o cross join new_rows n where row(o.tenant_id, o."author", o."at", o."subject", o."meaning")::pg_catalog.record operator(pg_catalog.*<>) row(n.tenant_id, n."author", n."at", n."subject", n."meaning")::pg_catalog.record;
+    return null;
+  end if;
   insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
   select tenant_id, ''commit'', ''u'', array[''author'', ''at'']::pg_catalog.text[], pg_catalog.count(*), pg_catalog.array_agg(l1) operator(pg_catalog.||) pg_catalog.array_agg(l2)
   from (
@@ -121,6 +146,11 @@ create or replace trigger "commit~capture~update" after update on app."commit"
 create or replace function freehold_shelf."commit~capture~delete"() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   set datestyle = 'ISO, MDY' set timezone = 'UTC' set extra_float_digits = 1 set bytea_output = 'hex' as 'begin
+  if (select pg_catalog.count(*) operator(pg_catalog.=) 1 from (select from old_rows limit 2) few) then
+    insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
+    select r.tenant_id, ''commit'', ''d'', array[''author'', ''at'']::pg_catalog.text[], 1, array[r."author"::pg_catalog.text, r."at"::pg_catalog.text]::pg_catalog.text[] from old_rows r;
+    return null;
+  end if;
   insert into freehold.change_log (tenant_id, entity, op, fields, n, links)
   select tenant_id, ''commit'', ''d'', array[''author'', ''at'']::pg_catalog.text[], pg_catalog.count(*), pg_catalog.array_agg(l1) operator(pg_catalog.||) pg_catalog.array_agg(l2)
   from (

@@ -149,3 +149,18 @@ async fn what_is_renamed_is_read_under_its_new_name() {
     let changes = take(&house.store, &people).await;
     assert_eq!((changes[0].entity.as_str(), changes[0].fields[1].as_str()), ("human", "nick"));
 }
+
+#[tokio::test]
+async fn what_is_written_while_a_projection_begins_is_due_although_somebody_looked_meanwhile() {
+    let house = log_house().await;
+    let people = projection(&house.a, "people");
+    let step = house.store.step(&people).await.unwrap().unwrap();
+    assert_eq!(*step.phase(), Phase::Fill(None));
+    run(&house.store, &house.a, "insert into app.person (handle) values ('late')").await;
+    due(&house.store, &mut Seen::default()).await;
+    // Its worker fills it, and dies.
+    step.filled(None, 0).await.unwrap();
+    let wanted = ("a".to_owned(), "people".to_owned(), 1);
+    assert!(due(&house.store, &mut Seen::default()).await.contains(&wanted));
+    assert_eq!(take(&house.store, &people).await.len(), 1);
+}

@@ -199,7 +199,7 @@ async fn step(store: &Store, projection: &Projection, dice: &mut Dice) -> Result
         changes.append(&mut more);
     }
     if dice.below(4) == 0 {
-        let paused = step.pause().await?;
+        let paused = step.pause(None).await?;
         match store.resume(&paused).await? {
             Some(again) => step = again,
             None => return Ok(()),

@@ -58,7 +58,7 @@ async fn who_was_overtaken_can_do_nothing() {
 
     // One that paused, and came back too late.
     run(&house.store, &house.a, "insert into app.person (handle) values ('ben')").await;
-    let paused = steady(&house.store, &people).await.pause().await.unwrap();
+    let paused = steady(&house.store, &people).await.pause(None).await.unwrap();
     assert!(house.store.step(&people).await.unwrap().is_none(), "the window is somebody's");
     admin.execute("update freehold.projection set held_until = now()", &[]).await.unwrap();
     assert_eq!(take(&house.store, &people).await.len(), 1);
@@ -73,9 +73,9 @@ async fn a_window_ends_where_it_was_read_however_many_transactions_it_takes() {
     run(&house.store, &house.a, "insert into app.person (handle) values ('ann')").await;
     let mut step = steady(&house.store, &people).await;
     assert_eq!(step.changes(10).await.unwrap().len(), 1);
-    let paused = step.pause().await.unwrap();
+    let paused = step.pause(None).await.unwrap();
     run(&house.store, &house.a, "insert into app.person (handle) values ('ben')").await;
-    let paused = house.store.resume(&paused).await.unwrap().unwrap().pause().await.unwrap();
+    let paused = house.store.resume(&paused).await.unwrap().unwrap().pause(None).await.unwrap();
     run(&house.store, &house.a, "insert into app.person (handle) values ('cy')").await;
     house.store.resume(&paused).await.unwrap().unwrap().finish().await.unwrap();
     let changes = take(&house.store, &people).await;
@@ -198,4 +198,86 @@ async fn links_come_as_asked_for() {
     let images = step.images("person", &names(&["born", "handle"]), 10).await.unwrap().unwrap();
     assert_eq!(images.links[0], [None, None]);
     assert_eq!(images.links[1], [Some("ann".to_owned()), Some("b\\\"{},\n".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_projection_begins_with_what_its_snapshot_saw() {
+    let house = log_house().await;
+    let (reader, writer) = (house.db.client().await, house.db.client().await);
+    reader.batch_execute("begin isolation level repeatable read; select 1").await.unwrap();
+    // Others get numbers between this transaction's snapshot and its own number.
+    let mut between = Vec::new();
+    for _ in 0..3 {
+        let row = writer.query_one("select pg_current_xact_id()::text", &[]).await.unwrap();
+        between.push(row.get::<_, String>(0));
+    }
+    let begun = "select array_agg(pg_visible_in_snapshot(x::xid8, s)), max(s::text), bool_or(pg_visible_in_snapshot(own, s))
+        from unnest($1::text[]) x, (select pg_current_xact_id()) o (own), lateral (select freehold.before(pg_current_snapshot(), own)) b (s)";
+    let row = reader.query_one(begun, &[&between]).await.unwrap();
+    assert_eq!(row.get::<_, Vec<bool>>(0), [false; 3], "{}", row.get::<_, String>(1));
+    assert!(!row.get::<_, bool>(2));
+    let before = "select freehold.before($1::text::pg_snapshot, $2::text::xid8)::text";
+    for (seen, border, left) in [
+        ("10:20:10,12", "25", "10:20:10,12"),
+        ("10:20:10,12", "15", "10:15:10,12"),
+        ("10:20:10,12", "12", "10:12:10"),
+        ("10:20:12", "11", "11:11:"),
+        ("20:20:", "20", "20:20:"),
+    ] {
+        let row = reader.query_one(before, &[&seen, &border]).await.unwrap();
+        assert_eq!(row.get::<_, String>(0), left, "{seen} before {border}");
+    }
+}
+
+#[tokio::test]
+async fn a_window_that_was_left_goes_on_with_what_is_left_of_it() {
+    let house = log_house().await;
+    let people = projection(&house.a, "people");
+    take(&house.store, &people).await;
+    run(&house.store, &house.a, "insert into app.person (handle) values ('ann')").await;
+    let units = |names: &[&str]| -> Vec<Vec<String>> {
+        names.iter().map(|name| vec![(*name).to_owned(), "a \"b\", {}".to_owned()]).collect()
+    };
+    let mut step = steady(&house.store, &people).await;
+    assert_eq!(step.changes(10).await.unwrap().len(), 1);
+    let paused = step.pause(Some(&units(&["a", "b", "c"]))).await.unwrap();
+    let step = house.store.resume(&paused).await.unwrap().unwrap();
+    let paused = step.pause(Some(&units(&["b", "c"]))).await.unwrap();
+    run(&house.store, &house.a, "insert into app.person (handle) values ('ben')").await;
+    let admin = house.db.client().await;
+    admin.execute("update freehold.projection set held_until = now()", &[]).await.unwrap();
+
+    let step = again(&house.store, &people).await;
+    assert_eq!(*step.phase(), Phase::Window(units(&["b", "c"]).concat()));
+    let again_paused = step.pause(Some(&units(&["c"]))).await.unwrap();
+    assert!(house.store.resume(&paused).await.unwrap().is_none(), "somebody else has it");
+    house.store.resume(&again_paused).await.unwrap().unwrap().finish().await.unwrap();
+    assert_eq!(
+        told(&take(&house.store, &people).await),
+        [('i', "person", vec!["ben"])],
+        "what came after the window began is next"
+    );
+    let kept = "select todo is null and upto is null and changes = 2 from freehold.projection where model = 'people' and turn > 0";
+    assert!(admin.query_one(kept, &[]).await.unwrap().get::<_, bool>(0));
+}
+
+#[tokio::test]
+async fn a_step_goes_back_past_what_failed() {
+    for mode in [Mode::Seal, Mode::Ticket] {
+        let house = log_house_in(mode).await;
+        let people = projection(&house.a, "people");
+        take(&house.store, &people).await;
+        let mut step = again(&house.store, &people).await;
+        step.mark().await.unwrap();
+        step.query(&statement(NOTE)).await.unwrap();
+        step.mark().await.unwrap();
+        step.query(&statement(NOTE)).await.unwrap();
+        assert!(step.query(&statement("select 1 / 0")).await.is_err());
+        assert_eq!(step.sqlstate(), Some("22012"));
+        step.go_back().await.unwrap();
+        step.query(&statement(NOTE)).await.unwrap();
+        step.finish().await.unwrap();
+        let noted = house.store.run(&house.a, &statement("select count(*) from app.seen")).await;
+        assert_eq!(noted.unwrap().int(0), Some(2));
+    }
 }
