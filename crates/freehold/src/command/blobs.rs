@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use freehold_engine::{Code, Engine, Refusal, Tenant};
+use freehold_engine::{Code, Engine, Refusal, Tenant, blob::Abandoned};
 use serde_json::{Value, json};
 
 use super::Site;
@@ -55,6 +55,10 @@ async fn sweep(
         all.push((tenant.name().to_owned(), swept));
     }
     let deleted = if look { 0 } else { delete_doomed(&engine).await? };
+    let abandoned = match named {
+        Some(_) => Abandoned::default(),
+        None => engine.sweep_folders(grace, look).await?,
+    };
     if config.json {
         let list: Vec<Value> = all
             .iter()
@@ -65,9 +69,11 @@ async fn sweep(
                 })
             })
             .collect();
-        output::say(
-            json!({ "tenants": list, "given_up": given_up, "deleted": deleted, "dry_run": look }),
-        );
+        let gone = json!({ "stray": abandoned.stray, "young": abandoned.young });
+        output::say(json!({
+            "tenants": list, "given_up": given_up, "deleted": deleted, "dry_run": look,
+            "gone": gone, "unknown_folders": abandoned.unknown,
+        }));
     } else {
         let number = |list: &Vec<String>| list.len().to_string();
         let rows: Vec<Vec<String>> = all
@@ -92,6 +98,16 @@ async fn sweep(
                 list.iter().for_each(|one| output::say(format!("{what}: {one} of {tenant}")));
             }
         }
+        let (left, unknown) = (abandoned.stray.len(), &abandoned.unknown);
+        if left > 0 || abandoned.young > 0 {
+            output::say(format!(
+                "of tenants that are gone: {left} stray, {} young",
+                abandoned.young
+            ));
+        }
+        unknown.iter().for_each(|name| {
+            output::say(format!("left alone: the folder {name} is no tenant's of this database"));
+        });
         let did = if look { "nothing was changed" } else { "stray objects were deleted" };
         output::note(format!(
             "{did}; uploads given up: {given_up}, doomed blobs deleted: {deleted}"
