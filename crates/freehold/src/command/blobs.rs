@@ -98,22 +98,23 @@ async fn sweep(
                 list.iter().for_each(|one| output::say(format!("{what}: {one} of {tenant}")));
             }
         }
-        let (left, unknown) = (abandoned.stray.len(), &abandoned.unknown);
-        if left > 0 || abandoned.young > 0 {
-            output::say(format!(
-                "of tenants that are gone: {left} stray, {} young",
-                abandoned.young
-            ));
-        }
-        unknown.iter().for_each(|name| {
-            output::say(format!("left alone: the folder {name} is no tenant's of this database"));
-        });
+        say_abandoned(&abandoned);
         let did = if look { "nothing was changed" } else { "stray objects were deleted" };
         output::note(format!(
             "{did}; uploads given up: {given_up}, doomed blobs deleted: {deleted}"
         ));
     }
     if bad { Err(Failure::Told(1)) } else { Ok(()) }
+}
+
+fn say_abandoned(abandoned: &Abandoned) {
+    let (stray, young) = (abandoned.stray.len(), abandoned.young);
+    if stray > 0 || young > 0 {
+        output::say(format!("of tenants that are gone: {stray} stray, {young} young"));
+    }
+    for name in &abandoned.unknown {
+        output::say(format!("left alone: the folder {name} is no tenant's of this database"));
+    }
 }
 
 async fn delete_doomed(engine: &Engine) -> Result<usize, Failure> {

@@ -54,7 +54,7 @@ async fn what_a_tenant_left_goes_and_nothing_of_anybody_else() {
     let swept = yard.engine.sweep_folders(HOUR, false).await.unwrap();
     assert_eq!((swept.stray.len(), swept.young), (0, 1));
     let swept = yard.engine.sweep_folders(Duration::ZERO, true).await.unwrap();
-    assert_eq!(swept.stray, [left.clone()]);
+    assert_eq!(swept.stray, std::slice::from_ref(&left));
     assert_eq!(yard.names().await.len(), 5);
     let swept = yard.engine.sweep_folders(Duration::ZERO, false).await.unwrap();
     assert_eq!(swept, Abandoned { stray: vec![left], young: 0, unknown: unknown.into() });
