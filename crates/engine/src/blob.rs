@@ -8,17 +8,20 @@
 //! unknown; a row can take it only when all bytes are stored, so no row is ever without; and bytes are deleted only after
 //! the commit that let go of them.
 
+mod abandoned;
 mod down;
+mod folder;
 mod hashing;
 mod parts;
 mod place;
 mod plain;
 mod rows;
+mod sealing;
 mod sweep;
 mod tend;
-mod unfinished;
 mod up;
 
+pub use abandoned::Abandoned;
 pub use down::{Found, Passed};
 pub use place::Blobs;
 pub use rows::{Mode, Object};

@@ -119,7 +119,7 @@ async fn measure(
         BenchName::Write => write::run(&mut ground).await?,
         BenchName::Project => project::run(&mut ground, bench.tenants).await?,
         BenchName::Api => api::run(&mut ground).await?,
-        BenchName::Blob => blob::run(&mut ground, config.blobs.as_deref()).await?,
+        BenchName::Blob => blob::run(&mut ground, config).await?,
         BenchName::Seal => seal::run(&mut ground).await?,
         BenchName::Search => search::run(&mut ground, &bench.search).await?,
         BenchName::Import => {

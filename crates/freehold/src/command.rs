@@ -142,8 +142,10 @@ impl Site {
     fn blobs(&self, config: &Config) -> Result<Option<freehold_engine::blob::Blobs>, Failure> {
         use freehold_engine::blob::Blobs;
         Ok(match (&config.blobs, &self.database) {
-            (Some(url), _) => Some(Blobs::open(url)?),
-            (None, Database::Local { .. }) => Some(Blobs::folder(config.state.join("blobs"))?),
+            (Some(url), _) => Some(Blobs::open(url, config.blobs_patience)?),
+            (None, Database::Local { .. }) => Some(
+                Blobs::folder(config.state.join("blobs"))?.with_patience(config.blobs_patience),
+            ),
             (None, Database::Named(_)) => None,
         })
     }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(crate) mod server;
 
@@ -24,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) key_file: PathBuf,
     /// Where blobs are kept, if that was said.
     pub(crate) blobs: Option<String>,
+    /// How long the storage of blobs may take.
+    pub(crate) blobs_patience: Duration,
     pub(crate) json: bool,
 }
 
@@ -37,6 +40,7 @@ impl Config {
             state: global.state.clone(),
             key_file: global.key_file.clone().unwrap_or_else(|| global.state.join("root.key")),
             blobs: global.blobs.url.clone().filter(|url| !url.trim().is_empty()),
+            blobs_patience: Duration::from_secs(u64::from(global.blobs.patience)),
             json: global.json,
         }
     }

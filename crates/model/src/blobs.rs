@@ -1,10 +1,10 @@
 //! Statements that find blobs by their rows, and rows by their blobs. All of them run inside the tenant's wall, so the rights
-//! to a blob are those to its row.
+//! to a blob are those to its row, and what has expired is not shown, as in all reads.
 
 use crate::{
     Model, Name, Refusal, Sql,
     entity::{Blob, Entity, Kind},
-    query::check,
+    query::{check, cut::Cut},
     refusal::Code,
 };
 
@@ -19,6 +19,9 @@ pub struct Bucket {
     pub field: Name,
     /// What the field takes.
     pub takes: Blob,
+    // That a row `t` has not expired, and that it still has the field.
+    there: Vec<String>,
+    has: Vec<String>,
 }
 
 /// A page of a listing, as storage clients ask for it.
@@ -59,6 +62,13 @@ pub fn buckets(model: &Model) -> Vec<Bucket> {
             _ => None,
         });
         let all: Vec<(Name, Blob)> = named.by_ref().collect();
+        let cuts = Cut::all(entity);
+        let there: Vec<String> =
+            cuts.iter().filter(|cut| cut.blank.is_none()).map(|cut| cut.spares("t")).collect();
+        let has = move |field: &Name| {
+            let cuts = cuts.iter().filter(|cut| cut.empties(field));
+            cuts.map(|cut| cut.spares("t")).collect()
+        };
         let one = all.iter().filter(|(_, blob)| blob.path.is_some()).count() == 1;
         all.into_iter()
             .map(move |(field, takes)| {
@@ -68,7 +78,8 @@ pub fn buckets(model: &Model) -> Vec<Bucket> {
                 } else {
                     format!("{}.{field}", entity.name)
                 };
-                Bucket { name, entity: entity.name.clone(), field, takes }
+                let (there, has) = (there.clone(), has(&field));
+                Bucket { name, entity: entity.name.clone(), field, takes, there, has }
             })
             .collect::<Vec<_>>()
     };
@@ -92,9 +103,10 @@ impl Bucket {
     #[must_use]
     pub fn find(&self, path: &str) -> Sql {
         let mut sql = Sql::new();
-        sql.raw("select t.id::text, t.").ident(&self.field).raw("::text from app.");
-        sql.ident(&self.entity).raw(" t where t.").ident(self.key()).raw(" = ");
-        sql.param(Some(path.to_owned()));
+        sql.raw("select t.id::text, case when ").raw(&all(&self.has)).raw(" then t.");
+        sql.ident(&self.field).raw("::text end from app.").ident(&self.entity).raw(" t where t.");
+        sql.ident(self.key()).raw(" = ").param(Some(path.to_owned()));
+        sql.raw(" and ").raw(&all(&self.there));
         sql
     }
 
@@ -112,7 +124,8 @@ impl Bucket {
         sql.ident(self.key()).raw("::text, ").raw(&(folder.chars().count() + 1).to_string());
         sql.raw(") as rest, ").raw(METADATA).raw(" as metadata from app.").ident(&self.entity);
         sql.raw(" t join freehold.blob b on b.id = t.").ident(&self.field);
-        sql.raw(" where starts_with(t.").ident(self.key()).raw("::text, ");
+        sql.raw(" where ").raw(&all(&self.there)).raw(" and ").raw(&all(&self.has));
+        sql.raw(" and starts_with(t.").ident(self.key()).raw("::text, ");
         sql.param(Some(listing.prefix.to_owned()));
         sql.raw(")) f) n) i where strpos(lower(i.name), lower(");
         sql.param(Some(listing.search.to_owned())).raw(")) > 0 order by ");
@@ -136,8 +149,13 @@ impl Bucket {
                  'metadata', ").raw(METADATA).raw(")::text from app.").ident(&self.entity);
         sql.raw(" t join freehold.blob b on b.id = t.").ident(&self.field);
         sql.raw(" where t.").ident(self.key()).raw(" = ").param(Some(path.to_owned()));
+        sql.raw(" and ").raw(&all(&self.there)).raw(" and ").raw(&all(&self.has));
         sql
     }
+}
+
+fn all(conditions: &[String]) -> String {
+    if conditions.is_empty() { "true".into() } else { conditions.join(" and ") }
 }
 
 const METADATA: &str = "json_build_object('eTag', '\"' || encode(substr(b.hash, 1, 16), 'hex') || '\"', 'size', b.size, \

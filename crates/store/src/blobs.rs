@@ -3,9 +3,11 @@
 //! All of it is asked as `freehold_control`, with the tenant named: a tenant's own SQL can see its blobs and give an upload to
 //! a row, and nothing else. Where the bytes are kept is for others to know.
 
+mod folders;
 mod ring;
 mod url;
 
+pub use folders::GoneFolder;
 pub(crate) use ring::KeyRing;
 pub use url::Verb;
 
@@ -126,24 +128,35 @@ pub struct BlobTotals {
 }
 
 impl Store {
+    /// Names an upload and draws its key. Nothing is known of it before it is noted.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn draft_blob(&self, tenant: &Tenant) -> Result<Upload, Error> {
+        let (_, folder) = self.tenant_key(tenant).await?;
+        let id = Uuid::new_v4();
+        let object = format!("{folder}/{}", Uuid::new_v4().simple());
+        Ok(Upload { id, object, key: BlobKey::new(wrap::random(), tenant.id(), id) })
+    }
+
     /// Notes an upload, before its first byte is written, and takes its room of the tenant's quota.
     ///
     /// # Errors
     /// `Quota`; `Unauthenticated` or `TenantSuspended` if the tenant or its key does not count any more.
-    pub async fn begin_blob(&self, tenant: &Tenant, new: NewBlob<'_>) -> Result<Upload, Error> {
+    pub async fn note_blob(
+        &self,
+        tenant: &Tenant,
+        upload: &Upload,
+        new: NewBlob<'_>,
+    ) -> Result<(), Error> {
         let doing = "noting an upload";
-        let (secret, folder) = self.tenant_key(tenant).await?;
-        let id = Uuid::new_v4();
-        let key = BlobKey::new(wrap::random(), tenant.id(), id);
-        let object = format!("{folder}/{}", Uuid::new_v4().simple());
-        let sealed = hex(&wrap::wrap(
-            &secret,
-            &[BLOB_KEY, tenant.id().as_bytes(), id.as_bytes()],
-            key.secret(),
-        ));
+        let (secret, _) = self.tenant_key(tenant).await?;
+        let (of, id) = (tenant.id(), upload.id);
+        let purpose: [&[u8]; 3] = [BLOB_KEY, of.as_bytes(), id.as_bytes()];
+        let sealed = hex(&wrap::wrap(&secret, &purpose, upload.key.secret()));
         let text = "select freehold.blob_begin($1::text::uuid, $2::text::uuid, $3::text::uuid, $4, $5, $6, $7, $8::text::bigint, $9, $10)";
         let (whose, principal) = (tenant.id().to_string(), tenant.key().to_string());
-        let (made, reserve) = (id.to_string(), new.reserve.to_string());
+        let (made, reserve) = (upload.id.to_string(), new.reserve.to_string());
         let params = [
             Some(whose.as_str()),
             Some(&principal),
@@ -153,12 +166,12 @@ impl Store {
             new.name,
             Some(new.content_type),
             Some(&reserve),
-            Some(&object),
+            Some(&upload.object),
             Some(&sealed),
         ];
         let rows = self.ask(doing, text, &params).await?;
         match rows.first().and_then(|row| row.text(0)) {
-            Some("made") => Ok(Upload { id, object, key }),
+            Some("made") => Ok(()),
             Some("quota") => Err(over_quota().into()),
             Some("tenant") if !tenant.key().is_nil() => {
                 Err(Refusal::new(Code::Unauthenticated, "the API key is wrong, expired or revoked")

@@ -29,7 +29,7 @@ pub use yardstick::SealYardstick;
 use std::ops::Range;
 
 use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
+    aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey},
     digest, hkdf,
 };
 use uuid::Uuid;
@@ -110,6 +110,12 @@ impl Hash {
         hex(&self.finish())
     }
 
+    /// What it is of so many bytes.
+    #[must_use]
+    pub fn sum(self, size: u64) -> Sum {
+        Sum { size, hash: self.finish() }
+    }
+
     fn finish(self) -> [u8; 32] {
         let mut hash = [0; 32];
         hash.copy_from_slice(self.0.finish().as_ref());
@@ -117,12 +123,15 @@ impl Hash {
     }
 }
 
-/// Seals a blob as its bytes come, in memory that does not grow with it.
+/// Seals a blob as its bytes come, in memory that does not grow with it. Nothing leaves it unsealed.
 pub struct Sealer {
     cipher: Cipher,
-    // The chunk that is being filled. It is sealed only when there is more, since the last one is told apart.
-    chunk: Vec<u8>,
+    // What is sealed and not taken yet, and behind it the chunk that is being filled, in the clear: it is sealed where it is,
+    // and only when there is more, since the last one is told apart.
+    bytes: Vec<u8>,
+    open: usize,
     size: u64,
+    spare: Option<Vec<u8>>,
 }
 
 struct Cipher {
@@ -140,11 +149,12 @@ impl BlobKey {
         &self.secret
     }
 
-    /// Begins to seal. `out` gets the header. A key seals one object only.
+    /// Begins to seal; with room for so many sealed bytes. A key seals one object only.
     #[must_use]
-    pub fn sealer(&self, out: &mut Vec<u8>) -> Sealer {
-        out.extend_from_slice(&self.header());
-        Sealer { cipher: self.cipher(0), chunk: Vec::with_capacity(CHUNK + TAG), size: 0 }
+    pub fn sealer(&self, room: usize) -> Sealer {
+        let mut bytes = Vec::with_capacity(room.max(HEADER));
+        bytes.extend_from_slice(&self.header());
+        Sealer { cipher: self.cipher(0), bytes, open: 0, size: 0, spare: None }
     }
 
     fn header(&self) -> [u8; HEADER] {
@@ -181,17 +191,16 @@ impl std::fmt::Debug for BlobKey {
 }
 
 impl Sealer {
-    /// Takes more of the blob; what is sealed by it is appended to `out`.
-    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+    /// Takes more of the blob.
+    pub fn push(&mut self, mut bytes: &[u8]) {
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
-            if self.chunk.len() == CHUNK {
-                self.cipher.seal(&mut self.chunk, false);
-                out.extend_from_slice(&self.chunk);
-                self.chunk.clear();
+            if self.open == CHUNK {
+                self.seal(false);
             }
-            let some = bytes.len().min(CHUNK - self.chunk.len());
-            self.chunk.extend_from_slice(&bytes[..some]);
+            let some = bytes.len().min(CHUNK - self.open);
+            self.bytes.extend_from_slice(&bytes[..some]);
+            self.open += some;
             bytes = &bytes[some..];
         }
     }
@@ -202,20 +211,45 @@ impl Sealer {
         self.size
     }
 
-    /// Seals what is left. `hash` is that of all bytes taken, which whoever sends them makes beside.
-    pub fn finish(mut self, hash: Hash, out: &mut Vec<u8>) -> Sum {
-        self.cipher.seal(&mut self.chunk, true);
-        out.extend_from_slice(&self.chunk);
-        Sum { size: self.size, hash: hash.finish() }
+    /// The next `wanted` bytes of the object, once so many are sealed.
+    pub fn take(&mut self, wanted: usize) -> Option<Vec<u8>> {
+        if self.bytes.len() - self.open < wanted {
+            return None;
+        }
+        let room = || Vec::with_capacity(wanted + wanted / 8);
+        let mut rest = self.spare.take().unwrap_or_else(room);
+        rest.extend_from_slice(&self.bytes[wanted..]);
+        self.bytes.truncate(wanted);
+        Some(std::mem::replace(&mut self.bytes, rest))
+    }
+
+    /// Bytes that were taken from it and are needed no more: memory that need not be asked for again.
+    pub fn give_back(&mut self, mut bytes: Vec<u8>) {
+        bytes.clear();
+        self.spare = Some(bytes);
+    }
+
+    /// Seals what is left; the rest of the object.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        self.seal(true);
+        self.bytes
+    }
+
+    fn seal(&mut self, last: bool) {
+        let begin = self.bytes.len() - self.open;
+        let tag = self.cipher.seal(&mut self.bytes[begin..], last);
+        self.bytes.extend_from_slice(tag.as_ref());
+        self.open = 0;
     }
 }
 
 impl Cipher {
-    fn seal(&mut self, chunk: &mut Vec<u8>, last: bool) {
-        let sealed =
-            self.key.seal_in_place_append_tag(nonce(self.index, last), Aad::from(self.data), chunk);
-        sealed.expect("a chunk is within the cipher's bounds");
+    fn seal(&mut self, chunk: &mut [u8], last: bool) -> Tag {
+        let nonce = nonce(self.index, last);
+        let sealed = self.key.seal_in_place_separate_tag(nonce, Aad::from(self.data), chunk);
         self.index += 1;
+        sealed.expect("a chunk is within the cipher's bounds")
     }
 
     fn open<'c>(&mut self, chunk: &'c mut [u8], last: bool) -> Result<&'c mut [u8], Rot> {

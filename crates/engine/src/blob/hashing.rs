@@ -7,8 +7,9 @@ use tokio::task::JoinHandle;
 use super::place;
 use crate::error::Error;
 
-/// Bytes that are worth a journey to another thread. Fewer are hashed where they are.
-const STRETCH: usize = 1 << 20;
+/// Bytes that are worth a journey to another thread, which takes long on a busy machine. Fewer are hashed where they are,
+/// while the last of the object is on its way.
+const STRETCH: usize = 4 << 20;
 
 #[derive(Default)]
 pub(super) struct Hashing {

@@ -10,7 +10,11 @@ use object_store::{
 };
 use tokio::task::JoinSet;
 
-use super::{Blobs, place};
+use super::{
+    Blobs,
+    folder::{self, Writing},
+    place,
+};
 use crate::{Engine, error::Error};
 
 /// Bytes of one part. Services take ten thousand parts, so the largest blob has 64 GB.
@@ -29,12 +33,23 @@ pub(super) struct Parts<'a> {
     path: Path,
     begun: Option<Begun>,
     sent: usize,
-    on_the_way: JoinSet<Result<(usize, Option<PartId>), Error>>,
+    on_the_way: JoinSet<Result<Arrived, Error>>,
     arrived: BTreeMap<usize, PartId>,
+}
+
+/// A part that is stored.
+enum Arrived {
+    /// What the storage calls it.
+    Named(usize, PartId),
+    Held,
+    /// Its memory.
+    Written(Vec<u8>),
 }
 
 /// An upload in parts that the storage has begun.
 enum Begun {
+    /// In a folder of this machine.
+    File(Writing),
     /// By a name, which is noted: whoever deletes the blob can give up its parts, also after this process died.
     Named(Arc<dyn MultipartStore>, MultipartId),
     /// By a storage that names none.
@@ -61,10 +76,11 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Sends a part of [`PART`] bytes on its way.
-    pub(super) async fn send(&mut self, part: Vec<u8>) -> Result<(), Error> {
+    /// Sends a part of [`PART`] bytes on its way; gives the memory of an earlier one back, if it is free.
+    pub(super) async fn send(&mut self, part: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
+        let mut free = None;
         while self.on_the_way.len() >= PARTS {
-            self.arrived().await?;
+            free = self.arrived().await?;
         }
         let begun = match &mut self.begun {
             Some(begun) => begun,
@@ -75,41 +91,54 @@ impl<'a> Parts<'a> {
         let (number, blobs) = (self.sent, self.blobs.clone());
         self.sent += 1;
         match begun {
+            Begun::File(file) => {
+                self.blobs.io_in_time(STORING, file.flush()).await?;
+                let written = file.write(part);
+                self.on_the_way.spawn(async move {
+                    blobs.io_in_time(STORING, written).await.map(Arrived::Written)
+                });
+            }
             Begun::Named(store, id) => {
                 let (store, id, path) = (store.clone(), id.clone(), self.path.clone());
                 self.on_the_way.spawn(async move {
                     let stored = store.put_part(&path, &id, number, part.into());
-                    Ok((number, Some(blobs.in_time(STORING, stored).await?)))
+                    Ok(Arrived::Named(number, blobs.in_time(STORING, stored).await?))
                 });
             }
             Begun::Held(upload) => {
                 let stored = upload.put_part(part.into());
                 self.on_the_way.spawn(async move {
-                    blobs.in_time(STORING, stored).await.map(|()| (number, None))
+                    blobs.in_time(STORING, stored).await.map(|()| Arrived::Held)
                 });
             }
         }
-        Ok(())
+        Ok(free)
     }
 
-    async fn arrived(&mut self) -> Result<(), Error> {
+    async fn arrived(&mut self) -> Result<Option<Vec<u8>>, Error> {
         match self.on_the_way.join_next().await {
-            Some(Ok(stored)) => {
-                if let (number, Some(part)) = stored? {
+            Some(Ok(stored)) => match stored? {
+                Arrived::Named(number, part) => {
                     self.arrived.insert(number, part);
+                    Ok(None)
                 }
-                Ok(())
-            }
+                Arrived::Held => Ok(None),
+                Arrived::Written(memory) => Ok(Some(memory)),
+            },
             Some(Err(error)) => Err(place::failed(STORING, &error)),
-            None => Ok(()),
+            None => Ok(None),
         }
     }
 
     /// Sends what is left, and waits until all of it is stored.
     pub(super) async fn finish(&mut self, last: Vec<u8>) -> Result<(), Error> {
         if self.begun.is_none() {
+            let doing = "storing a blob";
+            if let Some(place) = self.blobs.file(&self.upload.object) {
+                return self.blobs.io_in_time(doing, folder::write(place, last)).await;
+            }
             let stored = self.blobs.store().put(&self.path, last.into());
-            return self.blobs.in_time("storing a blob", stored).await.map(drop);
+            return self.blobs.in_time(doing, stored).await.map(drop);
         }
         self.send(last).await?;
         while !self.on_the_way.is_empty() {
@@ -118,6 +147,7 @@ impl<'a> Parts<'a> {
         let doing = "ending a stored blob";
         let parts = std::mem::take(&mut self.arrived).into_values().collect();
         match &mut self.begun {
+            Some(Begun::File(file)) => self.blobs.io_in_time(doing, file.finish()).await?,
             Some(Begun::Named(store, id)) => {
                 self.blobs.in_time(doing, store.complete_multipart(&self.path, id, parts)).await?;
             }
@@ -135,6 +165,9 @@ impl<'a> Parts<'a> {
         self.on_the_way.shutdown().await;
         let doing = "giving up a stored blob";
         match self.begun.take() {
+            Some(Begun::File(file)) => {
+                let _ = self.blobs.io_in_time(doing, file.abort()).await;
+            }
             Some(Begun::Named(store, id)) => {
                 let _ = self.blobs.in_time(doing, store.abort_multipart(&self.path, &id)).await;
             }
@@ -155,6 +188,9 @@ async fn begin(
     path: &Path,
 ) -> Result<Begun, Error> {
     let doing = "beginning to store a blob";
+    if let Some(place) = blobs.file(&upload.object) {
+        return Ok(Begun::File(blobs.io_in_time(doing, Writing::begin(place)).await?));
+    }
     let Some(named) = blobs.named() else {
         return Ok(Begun::Held(blobs.in_time(doing, blobs.store().put_multipart(path)).await?));
     };

@@ -1,17 +1,25 @@
 //! Where the bytes of blobs are kept: a local folder, or somebody's object storage.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use object_store::{
-    ObjectStore, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
-    gcp::GoogleCloudStorageBuilder, local::LocalFileSystem, memory::InMemory,
-    multipart::MultipartStore, path::Path,
+    BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    azure::{AzureConfigKey, MicrosoftAzureBuilder},
+    gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
+    local::LocalFileSystem,
+    memory::InMemory,
+    multipart::MultipartStore,
+    path::Path,
 };
 
 use crate::error::{Code, Error, Refusal};
 
-/// How long one request to the storage may take, or its next bytes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one request to the storage may take, or its next bytes, if nothing else is said.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a request is tried again that fails at once: for about five seconds.
+const TRIES: usize = 6;
 
 /// A place for objects; clones share it.
 #[derive(Clone)]
@@ -30,9 +38,11 @@ impl Blobs {
     /// `memory:` for trying things out. Keys, regions and endpoints come from the environment, by the names that the
     /// services' own tools use (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, `GOOGLE_SERVICE_ACCOUNT`, …).
     ///
+    /// `patience` is how long one request may take, or its next bytes; one that hears nothing for half of it is tried again.
+    ///
     /// # Errors
     /// `Usage` if the URL cannot be read, or what it needs is not there.
-    pub fn open(url: &str) -> Result<Self, Refusal> {
+    pub fn open(url: &str, patience: Duration) -> Result<Self, Refusal> {
         let refuse = |error: &dyn std::error::Error| {
             Refusal::new(Code::Usage, "the place for blobs cannot be used")
                 .detail(format!("{url}: {error}"))
@@ -42,23 +52,37 @@ impl Blobs {
             Some((_, prefix)) => prefix.trim_matches('/').to_owned(),
             None => String::new(),
         };
-        match scheme {
-            "file" => Self::folder(PathBuf::from(rest.strip_prefix("//").unwrap_or(rest))),
-            "memory" => Ok(Self::service(InMemory::new(), String::new())),
+        // Not the library's limit for a whole request, which ends downloads that are merely slow.
+        let silence = format!("{} ms", patience.as_millis() / 2);
+        let [whole, silent] =
+            [(ClientConfigKey::Timeout, "7 days"), (ClientConfigKey::ReadTimeout, &silence)];
+        let place = match scheme {
+            "file" => Self::folder(PathBuf::from(rest.strip_prefix("//").unwrap_or(rest)))?,
+            "memory" => Self::service(InMemory::new(), String::new()),
             "s3" | "s3a" => {
-                let store = AmazonS3Builder::from_env().with_url(url).build();
-                Ok(Self::service(store.map_err(|error| refuse(&error))?, prefix))
+                let store = AmazonS3Builder::from_env().with_url(url).with_retry(retry());
+                let store = store
+                    .with_config(AmazonS3ConfigKey::Client(whole.0), whole.1)
+                    .with_config(AmazonS3ConfigKey::Client(silent.0), silent.1);
+                Self::service(store.build().map_err(|error| refuse(&error))?, prefix)
             }
             "gs" => {
-                let store = GoogleCloudStorageBuilder::from_env().with_url(url).build();
-                Ok(Self::service(store.map_err(|error| refuse(&error))?, prefix))
+                let store = GoogleCloudStorageBuilder::from_env().with_url(url).with_retry(retry());
+                let store = store
+                    .with_config(GoogleConfigKey::Client(whole.0), whole.1)
+                    .with_config(GoogleConfigKey::Client(silent.0), silent.1);
+                Self::service(store.build().map_err(|error| refuse(&error))?, prefix)
             }
             "az" | "azure" | "abfs" | "abfss" => {
-                let store = MicrosoftAzureBuilder::from_env().with_url(url).build();
-                Ok(Self::service(store.map_err(|error| refuse(&error))?, prefix))
+                let store = MicrosoftAzureBuilder::from_env().with_url(url).with_retry(retry());
+                let store = store
+                    .with_config(AzureConfigKey::Client(whole.0), whole.1)
+                    .with_config(AzureConfigKey::Client(silent.0), silent.1);
+                Self::service(store.build().map_err(|error| refuse(&error))?, prefix)
             }
-            _ => Err(unknown(url)),
-        }
+            _ => return Err(unknown(url)),
+        };
+        Ok(place.with_patience(patience))
     }
 
     fn service(store: impl ObjectStore + MultipartStore, prefix: String) -> Self {
@@ -104,8 +128,9 @@ impl Blobs {
         self.named.as_ref()
     }
 
-    pub(super) fn local(&self) -> Option<&std::path::Path> {
-        self.local.as_deref()
+    /// The file of an object, if it is in a folder of this machine.
+    pub(super) fn file(&self, object: &str) -> Option<PathBuf> {
+        self.local.as_ref().map(|folder| folder.join(object))
     }
 
     pub(super) fn at(&self, object: &str) -> Path {
@@ -135,6 +160,21 @@ impl Blobs {
             Err(elapsed) => Err(failed(doing, &elapsed)),
         }
     }
+
+    /// The same for a folder of this machine.
+    pub(super) async fn io_in_time<T>(
+        &self,
+        doing: &'static str,
+        work: impl Future<Output = io::Result<T>>,
+    ) -> Result<T, Error> {
+        let work = async {
+            work.await.map_err(|error| object_store::Error::Generic {
+                store: "folder",
+                source: Box::new(error),
+            })
+        };
+        self.in_time(doing, work).await
+    }
 }
 
 /// The storage's failure is told to the caller as one that may pass, and its words stay in the log.
@@ -149,6 +189,12 @@ pub(super) fn failed(doing: &'static str, error: &dyn std::error::Error) -> Erro
     Refusal::new(Code::Storage, "the object storage cannot be reached at the moment, or fails")
         .hint("try again; the log says more")
         .into()
+}
+
+// By number, not by time: a download may break after hours. The patience ends whatever takes too long.
+fn retry() -> RetryConfig {
+    let backoff = BackoffConfig { max_backoff: Duration::from_secs(2), ..BackoffConfig::default() };
+    RetryConfig { backoff, max_retries: TRIES, retry_timeout: Duration::from_secs(7 * 24 * 3600) }
 }
 
 fn unknown(url: &str) -> Refusal {

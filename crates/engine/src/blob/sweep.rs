@@ -1,14 +1,11 @@
 //! Whether what is noted and what is stored agree, in both directions, tenant by tenant.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use freehold_store::{NotedBlob, Tenant, seal::Hash};
 use futures_util::StreamExt as _;
 
-use super::{Blobs, buckets, down, tend, unfinished::Unfinished};
+use super::{Blobs, buckets, down, tend};
 use crate::{Engine, error::Error};
 
 /// Blobs looked at in one statement.
@@ -19,8 +16,7 @@ const PAGE: usize = 500;
 pub struct Swept {
     /// Objects that are stored and noted.
     pub kept: u64,
-    /// Objects that nobody noted, older than the grace time, and what a folder has of uploads that did not end; deleted
-    /// unless the sweep only looks.
+    /// Objects that nobody noted, older than the grace time; deleted unless the sweep only looks.
     pub stray: Vec<String>,
     /// Objects that nobody noted and that are young: left alone.
     pub young: u64,
@@ -69,16 +65,12 @@ impl Engine {
         let blobs = self.blobs()?;
         let mut swept = Swept::default();
         // What is stored is read first: what is noted and stored meanwhile is not missed.
-        let mut stored = self.stored(blobs, tenant).await?;
-        let mut unfinished = blobs.unfinished(&self.store.blob_folder(tenant).await?).await?;
+        let mut stored = blobs.stored(&self.store.blob_folder(tenant).await?).await?;
         let mut after = None;
         loop {
             let page = self.store.blobs_of(tenant, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
-            // Whatever is noted is deleted with its blob.
-            let known: HashSet<&str> = page.iter().map(|noted| noted.object.as_str()).collect();
-            unfinished.retain(|begun| !known.contains(begun.object.as_str()));
             for noted in page {
                 let there = stored.remove(&noted.object).is_some();
                 match (there, noted.state.as_str()) {
@@ -90,8 +82,7 @@ impl Engine {
                 }
             }
         }
-        let begun = unfinished.into_iter().map(|Unfinished { object, age }| (object, age));
-        for (object, age) in stored.into_iter().chain(begun) {
+        for (object, age) in stored {
             if age < grace {
                 swept.young += 1;
             } else if look || tend::delete(blobs, &object).await {
@@ -125,25 +116,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    /// Objects in the tenant's folder, and how old each is.
-    async fn stored(
-        &self,
-        blobs: &Blobs,
-        tenant: &Tenant,
-    ) -> Result<HashMap<String, Duration>, Error> {
-        let folder = blobs.at(&self.store.blob_folder(tenant).await?);
-        let mut listed = blobs.store().list(Some(&folder));
-        let now = std::time::SystemTime::now();
-        let mut stored = HashMap::new();
-        loop {
-            let next = async { listed.next().await.transpose() };
-            let Some(meta) = blobs.in_time("listing blobs", next).await? else { break };
-            let age = now.duration_since(meta.last_modified.into()).unwrap_or_default();
-            stored.insert(blobs.name_of(&meta.location), age);
-        }
-        Ok(stored)
     }
 
     // Stored after the list was read, or deleted meanwhile; or really missing.
@@ -191,6 +163,23 @@ impl Engine {
             }
         }
         Ok(verified)
+    }
+}
+
+impl Blobs {
+    /// Objects in a folder, and how old each is.
+    pub(super) async fn stored(&self, folder: &str) -> Result<HashMap<String, Duration>, Error> {
+        let folder = self.at(folder);
+        let mut listed = self.store().list(Some(&folder));
+        let now = std::time::SystemTime::now();
+        let mut stored = HashMap::new();
+        loop {
+            let next = async { listed.next().await.transpose() };
+            let Some(meta) = self.in_time("listing blobs", next).await? else { break };
+            let age = now.duration_since(meta.last_modified.into()).unwrap_or_default();
+            stored.insert(self.name_of(&meta.location), age);
+        }
+        Ok(stored)
     }
 }
 

@@ -84,10 +84,10 @@ async fn give_up_parts(blobs: &Blobs, doomed: &Doomed) -> bool {
     gone(blobs, store.abort_multipart(&path, upload)).await
 }
 
-/// Deletes an object, and what was begun of it; one that is not there was deleted before.
+/// Deletes an object; one that is not there was deleted before.
 pub(super) async fn delete(blobs: &Blobs, object: &str) -> bool {
     let path = blobs.at(object);
-    blobs.delete_unfinished(object).await && gone(blobs, blobs.store().delete(&path)).await
+    gone(blobs, blobs.store().delete(&path)).await
 }
 
 async fn gone(blobs: &Blobs, work: impl Future<Output = object_store::Result<()>>) -> bool {

@@ -1,26 +1,21 @@
 //! Uploading: sealed as the bytes come, stored in parts, in memory that does not grow with the blob.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use freehold_model::entity::{Blob, Kind};
-use freehold_store::{
-    NewBlob, Tenant,
-    seal::{BlobKey, Sum},
+use freehold_store::{NewBlob, Tenant, seal::Sum};
+use futures_util::{
+    Stream,
+    future::{Either, select},
 };
-use futures_util::{Stream, StreamExt as _};
 use uuid::Uuid;
 
-use super::{
-    hashing::Hashing,
-    parts::{PART, Parts},
-    tend,
-};
+use super::{parts::Parts, sealing::Sealing, tend};
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
 };
-
-/// Bytes sealed before anybody else gets the thread.
-const STRETCH: usize = 1 << 20;
 
 /// What is to be uploaded.
 #[derive(Debug, Clone, Copy)]
@@ -77,19 +72,37 @@ impl Engine {
             content_type: &content_type,
             reserve: put.length.unwrap_or(0),
         };
-        let upload = self.store.begin_blob(tenant, new).await?;
+        let upload = self.store.draft_blob(tenant).await?;
+        let mut sealing = Sealing::new(&upload.key, &takes, put.length, bytes);
         let mut unwanted =
             Unwanted { engine: Some(self.clone()), tenant: tenant.clone(), id: upload.id };
         let done = async {
+            // The first part is sealed while the upload is noted; no byte is stored before.
+            let first = match select(
+                pin!(self.store.note_blob(tenant, &upload, new)),
+                pin!(sealing.next()),
+            )
+            .await
+            {
+                Either::Left((noted, first)) => {
+                    noted?;
+                    first.await?
+                }
+                Either::Right((first, noted)) => {
+                    noted.await?;
+                    first?
+                }
+            };
             let mut parts = Parts::new(self, blobs, tenant, &upload);
-            let sum = Box::pin(store(&mut parts, &upload.key, &takes, bytes)).await?;
-            if put.length.is_some_and(|length| length != sum.size) {
-                return Err(cut_short().into());
+            let stored = store(&mut parts, sealing, first, put.length).await;
+            if stored.is_err() {
+                parts.abort().await;
             }
+            let sum = stored?;
             self.store.finish_blob(tenant, upload.id, &sum).await?;
             Ok::<_, Error>(sum)
         };
-        let sum = match done.await {
+        let sum = match Box::pin(done).await {
             Ok(sum) => sum,
             Err(error) => {
                 // An upload that was given up meanwhile, whose bytes were deleted before they were there, is noted nowhere.
@@ -142,56 +155,35 @@ impl Drop for Unwanted {
     }
 }
 
+/// Stores `first` and whatever comes behind it. The hash is made while the last bytes are on their way.
 async fn store<S, E>(
     parts: &mut Parts<'_>,
-    key: &BlobKey,
-    takes: &Blob,
-    bytes: S,
+    mut sealing: Sealing<'_, S>,
+    first: Option<Vec<u8>>,
+    length: Option<u64>,
 ) -> Result<Sum, Error>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: std::fmt::Display,
 {
-    let stored = pass(parts, key, takes, bytes).await;
-    if stored.is_err() {
-        parts.abort().await;
-    }
-    stored
-}
-
-async fn pass<S, E>(
-    parts: &mut Parts<'_>,
-    key: &BlobKey,
-    takes: &Blob,
-    mut bytes: S,
-) -> Result<Sum, Error>
-where
-    S: Stream<Item = Result<Bytes, E>> + Unpin,
-    E: std::fmt::Display,
-{
-    let mut sealed = Vec::with_capacity(256 << 10);
-    let mut sealer = key.sealer(&mut sealed);
-    let mut hashing = Hashing::default();
-    while let Some(some) = bytes.next().await {
-        let some = some.map_err(|error| cut_short().detail(error.to_string()))?;
-        check_size(takes, sealer.size() + some.len() as u64)?;
-        hashing.push(some.clone()).await?;
-        for stretch in some.chunks(STRETCH) {
-            sealer.push(stretch, &mut sealed);
-            if sealed.len() >= PART {
-                let rest = sealed.split_off(PART);
-                parts.send(std::mem::replace(&mut sealed, rest)).await?;
-                sealed.reserve(PART + STRETCH);
-                tokio::task::yield_now().await;
-            }
+    let mut next = first;
+    while let Some(part) = next {
+        if let Some(memory) = parts.send(part).await? {
+            sealing.give_back(memory);
         }
+        tokio::task::yield_now().await;
+        next = sealing.next().await?;
     }
-    let sum = sealer.finish(hashing.finish().await?, &mut sealed);
-    parts.finish(sealed).await?;
-    Ok(sum)
+    let (last, size, hashing) = sealing.finish();
+    if length.is_some_and(|length| length != size) {
+        return Err(cut_short().into());
+    }
+    let (stored, hash) = tokio::join!(parts.finish(last), hashing.finish());
+    stored?;
+    Ok(hash?.sum(size))
 }
 
-fn check_size(takes: &Blob, size: u64) -> Result<(), Refusal> {
+pub(super) fn check_size(takes: &Blob, size: u64) -> Result<(), Refusal> {
     if size <= takes.max {
         return Ok(());
     }
@@ -229,6 +221,6 @@ fn is_given_up(error: &Error) -> bool {
     matches!(error, Error::Refused(refusal) if refusal.code == Code::NoSuchBlob)
 }
 
-fn cut_short() -> Refusal {
+pub(super) fn cut_short() -> Refusal {
     Refusal::new(Code::Body, "the bytes ended before the blob was whole")
 }

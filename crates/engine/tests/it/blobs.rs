@@ -1,7 +1,9 @@
 //! Blobs live and die with their rows, whatever fails in between.
 
 mod flaky;
+mod folders;
 mod life;
+mod privacy;
 mod trouble;
 
 use std::{sync::Arc, time::Duration};

@@ -12,7 +12,7 @@ use super::{
     Ground,
     report::{Goal, Report, Row},
 };
-use crate::output::Failure;
+use crate::{config::Config, output::Failure};
 
 /// Sizes, how many blobs of each are moved in one round, and the rounds, also for a quick run.
 const CASES: [(&str, usize, usize, usize, usize); 3] =
@@ -21,10 +21,10 @@ const CASES: [(&str, usize, usize, usize, usize); 3] =
 /// Bytes as they come from a socket.
 const PIECE: usize = 256 << 10;
 
-pub(super) async fn run(ground: &mut Ground<'_>, place: Option<&str>) -> Result<Report, Failure> {
+pub(super) async fn run(ground: &mut Ground<'_>, config: &Config) -> Result<Report, Failure> {
     let folder = tempfile::tempdir()?;
-    let blobs = match place {
-        Some(url) => Blobs::open(url)?,
+    let blobs = match &config.blobs {
+        Some(url) => Blobs::open(url, config.blobs_patience)?,
         None => Blobs::folder(folder.path().to_owned())?,
     };
     let tenant = super::tenant(ground, "acme").await?;

@@ -8,6 +8,16 @@ pub(crate) struct BlobsAt {
     /// state folder, beside a PostgreSQL of Freehold's own]
     #[arg(id = "blobs", long = "blobs", global = true, value_name = "URL", env = "FREEHOLD_BLOBS")]
     pub(crate) url: Option<String>,
+    /// How long the storage may take for one request, or for its next bytes, before the caller is told so
+    #[arg(
+        long = "blobs-patience",
+        global = true,
+        value_name = "SECONDS",
+        env = "FREEHOLD_BLOBS_PATIENCE",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(1..=3600)
+    )]
+    pub(crate) patience: u32,
 }
 
 #[derive(Debug, Subcommand)]

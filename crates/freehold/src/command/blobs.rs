@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use freehold_engine::{Code, Engine, Refusal, Tenant};
+use freehold_engine::{Code, Engine, Refusal, Tenant, blob::Abandoned};
 use serde_json::{Value, json};
 
 use super::Site;
@@ -55,6 +55,10 @@ async fn sweep(
         all.push((tenant.name().to_owned(), swept));
     }
     let deleted = if look { 0 } else { delete_doomed(&engine).await? };
+    let abandoned = match named {
+        Some(_) => Abandoned::default(),
+        None => engine.sweep_folders(grace, look).await?,
+    };
     if config.json {
         let list: Vec<Value> = all
             .iter()
@@ -65,9 +69,11 @@ async fn sweep(
                 })
             })
             .collect();
-        output::say(
-            json!({ "tenants": list, "given_up": given_up, "deleted": deleted, "dry_run": look }),
-        );
+        let gone = json!({ "stray": abandoned.stray, "young": abandoned.young });
+        output::say(json!({
+            "tenants": list, "given_up": given_up, "deleted": deleted, "dry_run": look,
+            "gone": gone, "unknown_folders": abandoned.unknown,
+        }));
     } else {
         let number = |list: &Vec<String>| list.len().to_string();
         let rows: Vec<Vec<String>> = all
@@ -92,12 +98,23 @@ async fn sweep(
                 list.iter().for_each(|one| output::say(format!("{what}: {one} of {tenant}")));
             }
         }
+        say_abandoned(&abandoned);
         let did = if look { "nothing was changed" } else { "stray objects were deleted" };
         output::note(format!(
             "{did}; uploads given up: {given_up}, doomed blobs deleted: {deleted}"
         ));
     }
     if bad { Err(Failure::Told(1)) } else { Ok(()) }
+}
+
+fn say_abandoned(abandoned: &Abandoned) {
+    let (stray, young) = (abandoned.stray.len(), abandoned.young);
+    if stray > 0 || young > 0 {
+        output::say(format!("of tenants that are gone: {stray} stray, {young} young"));
+    }
+    for name in &abandoned.unknown {
+        output::say(format!("left alone: the folder {name} is no tenant's of this database"));
+    }
 }
 
 async fn delete_doomed(engine: &Engine) -> Result<usize, Failure> {

@@ -5,6 +5,7 @@ mod crash;
 mod cut;
 mod large;
 mod moto;
+mod outage;
 mod s3;
 
 use std::{

@@ -43,6 +43,11 @@ impl Cut {
         entity.expires.iter().map(one).collect()
     }
 
+    /// Whether the column is emptied by it.
+    pub(crate) fn empties(&self, column: &str) -> bool {
+        self.blank.as_ref().is_some_and(|fields| fields.iter().any(|name| name == column))
+    }
+
     /// That a row has not expired: `(a."at" is null or a."at" > …)`.
     pub(crate) fn spares(&self, alias: &str) -> String {
         let since = format!("{alias}.{}", ident(&self.since));
@@ -53,9 +58,6 @@ impl Cut {
 impl Level {
     /// The rules by which the column is emptied.
     pub(crate) fn cuts_of<'l>(&'l self, column: &'l str) -> impl Iterator<Item = &'l Cut> {
-        let empties = move |cut: &&Cut| {
-            cut.blank.as_ref().is_some_and(|fields| fields.iter().any(|name| name == column))
-        };
-        self.cuts.iter().filter(empties)
+        self.cuts.iter().filter(|cut| cut.empties(column))
     }
 }

@@ -73,6 +73,7 @@ allowed (role, name) as (values
   ('freehold_control', 'freehold.blob_place(uuid,uuid)'), ('freehold_control', 'freehold.blobs_expire(interval)'),
   ('freehold_control', 'freehold.blob_in_parts(uuid,uuid,text)'), ('freehold_control', 'freehold.blobs_doomed(bigint)'), ('freehold_control', 'freehold.blob_forget(uuid,uuid)'),
   ('freehold_control', 'freehold.blobs_of(uuid,uuid,bigint)'), ('freehold_control', 'freehold.blob_totals()'),
+  ('freehold_control', 'freehold.blob_folders_gone(uuid,bigint)'), ('freehold_control', 'freehold.blob_folders_known(uuid[])'), ('freehold_control', 'freehold.blob_folder_forget(uuid)'),
   ('freehold_control', 'freehold.sealed_fields()'), ('freehold_control', 'freehold.subject_keys(uuid,uuid[])'),
   ('freehold_control', 'freehold.subject_keys_make(uuid,uuid[],smallint[],text[])'), ('freehold_control', 'freehold.held(uuid)'),
   ('freehold_control', 'freehold.opened_add(uuid,text[],text[],text[],bigint[])'),

@@ -12,6 +12,14 @@ create table if not exists freehold.tenant_key (
   created_at timestamptz not null default now()
 );
 
+-- Folders of tenants that are gone, until nothing is left in them. No other folder is ever emptied: one that is not here may
+-- be another database's, or of a tenant that came after the backup which this database was restored from.
+create table if not exists freehold.gone_folder (
+  folder uuid primary key,
+  tenant_id uuid not null,
+  gone_at timestamptz not null default now()
+);
+
 -- What a tenant has in storage, the doomed included until their bytes are gone, and what it may have.
 create table if not exists freehold.blob_usage (
   tenant_id uuid primary key references freehold.tenant (id) on delete cascade,
@@ -122,6 +130,40 @@ begin
   return null;
 end $$;
 create or replace trigger blobs after delete on freehold.tenant for each row execute function freehold.tenant_gone();
+
+-- Trigger on freehold.tenant, before its key goes: what is left in its folder belongs to nobody from now on.
+create or replace function freehold.tenant_goes() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into freehold.gone_folder (folder, tenant_id) select k.folder, k.tenant_id from freehold.tenant_key k
+    where k.tenant_id = old.id and exists (select from freehold.blob_usage u where u.tenant_id = old.id) on conflict do nothing;
+  return old;
+end $$;
+create or replace trigger folder before delete on freehold.tenant for each row execute function freehold.tenant_goes();
+
+-- Folders of tenants that are gone, page by page; `noted` if workers still delete objects of theirs.
+create or replace function freehold.blob_folders_gone(after uuid, most bigint) returns table (folder text, noted boolean, gone_s bigint)
+  language sql stable security definer
+begin atomic
+  select replace(g.folder::text, '-', ''), exists (select from freehold.blob b where b.tenant_id = g.tenant_id),
+      extract(epoch from now() - g.gone_at)::bigint
+    from freehold.gone_folder g where after is null or g.folder > after order by g.folder limit most;
+end;
+
+-- Those of the folders that are of a tenant here, or of one that is gone.
+create or replace function freehold.blob_folders_known(names uuid[]) returns table (folder text)
+  language sql stable security definer
+begin atomic
+  select replace(n.id::text, '-', '') from unnest(names) n (id)
+    where n.id in (select k.folder from freehold.tenant_key k union all select g.folder from freehold.gone_folder g);
+end;
+
+-- Nothing is left in it, and nothing will come.
+create or replace function freehold.blob_folder_forget(gone uuid) returns void
+  language sql volatile security definer
+begin atomic
+  delete from freehold.gone_folder g where g.folder = gone;
+end;
 
 -- The tenant's wrapped key and its folder; `made` becomes the key if it has none.
 create or replace function freehold.blob_key(tenant uuid, made text) returns table (wrapped text, folder text)
@@ -274,6 +316,7 @@ grant execute on function freehold.blob_key(uuid, text),
   freehold.blob_begin(uuid, uuid, uuid, text, text, text, text, bigint, text, text), freehold.blob_in_parts(uuid, uuid, text),
   freehold.blob_finish(uuid, uuid, bigint, text),
   freehold.blob_give_up(uuid, uuid, boolean), freehold.blob_place(uuid, uuid), freehold.blobs_expire(interval), freehold.blobs_doomed(bigint),
-  freehold.blob_forget(uuid, uuid), freehold.blobs_of(uuid, uuid, bigint), freehold.blob_totals() to freehold_control;
+  freehold.blob_forget(uuid, uuid), freehold.blobs_of(uuid, uuid, bigint), freehold.blob_totals(),
+  freehold.blob_folders_gone(uuid, bigint), freehold.blob_folders_known(uuid[]), freehold.blob_folder_forget(uuid) to freehold_control;
 
 reset role;

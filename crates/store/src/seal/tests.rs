@@ -9,13 +9,21 @@ fn key(secret: u8) -> BlobKey {
 }
 
 fn seal(key: &BlobKey, bytes: &[u8], step: usize) -> (Vec<u8>, Sum) {
+    let mut sealer = key.sealer(0);
     let mut out = Vec::new();
-    let mut sealer = key.sealer(&mut out);
-    bytes.chunks(step.max(1)).for_each(|part| sealer.push(part, &mut out));
+    for part in bytes.chunks(step.max(1)) {
+        sealer.push(part);
+        // Parts of whatever size, and the memory of the last one once more.
+        while let Some(part) = sealer.take(step * 3 + 1) {
+            out.extend_from_slice(&part);
+            sealer.give_back(part);
+        }
+    }
+    assert_eq!(sealer.size(), bytes.len() as u64);
+    out.extend_from_slice(&sealer.finish());
     let mut hash = Hash::default();
     hash.update(bytes);
-    let sum = sealer.finish(hash, &mut out);
-    (out, sum)
+    (out, hash.sum(bytes.len() as u64))
 }
 
 fn open(

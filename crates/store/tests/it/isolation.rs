@@ -16,7 +16,7 @@ use freehold_testkit::TestDb;
 use tokio_postgres::Client;
 
 use crate::fixture::{Forge, House, ROOT, backend};
-use attempts::{Attempt, Reach, attempts, of_read_model, platform};
+use attempts::{Attempt, HELD, Reach, WAITING, attempts, of_read_model, platform};
 
 pub(crate) const MODEL: &str = include_str!("isolation/model.toml");
 const TENANTS: [&str; 4] = ["a", "b", "suspended", "deleting"];
@@ -141,11 +141,18 @@ impl Street {
         }
         let admin = db.client().await;
         for (number, tenant) in tenants.iter().enumerate() {
+            // The one that its row takes.
+            let held = attempts::upload(model, tenant, number, HELD);
+            admin.batch_execute(&held).await.unwrap();
             for entity in model.entities() {
                 let id = id(number, &entity.name);
                 let row = attempts::insert(entity, tenant, Some(&id), number, "");
                 admin.batch_execute(&row).await.unwrap_or_else(|error| panic!("{row}: {error:?}"));
             }
+        }
+        for (number, tenant) in tenants.iter().enumerate() {
+            let waiting = attempts::upload(model, tenant, number, WAITING);
+            admin.batch_execute(&waiting).await.unwrap();
         }
         for table in [
             "embedding_due (entity, field, tenant_id)",

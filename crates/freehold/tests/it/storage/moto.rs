@@ -17,7 +17,7 @@ pub(super) const BUCKET: &str = "files";
 
 /// A server with one bucket; it ends with the value.
 pub(super) struct Moto {
-    child: Child,
+    pub(super) child: Child,
     pub(super) address: String,
 }
 

@@ -11,6 +11,10 @@ use freehold_store::{
 
 use super::id;
 
+/// Of what the id of a blob is that a row has, and of one that waits for a row.
+pub(super) const HELD: &str = "held";
+pub(super) const WAITING: &str = "waiting";
+
 /// The statement for the number of the tenant it is tried on.
 type Statement = Box<dyn Fn(usize, &[Tenant]) -> String>;
 
@@ -53,6 +57,7 @@ pub(super) fn attempts(model: &Model, entity: &Entity) -> Vec<Attempt> {
                     )
                 }));
             }
+            Kind::Blob(_) => all.extend(attached(entity, &field.name)),
             _ => {}
         }
     }
@@ -277,6 +282,46 @@ fn related(entity: &Entity, field: &str, target: &Entity) -> Vec<Attempt> {
             format!("insert into {} ({names}) values ({values})", table(&referring))
         }),
     ]
+}
+
+/// The blob that a row has, and an upload that none has, by their ids.
+fn attached(entity: &Entity, field: &str) -> Vec<Attempt> {
+    let (table, column, name) = (table(entity), ident(field), entity.name.clone());
+    let join = format!("select from {table} t join freehold.blob b on b.id = t.{column}");
+    let mut all = vec![attempt(format!("blob of {field}"), move |on, _| {
+        format!("{join} where t.id = '{}'", id(on, &name))
+    })];
+    for (what, which) in [("the blob", HELD), ("an upload", WAITING)] {
+        let take = format!("update {table} set {column} = ");
+        all.push(attempt(format!("what is known of {what} for {field}"), move |on, _| {
+            format!("select name, hash from freehold.blob where id = '{}'", id(on, which))
+        }));
+        all.push(attempt(format!("take {what} for {field}"), move |on, _| {
+            format!("{take}'{}'", id(on, which))
+        }));
+    }
+    all
+}
+
+/// Notes an upload for each blob that rows of a tenant must have, as whoever owns the platform; its id is of `which`.
+pub(super) fn upload(model: &Model, tenant: &Tenant, number: usize, which: &str) -> String {
+    let fields = model.entities().iter().flat_map(|entity| {
+        let blobs = entity.fields.iter().filter(|field| matches!(field.kind, Kind::Blob(_)));
+        blobs.map(|field| (entity.name.clone(), field.name.clone()))
+    });
+    let values: Vec<String> = fields
+        .map(|(entity, field)| {
+            let blob = id(number, which);
+            format!(
+                "('{}', '{blob}', '{entity}', '{field}', 'a name', 'a/b', 1, sha256(''), 'pending', '{blob}', '')",
+                tenant.id()
+            )
+        })
+        .collect();
+    format!(
+        "insert into freehold.blob (tenant_id, id, entity, field, name, type, size, hash, state, object, key) values {}",
+        values.join(", ")
+    )
 }
 
 fn columns(entity: &Entity, number: usize) -> (String, String) {

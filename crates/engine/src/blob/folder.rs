@@ -1,0 +1,122 @@
+//! One object on its way into a folder of this machine.
+//!
+//! Its name is noted and new, and nobody reads it before it is noted as whole: so it is written where it stays. What a death
+//! leaves of it goes with its note.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::task::JoinHandle;
+
+use super::Blobs;
+
+/// A file that is being written.
+pub(super) struct Writing {
+    file: Arc<File>,
+    place: PathBuf,
+    size: u64,
+    // What was written goes to the disk while more is sealed, so that in the end little is waited for.
+    flushing: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Writing {
+    pub(super) async fn begin(place: PathBuf) -> io::Result<Self> {
+        let named = place.clone();
+        let file = Arc::new(away(move || create(&named)).await?);
+        Ok(Self { file, place, size: 0, flushing: None })
+    }
+
+    /// Writes a part behind those before it; parts may be written at the same time. Gives its memory back.
+    pub(super) fn write(
+        &mut self,
+        part: Vec<u8>,
+    ) -> impl Future<Output = io::Result<Vec<u8>>> + Send + use<> {
+        let (file, at) = (self.file.clone(), self.size);
+        self.size += part.len() as u64;
+        away(move || file.write_all_at(&part, at).map(|()| part))
+    }
+
+    /// Lets what is written go to the disk, unless it is on its way there.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        if let Some(flushing) = self.flushing.take_if(|flushing| flushing.is_finished()) {
+            ended(flushing.await)?;
+        }
+        if self.flushing.is_none() {
+            let file = self.file.clone();
+            self.flushing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        }
+        Ok(())
+    }
+
+    /// Waits until all of it is on the disk.
+    pub(super) async fn finish(&mut self) -> io::Result<()> {
+        if let Some(flushing) = self.flushing.take() {
+            ended(flushing.await)?;
+        }
+        let (file, place) = (self.file.clone(), self.place.clone());
+        away(move || settle(&file, &place)).await
+    }
+
+    /// Deletes it.
+    pub(super) async fn abort(self) -> io::Result<()> {
+        away(move || std::fs::remove_file(&self.place)).await
+    }
+}
+
+impl Blobs {
+    /// Removes a folder in which nothing is left; services have none.
+    pub(super) async fn remove_folder(&self, name: &str) {
+        if let Some(folder) = self.file(name) {
+            // One in which something is stays.
+            let _ = away(move || std::fs::remove_dir(folder)).await;
+        }
+    }
+}
+
+/// Writes all of a file; it is on the disk then.
+pub(super) async fn write(place: PathBuf, bytes: Vec<u8>) -> io::Result<()> {
+    away(move || {
+        let file = create(&place)?;
+        file.write_all_at(&bytes, 0)?;
+        settle(&file, &place)
+    })
+    .await
+}
+
+fn create(place: &Path) -> io::Result<File> {
+    let open = || OpenOptions::new().write(true).create_new(true).open(place);
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = parent(place)?;
+            std::fs::create_dir_all(folder)?;
+            File::open(parent(folder)?)?.sync_all()?;
+            open()
+        }
+        opened => opened,
+    }
+}
+
+// The file's name is on the disk when its folder is.
+fn settle(file: &File, place: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    File::open(parent(place)?)?.sync_all()
+}
+
+fn parent(place: &Path) -> io::Result<&Path> {
+    place.parent().ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+async fn away<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    ended(tokio::task::spawn_blocking(work).await)
+}
+
+fn ended<T>(work: Result<io::Result<T>, tokio::task::JoinError>) -> io::Result<T> {
+    work.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
