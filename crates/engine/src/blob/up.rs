@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use freehold_model::entity::{Blob, Kind};
 use freehold_store::{
-    NewBlob, Tenant,
+    Access, NewBlob, Tenant,
     seal::{BlobKey, Sum},
 };
 use futures_util::{Stream, StreamExt as _};
@@ -66,6 +66,7 @@ impl Engine {
         E: std::fmt::Display,
     {
         let blobs = self.blobs()?;
+        self.snapshot().permit(tenant, put.entity, Access::Write)?;
         let takes = self.takes(&put)?;
         let content_type = essence(put.content_type)?;
         check_type(&takes, &content_type)?;
