@@ -29,11 +29,12 @@ pub use sweep::{Rotten, Swept, Verified};
 pub use up::{Put, Stored};
 
 pub use freehold_model::blobs::{Bucket, Listing, bucket, buckets};
+use freehold_model::entity::Entity;
 pub use freehold_store::{BlobPlace, BlobTotals, Verb};
 
 use std::time::Duration;
 
-use freehold_store::Tenant;
+use freehold_store::{Access, Tenant};
 
 use crate::{
     Engine,
@@ -63,6 +64,12 @@ impl Engine {
         Ok(bucket(&self.snapshot().model, name)?)
     }
 
+    /// Whether its blobs are read without a key: they are if their rows are.
+    #[must_use]
+    pub fn bucket_is_open(&self, bucket: &Bucket) -> bool {
+        self.snapshot().model.entity(&bucket.entity).is_some_and(Entity::is_open)
+    }
+
     /// A page of a bucket, as a JSON array.
     ///
     /// # Errors
@@ -73,6 +80,7 @@ impl Engine {
         bucket: &Bucket,
         listing: &Listing<'_>,
     ) -> Result<String, Error> {
+        self.snapshot().permit(tenant, &bucket.entity, Access::Read)?;
         let row = self.store.run(tenant, &bucket.list(listing)).await?;
         Ok(row.text(0).unwrap_or("[]").to_owned())
     }
@@ -87,6 +95,7 @@ impl Engine {
         bucket: &Bucket,
         path: &str,
     ) -> Result<String, Error> {
+        self.snapshot().permit(tenant, &bucket.entity, Access::Read)?;
         let rows = self.store.run_all(tenant, &bucket.info(path)).await.map_err(unreadable)?;
         let text = rows.first().and_then(|row| row.text(0));
         Ok(text.ok_or_else(|| no_such_blob(path))?.to_owned())

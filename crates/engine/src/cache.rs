@@ -465,16 +465,18 @@ fn not_kept(answer: Answer, reason: &'static str) -> Found {
     Found { entry, status: Status::Bypass(reason), age: Duration::ZERO, token: None }
 }
 
-/// Everything that an answer depends on but the rows: the tenant and what may be done in it, the model, and the question as it
+/// Everything that an answer depends on but the rows: the tenant and what who asks may do in it, the model, and the question as it
 /// was written, with the manner in which it is to be answered.
 fn name_of(snapshot: &Snapshot, tenant: &Tenant, read: Read<'_>, manner: &Manner) -> Name {
     let Manner { shape, range, zone, recall, purpose: _ } = manner;
     let zone = zone.as_ref().map_or("", |zone| zone.as_str());
     let manner = format!("{shape:?} {range:?} {zone} {recall:?} {}", read.count);
+    let authority =
+        format!("{} {:?} {:?}", tenant.role().as_str(), tenant.scope(), tenant.bounds().rows);
     digest_of(&[
         env!("CARGO_PKG_VERSION").as_bytes(),
         tenant.id().as_bytes(),
-        tenant.role().as_str().as_bytes(),
+        authority.as_bytes(),
         &snapshot.version.to_be_bytes(),
         read.entity.as_bytes(),
         read.query.as_bytes(),

@@ -4,7 +4,7 @@
 
 use freehold_model::catalogue;
 pub use freehold_model::catalogue::{Argument, Arguments, Function, Returns};
-use freehold_store::Tenant;
+use freehold_store::{Access, Tenant};
 
 use crate::{
     Engine,
@@ -58,12 +58,13 @@ impl Engine {
     /// in a GET; `Raised` with what the function says; what is wrong with arguments and query.
     pub async fn call(&self, tenant: &Tenant, asked: Call<'_>) -> Result<Called, Error> {
         let snapshot = self.snapshot();
+        snapshot.permit(tenant, asked.function, Access::Call)?;
         let mut call = catalogue::call(
             &snapshot.model,
             asked.function,
             &asked.arguments,
             asked.query,
-            self.limits(),
+            &self.limits_of(tenant),
         )?;
         if call.function.volatile && asked.arguments == Arguments::InQuery {
             let message =
@@ -74,6 +75,7 @@ impl Engine {
         }
         call.shaped(asked.shape);
         if let Some(query) = call.query() {
+            snapshot.permit_embeds(tenant, query)?;
             if asked.count {
                 query.count_exact();
             }

@@ -26,6 +26,7 @@ pub mod export;
 pub mod fill;
 pub mod import;
 pub mod job;
+mod permit;
 mod personal;
 pub mod place;
 pub mod project;
@@ -41,9 +42,9 @@ pub mod write;
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::seal::SealYardstick;
 pub use freehold_store::{
-    Complaint, Config as StoreConfig, Done, Graph, Load, Login, Operator, Placement, Policy, Role,
-    RootKey, Scan, Size, Store, Table, Target, Tenant, Transaction, Typed, TypedError, Watch, Way,
-    Work, Writer, Yardstick, script,
+    Access, Bounds, Complaint, Config as StoreConfig, Done, Graph, Load, Login, Operator,
+    Placement, Policy, Role, RootKey, Scan, Scope, Size, Store, Table, Target, Tenant, Transaction,
+    Typed, TypedError, WantedKey, Watch, Way, Work, Writer, Yardstick, script,
 };
 
 use embed::Embedders;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use freehold_model::query::{self, Limits, Query};
 pub use freehold_model::query::{Range, Shape};
 pub use freehold_store::TimeZone;
-use freehold_store::{Moment, Row, Stamp, Tenant};
+use freehold_store::{Access, Moment, Row, Stamp, Tenant};
 use tokio::time::Instant;
 
 use crate::{
@@ -148,7 +148,10 @@ impl Engine {
         manner: &Manner,
     ) -> Result<Query, Error> {
         let (model, range) = (&snapshot.model, manner.range);
-        let mut query = query::parse_within(model, read.entity, read.query, range, &self.limits)?;
+        snapshot.permit(tenant, read.entity, Access::Read)?;
+        let limits = self.limits_of(tenant);
+        let mut query = query::parse_within(model, read.entity, read.query, range, &limits)?;
+        snapshot.permit_embeds(tenant, &query)?;
         query.shaped(manner.shape);
         if read.count {
             query.count_exact();

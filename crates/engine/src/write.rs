@@ -17,7 +17,7 @@ use freehold_model::{
     entity::{Kind, Vector, When},
     mutate::{self, Filling},
 };
-use freehold_store::{Position, Row, Tenant, TenantTx};
+use freehold_store::{Access, Position, Row, Tenant, TenantTx};
 use serde_json::{Map, Value};
 
 pub(crate) use self::mutation::Mutation;
@@ -28,7 +28,7 @@ use crate::{
     Engine, Snapshot,
     embed::EmbedError,
     error::{Code, Error, Refusal},
-    personal::{self, Purpose},
+    personal,
     read::{Shape, count, shaped},
 };
 
@@ -99,7 +99,7 @@ impl Engine {
         let snapshot = self.snapshot();
         let zone = terms.zone.as_ref();
         let matched = self.matched(&snapshot.model, &operation, terms)?;
-        let mut mutation = self.check(&snapshot.model, operation)?;
+        let mut mutation = self.check(&snapshot, tenant, operation)?;
         mutation.agree(terms);
         let counted = mutation.count();
         if let Some(rows) = counted {
@@ -156,6 +156,19 @@ impl Engine {
         tenant: &Tenant,
         operations: Vec<Operation>,
     ) -> Result<Vec<Written>, Error> {
+        self.write_all_on(tenant, operations, &Terms::default()).await
+    }
+
+    /// The same on terms of the caller's, which are about all changes together; the rows that come back are JSON.
+    ///
+    /// # Errors
+    /// As [`Self::write_all`]; `NotSingular`, `TooManyAffected`, and `Preference` for a time zone that is none.
+    pub async fn write_all_on(
+        &self,
+        tenant: &Tenant,
+        operations: Vec<Operation>,
+        terms: &Terms,
+    ) -> Result<Vec<Written>, Error> {
         if operations.len() > OPERATIONS_MAX {
             return Err(Refusal::new(
                 Code::Limit,
@@ -166,8 +179,10 @@ impl Engine {
         let snapshot = self.snapshot();
         let mut mutations = Vec::with_capacity(operations.len());
         for (number, operation) in (1..).zip(operations) {
-            let mut mutation =
-                self.check(&snapshot.model, operation).map_err(|error| numbered(number, error))?;
+            let mut mutation = self
+                .check(&snapshot, tenant, operation)
+                .map_err(|error| numbered(number, error))?;
+            mutation.agree(terms);
             embed_new_rows(&snapshot, &mut mutation)
                 .await
                 .map_err(|error| numbered(number, error))?;
@@ -177,7 +192,7 @@ impl Engine {
             let tag = mutation.returning_mut().and_then(personal::tag);
             mutations.push((mutation, tag));
         }
-        let mut tx = self.store.begin(tenant).await?;
+        let mut tx = self.store.begin_in(tenant, terms.zone.as_ref()).await?;
         let mut written = Vec::with_capacity(mutations.len());
         for (number, (mutation, _)) in (1..).zip(&mut mutations) {
             match self.settled(&snapshot, tenant, &mut tx, mutation).await {
@@ -185,11 +200,15 @@ impl Engine {
                 Err(error) => return Err(numbered(number, snapshot.refine(error))),
             }
         }
-        let (mut written, token) = self.finish(tx, Ok(written)).await?;
+        terms.check(written.iter().map(|one| one.rows).sum())?;
+        let (mut written, token) = match terms.roll_back {
+            true => tx.roll_back().await.map(|()| (written, None))?,
+            false => self.finish(tx, Ok(written)).await?,
+        };
         for (one, (_, tag)) in written.iter_mut().zip(&mutations) {
             one.token.clone_from(&token);
             if let Some(tag) = tag {
-                let purpose = Purpose::Declared;
+                let purpose = terms.purpose.as_deref().into();
                 one.body = self.open_body(&snapshot, tenant, &one.body, tag, purpose).await?;
             }
         }
@@ -231,10 +250,16 @@ impl Engine {
         position.map(|position| self.store.position_text(position))
     }
 
-    fn check(&self, model: &Model, operation: Operation) -> Result<Mutation, Error> {
+    fn check(
+        &self,
+        snapshot: &Snapshot,
+        tenant: &Tenant,
+        operation: Operation,
+    ) -> Result<Mutation, Error> {
         let Operation { entity, verb, query, returning } = operation;
-        let limits = &self.limits;
-        Ok(match verb {
+        snapshot.permit(tenant, &entity, Access::Write)?;
+        let (model, limits) = (&snapshot.model, &self.limits_of(tenant));
+        let mut mutation = match verb {
             Verb::Insert(body, resolution) => Mutation::Insert(mutate::insert(
                 model, &entity, &body, &query, resolution, returning, limits,
             )?),
@@ -247,7 +272,11 @@ impl Engine {
             Verb::Delete => {
                 Mutation::Delete(mutate::delete(model, &entity, &query, returning, limits)?)
             }
-        })
+        };
+        if let Some(query) = mutation.returning_mut() {
+            snapshot.permit_embeds(tenant, query)?;
+        }
+        Ok(mutation)
     }
 }
 

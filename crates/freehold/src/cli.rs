@@ -249,6 +249,9 @@ pub(crate) enum Key {
         /// Days until it expires, such as 30 or 30d
         #[arg(long, value_name = "DAYS", value_parser = days)]
         expires: Option<u32>,
+        /// Only these relations and functions, such as commit,person:read,rpc/match
+        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+        only: Option<Vec<String>>,
     },
     /// All keys, or a tenant's
     List {

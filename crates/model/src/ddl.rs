@@ -1,6 +1,7 @@
 //! The model in PostgreSQL: which tables, columns, indexes, constraints and triggers an entity has, what they are
 //! called, and the statements that make and remove each.
 
+pub mod anonymous;
 pub(crate) mod blob;
 pub(crate) mod capture;
 pub(crate) mod column;

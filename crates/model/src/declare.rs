@@ -3,6 +3,7 @@
 //! `syntax` makes a tree, `walk` compares it with the `grammar`, the other parts check what only they know. No part stops at a
 //! problem: each leaves out what it could not read, and what depends on that stays silent.
 
+mod anonymous;
 mod blob;
 mod caches;
 mod classes;

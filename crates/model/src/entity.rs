@@ -102,6 +102,12 @@ impl Model {
         self.reads.iter().find(|read| &**read.name() == name)
     }
 
+    /// The names of entities and read models that anybody may read without a key.
+    pub fn open(&self) -> impl Iterator<Item = &Name> {
+        let reads = self.reads.iter().map(|read| &read.shape);
+        self.entities.iter().chain(reads).filter(|one| one.anonymous).map(|one| &one.name)
+    }
+
     /// What the change log must carry for the read models, in the order of the entities.
     #[must_use]
     pub fn captures(&self) -> Vec<Capture> {
@@ -146,6 +152,8 @@ pub struct Entity {
     pub subject: bool,
     /// What becomes of its rows by age.
     pub expires: Vec<Expiry>,
+    /// Whether anybody may read it without a key.
+    pub anonymous: bool,
 }
 
 impl Entity {

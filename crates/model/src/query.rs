@@ -212,10 +212,21 @@ impl Query {
         &self.level.entity
     }
 
-    /// The names of all entities and read models it reads, embeds included, each once.
+    /// The names of all relations that it reads besides its own, those between the ends of embeds included, each once.
+    #[must_use]
+    pub fn embedded(&self) -> Vec<&Name> {
+        let mut names: Vec<&Name> =
+            self.level.walk().into_iter().flat_map(level::Level::embedded).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The names of all entities and read models it reads, embeds and what is between their ends included, each once.
     #[must_use]
     pub fn reads(&self) -> Vec<&Name> {
-        let mut names: Vec<&Name> = self.level.walk().iter().map(|level| &level.entity).collect();
+        let mut names = self.embedded();
+        names.push(&self.level.entity);
         names.sort();
         names.dedup();
         names

@@ -152,7 +152,7 @@ codes! {
     /// The caller may not do this.
     Forbidden = "42501", 403;
     /// The statement took longer than allowed.
-    TooSlow = "57014", 503;
+    TooSlow = "57014", 504;
     /// A deadlock or serialisation failure; trying again is right.
     TryAgain = "40001", 503;
     /// No tenant of this name.

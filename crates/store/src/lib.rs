@@ -28,6 +28,7 @@ mod rebuild;
 mod refusal;
 mod role;
 mod row;
+mod scope;
 pub mod script;
 pub mod seal;
 mod session;
@@ -51,7 +52,7 @@ pub use key::{RootKey, hex, unhex};
 pub use login::Login;
 pub use operator::{
     ApiKey, BlobUsage, Decision, KeyInfo, Moving, Operator, Placed, Policy, Swept, TenantInfo,
-    TenantState,
+    TenantState, WantedKey,
 };
 pub use param::Column;
 pub use personal::{Keys, Opens};
@@ -60,10 +61,11 @@ pub use rebuild::{Begun, given_up};
 pub use refusal::Violation;
 pub use role::Role;
 pub use row::Row;
+pub use scope::{Access, SCOPE_MAX, Scope};
 pub use store::{
-    Broken, Complaint, Config, Current, Done, Due, DueNotes, Ended, Graph, Load, Moment, Placement,
-    Pulse, Question, Scan, Size, Stamp, Store, Table, Target, Tenant, TimeZone, Transaction, Typed,
-    TypedError, Watch, Way, Work, Writer, Yardstick, digest_of,
+    Bounds, Broken, Complaint, Config, Current, Done, Due, DueNotes, Ended, Graph, Load, Moment,
+    Placement, Pulse, Question, Scan, Size, Stamp, Store, Table, Target, Tenant, TimeZone,
+    Transaction, Typed, TypedError, Watch, Way, Work, Writer, Yardstick, digest_of,
 };
 pub use totals::{Opened, PrivacyTotals};
 pub use tx::TenantTx;

@@ -17,6 +17,9 @@ use crate::{
 /// The login that runs tenants' statements.
 pub(crate) const APP: &str = "freehold_app";
 
+/// The login that runs what is asked without a key.
+pub(crate) const ANONYMOUS: &str = freehold_model::ddl::anonymous::ANONYMOUS;
+
 /// The login that asks what servers need to know.
 pub(crate) const CONTROL: &str = "freehold_control";
 

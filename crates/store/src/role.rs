@@ -3,6 +3,8 @@
 /// A role, from the weakest to the strongest; each may do what the one before may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
+    /// Asks without a key: reads what the model opens to anybody. Runs as another login, whose grants say what that is.
+    Anonymous,
     /// Reads rows. Its transactions are read only.
     Reader,
     /// Writes them, too.
@@ -12,26 +14,27 @@ pub enum Role {
 }
 
 impl Role {
-    /// `reader`, `writer` or `admin`.
+    /// `anonymous`, `reader`, `writer` or `admin`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Anonymous => "anonymous",
             Self::Reader => "reader",
             Self::Writer => "writer",
             Self::Admin => "admin",
         }
     }
 
-    /// The role of this name.
+    /// The role of this name that a key or token can have.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         [Self::Reader, Self::Writer, Self::Admin].into_iter().find(|role| role.as_str() == name)
     }
 
-    /// As PostgreSQL knows it: 1, 2, 3.
+    /// As PostgreSQL knows it: 1, 2, 3. Whoever has no key is a reader there, of another login.
     pub(crate) fn number(self) -> i16 {
         match self {
-            Self::Reader => 1,
+            Self::Anonymous | Self::Reader => 1,
             Self::Writer => 2,
             Self::Admin => 3,
         }

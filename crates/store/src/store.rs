@@ -20,9 +20,9 @@ pub(crate) use placement::Wording;
 pub use placement::{Graph, Placement};
 pub use stamps::{Current, Moment, Question, Stamp, digest_of};
 use tenant::Recognised;
-pub use tenant::Tenant;
 pub(crate) use tenant::hash_of;
 pub(crate) use tenant::tenant_in;
+pub use tenant::{Bounds, Tenant};
 pub use typed::{Complaint, Done, Transaction, Typed, TypedError};
 pub use watch::{Broken, Ended, Pulse, Watch};
 pub use yardstick::{Scan, Way, Work, Yardstick};
@@ -43,6 +43,7 @@ use crate::{
     platform,
     pool::{Lease, Pool},
     refusal::explain,
+    role::Role,
     row::Row,
     session::{Session, Stumble, is_stale},
     token::Minter,
@@ -90,16 +91,20 @@ impl Config {
     }
 }
 
-/// Three pools: one logged in as `freehold_app`, for tenants' statements alone, a small one as `freehold_control`, for
-/// what servers ask in their own name, and one as `freehold_project`, for workers. Clones share them.
+/// Four pools: one logged in as `freehold_app`, for tenants' statements alone, a smaller one as `freehold_anonymous`, for
+/// those of nobody's key, a small one as `freehold_control`, for what servers ask in their own name, and one as
+/// `freehold_project`, for workers. Clones share them.
 #[derive(Clone)]
 pub struct Store(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pool: Arc<Pool>,
+    anonymous: Arc<Pool>,
     control: Arc<Pool>,
     pub(crate) minter: Minter,
+    anonymous_minter: Minter,
     pub(crate) patience: Duration,
+    statement_timeout: Duration,
     state: watch::State,
     pub(crate) feed: Feed,
     recognised: Recognised,
@@ -160,9 +165,12 @@ impl Store {
         let workers = pool(platform::PROJECT, &changes::settings(settings), config.workers);
         let store = Self(Arc::new(Inner {
             pool: pool(platform::APP, &settings, config.pool_size),
+            anonymous: pool(platform::ANONYMOUS, &settings, config.pool_size.div_ceil(2)),
             control: pool(platform::CONTROL, &settings, CONTROL_POOL),
             minter: minter(platform::APP),
+            anonymous_minter: minter(platform::ANONYMOUS),
             patience: config.statement_timeout + Duration::from_secs(5),
+            statement_timeout: config.statement_timeout,
             state: watch::State::default(),
             feed: Feed::new(workers, minter(platform::PROJECT), &config.root_key),
             recognised: Recognised::default(),
@@ -209,7 +217,7 @@ impl Store {
         sql: &Sql,
         zone: Option<&TimeZone>,
     ) -> Result<Row, Error> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_for(tenant).await?;
         let done = self.in_time(self.whole(&mut lease, tenant, sql, zone)).await?;
         lease.give_back();
         let mut rows = done?;
@@ -224,7 +232,7 @@ impl Store {
     /// # Errors
     /// As [`Self::run`].
     pub async fn run_all(&self, tenant: &Tenant, sql: &Sql) -> Result<Vec<Row>, Error> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_for(tenant).await?;
         let done = self.in_time(self.whole(&mut lease, tenant, sql, None)).await?;
         lease.give_back();
         done
@@ -269,7 +277,7 @@ impl Store {
         tenant: &Tenant,
         zone: Option<&TimeZone>,
     ) -> Result<TenantTx, Error> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_for(tenant).await?;
         let opening = self.opening_by(begin, &lease, tenant) + &TimeZone::setting(zone);
         self.in_time(lease.batch(&opening))
             .await?
@@ -330,10 +338,27 @@ impl Store {
     }
 
     fn opening_by(&self, begin: &str, session: &Session, tenant: &Tenant) -> String {
-        format!(
-            "{begin}; {}",
-            self.0.minter.opening(tenant.role(), tenant.id(), tenant.key(), session.backend())
-        )
+        let call = self.minter(tenant).opening(
+            tenant.role(),
+            tenant.id(),
+            tenant.key(),
+            session.backend(),
+        );
+        match tenant.bounds().statement.filter(|most| *most < self.0.statement_timeout) {
+            Some(most) => {
+                let most = most.as_millis().max(1);
+                format!("{begin}; {call}; set local statement_timeout = '{most}ms'")
+            }
+            None => format!("{begin}; {call}"),
+        }
+    }
+
+    /// Signs for the login that the tenant's statements run as; PostgreSQL takes the token from no other.
+    pub(crate) fn minter(&self, tenant: &Tenant) -> &Minter {
+        match tenant.role() {
+            Role::Anonymous => &self.0.anonymous_minter,
+            _ => &self.0.minter,
+        }
     }
 
     pub(crate) async fn ask(

@@ -63,6 +63,7 @@ struct Entity {
     /// Positions as in [`Field::id`].
     uniques: Vec<Vec<usize>>,
     indexes: Vec<Vec<usize>>,
+    anonymous: bool,
     id: usize,
 }
 
@@ -135,6 +136,7 @@ impl Draft {
             fields: Vec::new(),
             uniques: Vec::new(),
             indexes: Vec::new(),
+            anonymous: choices.chance(3),
             id,
         };
         self.entities.push(entity);
@@ -207,6 +209,7 @@ impl Entity {
             (self.uniques, self.indexes) = Default::default();
             self.add_keys(choices);
         }
+        self.anonymous ^= choices.chance(4);
         if choices.chance(4) {
             self.fields.reverse();
         }
@@ -217,6 +220,9 @@ impl Entity {
         let _ = writeln!(text, "\n[entity.{name}]");
         if let Some(was) = &self.was {
             let _ = writeln!(text, "was = {}", quoted(was));
+        }
+        if self.anonymous {
+            text.push_str("anonymous = \"read\"\n");
         }
         for (what, keys) in [("unique", &self.uniques), ("index", &self.indexes)] {
             let keys: Vec<String> = keys.iter().filter_map(|key| self.key(key, entities)).collect();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use freehold_store::{BlobPlace, Tenant, seal::Unsealer};
+use freehold_store::{Access, BlobPlace, Tenant, seal::Unsealer};
 use futures_util::{Stream, StreamExt as _, stream};
 use object_store::{GetOptions, GetRange, GetResultPayload};
 use uuid::Uuid;
@@ -43,6 +43,7 @@ impl Engine {
         bucket: &Bucket,
         path: &str,
     ) -> Result<Option<Found>, Error> {
+        self.snapshot().permit(tenant, &bucket.entity, Access::Read)?;
         let rows = self.store.run_all(tenant, &bucket.find(path)).await.map_err(unreadable)?;
         let Some(row) = rows.first() else { return Ok(None) };
         let id = row.text(1).and_then(|id| id.parse::<Uuid>().ok());

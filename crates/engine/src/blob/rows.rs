@@ -1,7 +1,7 @@
 //! Objects of a bucket as what they are: blobs of rows. Whatever is done to one is a write to its row.
 
 use freehold_model::mutate::Resolution;
-use freehold_store::Tenant;
+use freehold_store::{Access, Tenant};
 use serde_json::json;
 
 use super::{Bucket, Put, Stored, no_such_blob};
@@ -42,6 +42,7 @@ impl Engine {
         object: Object<'_>,
         mode: Mode,
     ) -> Result<(), Error> {
+        self.snapshot().permit(tenant, &object.bucket.entity, Access::Write)?;
         let found = self.find_blob(tenant, object.bucket, object.path).await?;
         let row = found.is_some();
         let blob = found.is_some_and(|found| found.blob.is_some());

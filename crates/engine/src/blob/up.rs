@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use freehold_model::entity::{Blob, Kind};
-use freehold_store::{NewBlob, Tenant, seal::Sum};
+use freehold_store::{Access, NewBlob, Tenant, seal::Sum};
 use futures_util::{
     Stream,
     future::{Either, select},
@@ -61,6 +61,7 @@ impl Engine {
         E: std::fmt::Display,
     {
         let blobs = self.blobs()?;
+        self.snapshot().permit(tenant, put.entity, Access::Write)?;
         let takes = self.takes(&put)?;
         let content_type = essence(put.content_type)?;
         check_type(&takes, &content_type)?;

@@ -1,6 +1,6 @@
 //! `tenant` and `key`: who there is, and with what they come in.
 
-use freehold_engine::{Code, Refusal};
+use freehold_engine::{Code, Refusal, Scope, WantedKey};
 use serde_json::json;
 
 use super::Site;
@@ -82,15 +82,17 @@ async fn delete(config: &Config, site: &Site, name: &str, confirm: &str) -> Resu
 pub(super) async fn key(config: &Config, what: Key) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     match what {
-        Key::Create { tenant, name, role, expires } => {
-            let key = site
-                .prepared("key create")
-                .await?
-                .create_key(&tenant, &name, role.role(), expires.map(|days| days * 86_400))
-                .await?;
+        Key::Create { tenant, name, role, expires, only } => {
+            let only = only.as_ref().map(|only| Scope::read(only.iter().map(String::as_str)));
+            let only = only.transpose()?;
+            let (role, valid_for) = (role.role(), expires.map(|days| days * 86_400));
+            let wanted = WantedKey { name: &name, role, valid_for, only: only.as_ref() };
+            let mut operator = site.prepared("key create").await?;
+            let key = operator.create_key_for(&tenant, &wanted).await?;
+            let only = only.as_ref().map(Scope::entries);
             done(
                 config,
-                &json!({ "tenant": tenant, "key": key.secret, "id": key.prefix, "role": role.role().as_str() }),
+                &json!({ "tenant": tenant, "key": key.secret, "id": key.prefix, "role": role.as_str(), "only": only }),
                 &key.secret,
             );
             if !config.json {
@@ -113,7 +115,7 @@ pub(super) async fn key(config: &Config, what: Key) -> Result<(), Failure> {
                     .map(|k| {
                         json!({
                             "id": k.prefix, "tenant": k.tenant, "name": k.name, "role": k.role.as_str(), "created_at": k.created_at,
-                            "expires_at": k.expires_at, "revoked_at": k.revoked_at,
+                            "expires_at": k.expires_at, "revoked_at": k.revoked_at, "only": k.only.as_ref().map(Scope::entries),
                         })
                     })
                     .collect();
@@ -126,11 +128,12 @@ pub(super) async fn key(config: &Config, what: Key) -> Result<(), Failure> {
                         let (expires, revoked) =
                             (k.expires_at.unwrap_or_else(none), k.revoked_at.unwrap_or_else(none));
                         let role = k.role.as_str().to_owned();
-                        vec![k.prefix, k.tenant, k.name, role, k.created_at, expires, revoked]
+                        let only = k.only.map_or_else(none, |only| only.entries().join(","));
+                        vec![k.prefix, k.tenant, k.name, role, only, k.created_at, expires, revoked]
                     })
                     .collect();
                 output::table(
-                    &["id", "tenant", "name", "role", "created", "expires", "revoked"],
+                    &["id", "tenant", "name", "role", "only", "created", "expires", "revoked"],
                     &rows,
                 );
             }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use freehold_engine::{Code, Refusal, Role, auth};
+use freehold_engine::{Bounds, Code, Refusal, Role, auth};
 use serde::Deserialize;
 
 /// The whole file.
@@ -28,6 +28,29 @@ pub(crate) struct ServerConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Auth {
     pub(crate) jwt: Option<Jwt>,
+    pub(crate) anonymous: Option<Anonymous>,
+}
+
+/// Requests without a key: whose rows they read, of what the model opens.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Anonymous {
+    /// The tenant, by name or id, where `hosts` names none.
+    tenant: Option<String>,
+    /// The tenant by the name in the request's `Host`, without the port.
+    hosts: BTreeMap<String, String>,
+}
+
+impl Anonymous {
+    /// The tenant for a request to this host, if there is one.
+    pub(crate) fn tenant_of(&self, host: Option<&str>) -> Option<&str> {
+        let name = host.map(|host| {
+            let port = host.rfind(':').filter(|at| !host[*at..].contains(']'));
+            host[..port.unwrap_or(host.len())].trim_end_matches('.').to_ascii_lowercase()
+        });
+        let named = name.and_then(|name| self.hosts.get(&name));
+        named.or(self.tenant.as_ref()).map(String::as_str)
+    }
 }
 
 /// Tokens of an identity provider.
@@ -56,6 +79,7 @@ pub(crate) struct Jwt {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Named {
+    Anonymous,
     Reader,
     Writer,
     Admin,
@@ -101,6 +125,20 @@ pub(crate) struct Share {
     pub(crate) running: usize,
     /// Requests that wait for their turn.
     pub(crate) waiting: usize,
+    /// Longest run of one statement; the server's own limit stays.
+    pub(crate) statement_seconds: Option<f64>,
+    /// Most rows of a relation in an answer, and in a body.
+    pub(crate) rows_max: Option<u64>,
+}
+
+impl Share {
+    /// What one request may take.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            statement: self.statement_seconds.map(Duration::from_secs_f64),
+            rows: self.rows_max,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -121,7 +159,8 @@ impl Default for Limits {
 
 impl Default for Share {
     fn default() -> Self {
-        Self { rate: 0, burst: 100, running: 12, waiting: 256 }
+        let (statement_seconds, rows_max) = (None, None);
+        Self { rate: 0, burst: 100, running: 12, waiting: 256, statement_seconds, rows_max }
     }
 }
 
@@ -159,6 +198,7 @@ impl Jwt {
 impl Named {
     fn role(self) -> Role {
         match self {
+            Self::Anonymous => Role::Anonymous,
             Self::Reader => Role::Reader,
             Self::Writer => Role::Writer,
             Self::Admin => Role::Admin,
@@ -200,6 +240,20 @@ impl ServerConfig {
         if [&self.tenants, &self.keys].iter().any(|share| share.running == 0 || share.burst == 0) {
             return Err("running and burst of tenants and keys are at least 1");
         }
+        for share in [&self.tenants, &self.keys] {
+            if share.statement_seconds.is_some_and(|seconds| !(0.001..=3_600.0).contains(&seconds))
+            {
+                return Err("statement_seconds is from 0.001 to 3600");
+            }
+            if share.rows_max == Some(0) {
+                return Err("rows_max is at least 1");
+            }
+        }
+        if let Some(anonymous) = &self.auth.anonymous
+            && anonymous.hosts.keys().any(|host| host.is_empty() || *host != host.to_lowercase())
+        {
+            return Err("auth.anonymous.hosts are names in small letters");
+        }
         if self.auth.jwt.as_ref().is_some_and(|jwt| jwt.clock_skew_seconds > 300) {
             return Err("auth.jwt.clock_skew_seconds is at most 300");
         }
@@ -221,11 +275,28 @@ mod tests {
             ("[auth.jwt]\ntenant_claim = \"t\"\ndefault_role = \"root\"\n", "line 3, column 16"),
             ("[auth.jwt]\nissuer = \"x\"\n", "tenant_claim"),
             ("[limits]\nrunning = 0\n", "at least 1"),
+            ("[tenants]\nstatement_seconds = 0\n", "from 0.001"),
+            ("[keys]\nrows_max = 0\n", "at least 1"),
+            ("[auth.anonymous.hosts]\n\"Acme.example\" = \"acme\"\n", "small letters"),
         ] {
             std::fs::write(&file, text).unwrap();
             let refusal = ServerConfig::read(Some(&file)).unwrap_err();
             assert!(refusal.detail.as_ref().unwrap().contains(place), "{refusal:?}");
         }
+        let text = "[auth.anonymous]\ntenant = \"acme\"\nhosts = { \"b.example\" = \"b\" }\n";
+        std::fs::write(&file, text).unwrap();
+        let anonymous = ServerConfig::read(Some(&file)).unwrap().auth.anonymous.unwrap();
+        for (host, tenant) in [
+            (None, "acme"),
+            (Some("b.example"), "b"),
+            (Some("B.Example.:8080"), "b"),
+            (Some("c.example"), "acme"),
+            (Some("[::1]:80"), "acme"),
+        ] {
+            assert_eq!(anonymous.tenant_of(host), Some(tenant), "{host:?}");
+        }
+        assert_eq!(Anonymous::default().tenant_of(Some("b.example")), None);
+
         std::fs::write(&file, "[tenants]\nrate = 5\n").unwrap();
         let config = ServerConfig::read(Some(&file)).unwrap();
         assert_eq!((config.tenants.rate, config.tenants.burst, config.keys.rate), (5, 100, 0));

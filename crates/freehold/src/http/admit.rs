@@ -6,11 +6,11 @@ use std::time::Duration;
 use axum::{
     body::Body,
     extract::{FromRequestParts, MatchedPath, Request, State},
-    http::{Method, StatusCode, header, request::Parts},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use freehold_engine::{Code, Refusal, Tenant, cache::Turn as _};
+use freehold_engine::{Code, Refusal, Role, Tenant, cache::Turn as _};
 
 use super::{
     Face,
@@ -23,8 +23,7 @@ use super::{
 /// Lets a request in, or says why not.
 pub(super) async fn admit(State(face): State<Face>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let tokens = face.tokens.as_deref();
-    let tenant = match auth::identify(&face.engine, tokens, &parts.headers).await {
+    let tenant = match auth::identify(&face, &parts.headers).await {
         Ok(tenant) => tenant,
         Err(error) => return Answer::from(error).into_response(),
     };
@@ -57,9 +56,8 @@ pub(super) async fn admit(State(face): State<Face>, request: Request, next: Next
         }
         Ok(response)
     };
-    let mut response = admitted.await.unwrap_or_else(|answer: Answer| answer.into_response());
-    response.extensions_mut().insert(asking);
-    response
+    let response = admitted.await.unwrap_or_else(|answer: Answer| answer.into_response());
+    told(response, asking)
 }
 
 /// A turn to work at the database, for the request in whose extensions it is.
@@ -97,8 +95,7 @@ pub(super) async fn stream(State(face): State<Face>, mut request: Request, next:
     {
         return next.run(request).await;
     }
-    let tokens = face.tokens.as_deref();
-    let tenant = match auth::identify(&face.engine, tokens, request.headers()).await {
+    let tenant = match auth::identify(&face, request.headers()).await {
         Ok(tenant) => tenant,
         Err(error) => return Answer::from(error).into_response(),
     };
@@ -111,7 +108,17 @@ pub(super) async fn stream(State(face): State<Face>, mut request: Request, next:
         request.extensions_mut().insert(asking.clone());
         Ok(next.run(request).await)
     };
-    let mut response = admitted.await.unwrap_or_else(|answer: Answer| answer.into_response());
+    let response = admitted.await.unwrap_or_else(|answer: Answer| answer.into_response());
+    told(response, asking)
+}
+
+/// The answer with whom it is for. What somebody without a key may not do, they may perhaps do with one: 401 says that.
+fn told(mut response: Response, asking: Asking) -> Response {
+    if asking.0.role() == Role::Anonymous && response.status() == StatusCode::FORBIDDEN {
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        let bearer = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+    }
     response.extensions_mut().insert(asking);
     response
 }

@@ -2,15 +2,16 @@
 //!
 //! It happens once for each request, before its body is read: `Authorization: Bearer` and `apikey` take a key or, where
 //! the configuration says how, a JSON Web Token. Where both are sent, `Authorization` counts, as clients send a
-//! publishable key in `apikey` beside the user's token.
+//! publishable key in `apikey` beside the user's token. Where neither is sent, the configuration may say whose open rows
+//! are read.
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, Method, request::Parts},
+    http::{HeaderMap, Method, header, request::Parts},
 };
 use freehold_engine::{Code, Engine, Error, Refusal, Role, Tenant, auth::Verifier};
 
-use super::error::Answer;
+use super::{Face, error::Answer};
 
 /// The tenant whom the request is for, with the role of who asks.
 pub(super) struct Caller(pub(super) Tenant);
@@ -30,13 +31,26 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Whom the headers speak for.
-pub(super) async fn identify(
-    engine: &Engine,
-    tokens: Option<&Verifier>,
-    headers: &HeaderMap,
-) -> Result<Tenant, Error> {
-    let key = key(headers).ok_or_else(no_key)?;
+/// Whom the headers speak for, and what they may take.
+pub(super) async fn identify(face: &Face, headers: &HeaderMap) -> Result<Tenant, Error> {
+    let (engine, tokens) = (&face.engine, face.tokens.as_deref());
+    let tenant = match key(headers) {
+        Some(key) => known(engine, tokens, key).await?,
+        None => anybody(face, headers).await?,
+    };
+    let tenant = tenant.bounded(face.config.tenants.bounds());
+    // Those without a key are one key together.
+    let as_key = tenant.principal().is_some() || tenant.role() == Role::Anonymous;
+    Ok(if as_key { tenant.bounded(face.config.keys.bounds()) } else { tenant })
+}
+
+async fn anybody(face: &Face, headers: &HeaderMap) -> Result<Tenant, Error> {
+    let anonymous = face.config.auth.anonymous.as_ref().ok_or_else(no_key)?;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    face.engine.anonymous(anonymous.tenant_of(host).ok_or_else(no_key)?).await
+}
+
+async fn known(engine: &Engine, tokens: Option<&Verifier>, key: &str) -> Result<Tenant, Error> {
     // A key of ours begins so and has no dot; a token of three parts has two.
     if key.starts_with("fh_") || key.matches('.').count() != 2 {
         return engine.authenticate(key).await;
@@ -65,7 +79,9 @@ pub(super) fn allowed(role: Role, method: &Method, path: &str) -> Result<(), Ref
         || method.as_str() == "QUERY";
     let needed = match path {
         _ if path.starts_with("/admin/") => Role::Admin,
-        _ if reads || asks => Role::Reader,
+        // A signed URL would go on when the model opens the rows no more.
+        _ if path.starts_with("/storage/v1/object/sign/") => Role::Reader,
+        _ if reads || asks => Role::Anonymous,
         _ => Role::Writer,
     };
     if role >= needed {

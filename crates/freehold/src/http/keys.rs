@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use freehold_engine::{Code, Engine, Refusal, Role};
+use freehold_engine::{Code, Engine, Refusal, Role, Scope, WantedKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -25,6 +25,8 @@ struct Wanted {
     role: String,
     /// Days until it expires.
     expires: Option<u32>,
+    /// The relations and functions it is for.
+    only: Option<Vec<String>>,
 }
 
 pub(super) async fn list(
@@ -37,7 +39,7 @@ pub(super) async fn list(
         .map(|key| {
             json!({
                 "id": key.prefix, "name": key.name, "role": key.role.as_str(), "created_at": key.created_at,
-                "expires_at": key.expires_at, "revoked_at": key.revoked_at,
+                "expires_at": key.expires_at, "revoked_at": key.revoked_at, "only": key.only.as_ref().map(Scope::entries),
             })
         })
         .collect();
@@ -69,10 +71,13 @@ pub(super) async fn create(
     }
     let role = Role::named(&wanted.role)
         .ok_or_else(|| refuse("role is reader, writer or admin".into()))?;
-    let seconds = wanted.expires.map(|days| days * 86_400);
-    let key = engine.store().add_key(&admin, &wanted.name, role, seconds).await?;
-    let made =
-        json!({ "id": key.prefix, "key": key.secret, "name": wanted.name, "role": role.as_str() });
+    let valid_for = wanted.expires.map(|days| days * 86_400);
+    let only = wanted.only.as_ref().map(|only| Scope::read(only.iter().map(String::as_str)));
+    let only = only.transpose().map_err(|refusal| refuse(refusal.to_string()))?;
+    let asked = WantedKey { name: &wanted.name, role, valid_for, only: only.as_ref() };
+    let key = engine.store().add_key(&admin, &asked).await?;
+    let only = only.as_ref().map(Scope::entries);
+    let made = json!({ "id": key.prefix, "key": key.secret, "name": wanted.name, "role": role.as_str(), "only": only });
     Ok((StatusCode::CREATED, Json(made)))
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use freehold_engine::{Code, Refusal, Tenant};
+use freehold_engine::{Code, Refusal, Role, Tenant};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -79,7 +79,7 @@ impl Gate {
             let full = full(&self.0.tenants).max(full(&self.0.keys));
             state.buckets.retain(|_, (_, at)| now.duration_since(*at).as_secs_f64() < full);
         }
-        let who = [(Some(asking.id()), &self.0.tenants), (asking.principal(), &self.0.keys)];
+        let who = [(Some(asking.id()), &self.0.tenants), (key_of(asking), &self.0.keys)];
         for (id, share) in who {
             let (Some(id), 1..) = (id, share.rate) else { continue };
             let (rate, burst) = (f64::from(share.rate), f64::from(share.burst));
@@ -101,7 +101,7 @@ impl Gate {
     /// `TooMany` if too many of the tenant's wait already, or none comes in time.
     pub(super) async fn enter(&self, asking: &Tenant) -> Result<Pass, Refusal> {
         let (tell, told) = oneshot::channel();
-        let (tenant, key) = (asking.id(), asking.principal());
+        let (tenant, key) = (asking.id(), key_of(asking));
         {
             let mut state = self.state();
             let line = state.lines.entry(tenant).or_default();
@@ -188,6 +188,14 @@ impl Drop for Pass {
             }
         }
         gate.let_in(&mut state);
+    }
+}
+
+/// The key that is counted: those without one are one key of their tenant together.
+fn key_of(asking: &Tenant) -> Option<Uuid> {
+    match asking.role() {
+        Role::Anonymous => Some(Uuid::from_u128(!asking.id().as_u128())),
+        _ => asking.principal(),
     }
 }
 

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use freehold_engine::{
-    Code, Engine, Refusal,
+    Access, Code, Engine, Refusal, Snapshot, Tenant,
     call::{Function, Returns},
 };
 use serde_json::{Map, Value, json};
@@ -18,7 +18,7 @@ use super::{auth::Caller, error::Answer, request::Entity};
 /// `GET /rest/v1/`
 pub(super) async fn document(
     State(engine): State<Engine>,
-    Caller(_): Caller,
+    Caller(tenant): Caller,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
@@ -33,7 +33,7 @@ pub(super) async fn document(
         .hint("application/openapi+json or application/json")
         .into());
     }
-    let body = describe(&engine).to_string();
+    let body = describe(&engine, &tenant).to_string();
     let kind = "application/openapi+json; charset=utf-8";
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, kind)], body).into_response())
 }
@@ -44,12 +44,13 @@ pub(super) async fn root_options() -> Response {
 
 pub(super) async fn relation_options(
     State(engine): State<Engine>,
-    Caller(_): Caller,
+    Caller(tenant): Caller,
     Entity(name): Entity,
 ) -> Result<Response, Answer> {
     let snapshot = engine.snapshot();
-    if snapshot.model.entity(&name).is_some() {
-        return Ok(allow("OPTIONS,GET,HEAD,POST,PATCH,DELETE,QUERY"));
+    snapshot.permit(&tenant, &name, Access::Read)?;
+    if snapshot.model.entity(&name).is_some() && writes(&snapshot, &tenant, &name) {
+        return Ok(allow("OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE,QUERY"));
     }
     if snapshot.model.relations().any(|relation| *relation.name == *name) {
         return Ok(allow("OPTIONS,GET,HEAD,QUERY"));
@@ -59,10 +60,11 @@ pub(super) async fn relation_options(
 
 pub(super) async fn function_options(
     State(engine): State<Engine>,
-    Caller(_): Caller,
+    Caller(tenant): Caller,
     Entity(name): Entity,
 ) -> Result<Response, Answer> {
     let snapshot = engine.snapshot();
+    snapshot.permit(&tenant, &name, Access::Call)?;
     let mut named =
         snapshot.model.catalogue().functions().iter().filter(|function| function.name == name);
     match named.next() {
@@ -78,18 +80,30 @@ fn allow(methods: &'static str) -> Response {
     (StatusCode::OK, [(header::ALLOW, methods)]).into_response()
 }
 
-fn describe(engine: &Engine) -> Value {
+/// Whether the caller's key is for writing it, whatever their role.
+fn writes(snapshot: &Snapshot, tenant: &Tenant, name: &str) -> bool {
+    snapshot.permits(tenant, name, Access::Write)
+}
+
+/// What is served of the model to this caller.
+fn describe(engine: &Engine, tenant: &Tenant) -> Value {
     let snapshot = engine.snapshot();
     let model = &snapshot.model;
     let (mut paths, mut definitions, mut parameters) = (Map::new(), Map::new(), schema::common());
     for relation in model.relations() {
         let name = relation.name.to_string();
+        if !snapshot.permits(tenant, &name, Access::Read) {
+            continue;
+        }
         definitions.insert(name.clone(), schema::definition(relation));
         schema::filters(relation, &mut parameters);
-        let writable = model.entity(&name).is_some();
+        let writable = model.entity(&name).is_some() && writes(&snapshot, tenant, &name);
         paths.insert(format!("/{name}"), schema::relation_path(relation, writable));
     }
     for function in model.catalogue().functions() {
+        if !snapshot.permits(tenant, &function.name, Access::Call) {
+            continue;
+        }
         let path = format!("/rpc/{}", function.name);
         // Overloads share a path; the first one is described.
         paths.entry(path).or_insert_with(|| function_path(function));

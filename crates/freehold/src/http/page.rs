@@ -116,7 +116,11 @@ fn page() -> String {
     table(&mut page, "Headers of requests", ASKED.iter().map(|(name, about)| (*name, *about)));
     page += "\n## Prefer\n\n| preference | of | means |\n|---|---|---|\n";
     for known in &prefer::KNOWN {
-        let of = if known.reads { "reads and writes" } else { "writes" };
+        let of = match known.fits {
+            prefer::Fits::Reads => "reads",
+            prefer::Fits::Writes => "writes",
+            prefer::Fits::Both => "reads and writes",
+        };
         let _ = writeln!(page, "| `{}={}` | {of} | {} |", known.name, known.values, known.about);
     }
     page += "| `wait=2s` | reads | how long to wait for what a `Consistency-Token` names, at most 30 s |\n";

@@ -34,41 +34,49 @@ pub(super) struct Known {
     pub(super) name: &'static str,
     pub(super) values: &'static str,
     pub(super) about: &'static str,
-    /// Whether it means something for reads.
-    pub(super) reads: bool,
+    /// What it means something for.
+    pub(super) fits: Fits,
 }
 
-const fn known(
-    name: &'static str,
-    values: &'static str,
-    reads: bool,
-    about: &'static str,
-) -> Known {
-    Known { name, values, about, reads }
+/// The requests that a preference means something for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fits {
+    Reads,
+    Writes,
+    Both,
+}
+
+const fn known(name: &'static str, values: &'static str, fits: Fits, about: &'static str) -> Known {
+    Known { name, values, about, fits }
 }
 
 /// In the order in which they are told.
 pub(super) const KNOWN: [Known; 10] = [
-    known("resolution", "merge-duplicates, ignore-duplicates", false, "an upsert"),
+    known("resolution", "merge-duplicates, ignore-duplicates", Fits::Writes, "an upsert"),
     known(
         "missing",
         "default, null",
-        false,
+        Fits::Writes,
         "what a row lacks of `columns` is its default, or null",
     ),
-    known("return", "minimal, headers-only, representation", false, "what of a write comes back"),
-    known("count", "exact, planned, estimated", true, "the number of rows; all three count"),
-    known("tx", "commit, rollback", false, "whether the write stands or is only tried"),
-    known("handling", "strict, lenient", true, "whether what is not known here is refused"),
-    known("timezone", "Europe/Vienna", true, "where times are told"),
+    known(
+        "return",
+        "minimal, headers-only, representation",
+        Fits::Writes,
+        "what of a write comes back",
+    ),
+    known("count", "exact, planned, estimated", Fits::Both, "the number of rows; all three count"),
+    known("tx", "commit, rollback", Fits::Writes, "whether the write stands or is only tried"),
+    known("handling", "strict, lenient", Fits::Both, "whether what is not known here is refused"),
+    known("timezone", "Europe/Vienna", Fits::Both, "where times are told"),
     known(
         "max-affected",
         "10",
-        false,
+        Fits::Writes,
         "with `handling=strict`: more rows are refused, and nothing is changed",
     ),
-    known("recall", "exact, 0.95", true, "how sure a search has to be"),
-    known("purpose", "billing", true, "what sealed fields are opened for; counted"),
+    known("recall", "exact, 0.95", Fits::Reads, "how sure a search has to be"),
+    known("purpose", "billing", Fits::Both, "what sealed fields are opened for; counted"),
 ];
 
 /// Read elsewhere.
@@ -148,8 +156,9 @@ impl Prefer {
 
     /// What was done, of what this kind of request can do.
     pub(super) fn applied(&self, writes: bool) -> Option<HeaderValue> {
+        let other = if writes { Fits::Reads } else { Fits::Writes };
         let mut applied: Vec<&(usize, String)> =
-            self.applied.iter().filter(|(place, _)| writes || KNOWN[*place].reads).collect();
+            self.applied.iter().filter(|(place, _)| KNOWN[*place].fits != other).collect();
         applied.sort();
         let texts: Vec<&str> = applied.into_iter().map(|(_, text)| text.as_str()).collect();
         let texts = texts.join(", ");

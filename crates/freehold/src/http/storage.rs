@@ -36,7 +36,7 @@ pub(super) fn routes() -> Router<Engine> {
         )
         .route("/object/info/{bucket}/{*path}", get(manage::info))
         .route("/object/authenticated/{bucket}/{*path}", get(download::object))
-        .route("/object/public/{bucket}/{*path}", get(public))
+        .route("/object/public/{bucket}/{*path}", get(download::public))
         .route("/object/{bucket}", axum::routing::delete(manage::remove))
         .route(
             "/object/{bucket}/{*path}",
@@ -51,8 +51,4 @@ async fn declared() -> Answer {
     Refusal::new(Code::Method, "buckets are made by the model")
         .hint("declare a field of type `blob` and apply; freehold blobs says more")
         .into()
-}
-
-async fn public() -> Answer {
-    Refusal::new(Code::Forbidden, "no bucket is public").hint("sign a URL instead").into()
 }

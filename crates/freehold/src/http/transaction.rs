@@ -11,13 +11,14 @@ use super::{
     auth::Caller,
     consistency,
     error::Answer,
+    prefer::{Prefer, Return},
     request::{JsonBody, acceptable},
     rows,
 };
 
 /// Body: `{"changes": [{"insert": "person", "rows": […]}, {"upsert": …, "rows": …, "query": "on_conflict=handle"},
 /// {"update": "person", "values": {…}, "query": "handle=eq.ada"}, {"delete": "person", "query": "…"}]}`.
-/// Answer: one `{"rows": n, "body": […]}` for each.
+/// Answer: one `{"rows": n, "body": […]}` for each. `Prefer` is about all of them together.
 pub(super) async fn run(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
@@ -25,13 +26,24 @@ pub(super) async fn run(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Answer> {
     acceptable(&headers)?;
+    let mut prefer = Prefer::of(&headers)?;
+    // Each change says its own rows, and an upsert what it does with rows that are there.
+    prefer.forget("count");
+    prefer.forget("resolution");
     let mut body = rows::json(&body)?;
     let Some(Value::Array(changes)) = body.get_mut("changes").map(Value::take) else {
         return Err(shape("the body has no list `changes`").into());
     };
-    let operations =
-        changes.into_iter().enumerate().map(|(index, change)| operation(index, change));
-    let written = engine.write_all(&tenant, operations.collect::<Result<_, _>>()?).await?;
+    let returning = prefer.returns == Return::Representation;
+    if prefer.returns == Return::Headers {
+        prefer.forget("return");
+    }
+    let operations = changes.into_iter().enumerate().map(|(index, change)| {
+        let operation = operation(index, change)?;
+        Ok::<_, Refusal>(Operation { returning: returning || operation.returning, ..operation })
+    });
+    let operations = operations.collect::<Result<_, _>>()?;
+    let written = engine.write_all_on(&tenant, operations, &prefer.terms).await?;
     let answers: Vec<String> = written
         .iter()
         .map(|one| format!("{{\"rows\":{},\"body\":{}}}", one.rows, one.body))
@@ -39,6 +51,9 @@ pub(super) async fn run(
     let answers = format!("[{}]", answers.join(","));
     let mut response = rows::json_body(axum::http::StatusCode::OK, answers);
     consistency::tell(&mut response, written.first().and_then(|one| one.token.as_deref()));
+    if let Some(applied) = prefer.applied(true) {
+        response.headers_mut().insert("preference-applied", applied);
+    }
     Ok(response)
 }
 

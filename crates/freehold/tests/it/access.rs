@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{House, Served, answer};
 
-const SECRET: &str = "a secret of at least thirty-two bytes";
+pub(crate) const SECRET: &str = "a secret of at least thirty-two bytes";
 const JWT: &str =
     "[auth.jwt]\nsecret_file = \"jwt.secret\"\ntenant_claim = \"tenant\"\nrole_claim = \"role\"\n";
 const VERBS: [&str; 7] = ["get", "head", "post", "patch", "put", "delete", "any"];
@@ -43,7 +43,7 @@ fn routes() -> Vec<(String, String)> {
     routes
 }
 
-fn token(tenant: &str, role: &str, life: i64) -> String {
+pub(crate) fn token(tenant: &str, role: &str, life: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let exp = i64::try_from(now).unwrap() + life;
     let claims = json!({"tenant": tenant, "role": role, "exp": exp});

@@ -158,7 +158,7 @@ async fn the_api_describes_itself() {
     }
     assert!(document["paths"]["/rpc/rename"]["get"].is_null());
     for (path, allow) in [
-        ("/rest/v1/note", "OPTIONS,GET,HEAD,POST,PATCH,DELETE,QUERY"),
+        ("/rest/v1/note", "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE,QUERY"),
         ("/rest/v1/titled", "OPTIONS,GET,HEAD,QUERY"),
         ("/rest/v1/rpc/rename", "OPTIONS,POST"),
         ("/rest/v1/rpc/add", "OPTIONS,GET,HEAD,POST"),

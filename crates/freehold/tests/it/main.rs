@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod access;
+mod anonymous;
 mod audit;
 mod bad_input;
 mod beside;
@@ -20,6 +21,7 @@ mod reads;
 mod registry;
 mod routes;
 mod rows;
+mod scoped;
 mod sql;
 mod sql_drivers;
 mod sql_prompt;

@@ -18,6 +18,8 @@ pub struct Function {
     pub returns: Returns,
     /// Whether it may change something: VOLATILE, as PostgreSQL takes it unless it is told otherwise.
     pub volatile: bool,
+    /// Whether anybody may call it without a key.
+    pub anonymous: bool,
 }
 
 /// One argument of a function.
@@ -89,6 +91,7 @@ impl Catalogue {
             arguments,
             returns,
             volatile: told["volatile"] != false,
+            anonymous: told["anonymous"] == true,
         };
         let nameless = function.arguments.iter().any(|argument| argument.name.is_empty());
         if nameless && !(function.takes_body() && is_json(&function.arguments[0].sql_type)) {

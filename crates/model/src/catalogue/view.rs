@@ -54,7 +54,8 @@ impl Catalogue {
             let (table, field) = origins.get(column)?;
             origin_kind(model, table, field, joinable)
         });
-        let shape = relation(name, text(told, "about"), fields);
+        let mut shape = relation(name, text(told, "about"), fields);
+        shape.anonymous = told["anonymous"] == true;
         View { shape, origins }
     }
 
@@ -111,6 +112,7 @@ pub(super) fn relation(name: Name, about: Option<&str>, fields: Vec<Field>) -> E
         indexes: Vec::new(),
         subject: false,
         expires: Vec::new(),
+        anonymous: false,
     }
 }
 

@@ -1,7 +1,10 @@
 //! Columns: what a field needs of them, and their grants.
 
 use crate::{
-    ddl::naming::{list, root, search_column},
+    ddl::{
+        anonymous,
+        naming::{list, root, search_column},
+    },
     entity::{DefaultValue, Field, Kind, Scalar, Vector, lookup_column},
     sql::{ident, literal},
 };
@@ -94,8 +97,8 @@ impl Column {
         text
     }
 
-    /// Adds it to a table that exists, with its grants.
-    pub(crate) fn add(&self, entity: &str) -> Vec<String> {
+    /// Adds it to a table that exists, with its grants; `open` says whether requests without a key read it, too.
+    pub(crate) fn add(&self, entity: &str, open: bool) -> Vec<String> {
         let mut statements =
             vec![format!("alter table {} add column {}", root(entity), self.definition())];
         statements.extend(self.store(entity));
@@ -103,6 +106,9 @@ impl Column {
             statements.push(self.sample(entity));
         }
         statements.push(grant(entity, std::slice::from_ref(self)));
+        if open {
+            statements.push(anonymous::grant(entity, std::iter::once(&*self.name)));
+        }
         statements
     }
 

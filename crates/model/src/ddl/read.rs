@@ -3,7 +3,7 @@
 use crate::{
     Name,
     ddl::{
-        SHELVES,
+        SHELVES, anonymous,
         column::Column,
         index::{self, Index},
         naming::{self, DEFAULT_PART, derived, list, part, root},
@@ -36,8 +36,18 @@ impl ReadModel {
         statements.extend(wall::raise(table));
         statements.push(wall::noted(table));
         statements.extend(grants(table, &columns));
+        if self.shape.anonymous {
+            statements.extend(self.open(table));
+        }
         statements.extend(indexes(self, table).iter().flat_map(|index| index.create(table, &[])));
         statements
+    }
+
+    /// Opens its table, called `table`, to requests without a key.
+    pub(crate) fn open(&self, table: &str) -> Vec<String> {
+        let columns = columns(self);
+        let names = columns.iter().map(|column| &*column.name);
+        anonymous::open(table, std::iter::once("tenant_id").chain(names))
     }
 
     /// The statements that rename its table and all that belongs to it.

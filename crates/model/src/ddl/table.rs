@@ -2,6 +2,7 @@
 
 use crate::{
     ddl::{
+        anonymous,
         column::Column,
         constraint::{Check, ForeignKey},
         hold,
@@ -28,6 +29,8 @@ pub(crate) struct Table {
     pub(crate) triggers: Vec<Trigger>,
     /// Statements that make its sealed fields known.
     pub(crate) sealed: Vec<String>,
+    /// Whether anybody may read it without a key.
+    pub(crate) anonymous: bool,
 }
 
 impl Table {
@@ -53,6 +56,7 @@ impl Table {
                 .chain(entity.fields.iter().flat_map(|field| Trigger::all(name, field)))
                 .collect(),
             sealed: entity.fields.iter().filter_map(|field| sealed::made(name, field)).collect(),
+            anonymous: entity.anonymous,
         }
     }
 
@@ -65,6 +69,9 @@ impl Table {
         statements.extend(wall::raise(&self.entity));
         statements.push(wall::noted(&self.entity));
         statements.push(self.grants());
+        if self.anonymous {
+            statements.extend(self.open());
+        }
         statements.extend(self.indexes.iter().flat_map(|index| index.create(&self.entity, &[])));
         statements.extend(self.triggers.iter().flat_map(Trigger::add));
         statements.extend(self.sealed.iter().cloned());
@@ -129,9 +136,17 @@ impl Table {
         format!("alter table {}\n  {}", root(&self.entity), each.join(",\n  "))
     }
 
+    /// Opens it to requests without a key.
+    pub(crate) fn open(&self) -> Vec<String> {
+        anonymous::open(&self.entity, self.names())
+    }
+
+    /// The names of all its columns.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        ["tenant_id", "id"].into_iter().chain(self.columns.iter().map(|column| &*column.name))
+    }
+
     fn grants(&self) -> String {
-        let all =
-            ["tenant_id", "id"].into_iter().chain(self.columns.iter().map(|column| &*column.name));
         let updatable: Vec<_> = self
             .columns
             .iter()
@@ -146,7 +161,7 @@ impl Table {
         };
         format!(
             "grant select ({}), insert ({}){update}, delete on {} to freehold_app",
-            naming::list(all),
+            naming::list(self.names()),
             naming::list(insertable),
             root(&self.entity)
         )

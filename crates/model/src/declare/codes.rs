@@ -75,6 +75,7 @@ codes! {
     PERSONAL_WHOSE = "personal.whose", "It cannot be told whose data a field is.";
     PERSONAL_LOOKUP = "personal.lookup", "A sealed field cannot be looked up so.";
     PERSONAL_ERASE = "personal.erase", "What becomes of a row when a person is erased does not fit.";
+    ANONYMOUS_PERSONAL = "anonymous.personal", "An entity with personal data cannot be read without a key.";
     EXPIRE_RULE = "expire.rule", "A rule of expiry cannot be read, or does not fit the fields.";
     READ_SYNTAX = "read.syntax", "The text of a read model is no SQL.";
     READ_NAME = "read.name", "The SQL of a read model names something that is not there, or names two things alike.";

@@ -1,7 +1,7 @@
 //! The entities: each with its fields, then all of them together.
 
 use super::{
-    blob,
+    anonymous, blob,
     classes::Classes,
     codes, cycles,
     embedder::Embedders,
@@ -57,6 +57,7 @@ pub(super) fn read(
     names::together(&named, "entity", report);
     cycles::check(&drafts, report);
     privacy::check(&mut drafts, classes, report);
+    anonymous::check(&drafts, report);
     expiry::check(&mut drafts, report);
     drafts.into_iter().filter_map(finish).collect()
 }
@@ -135,7 +136,8 @@ fn finish(draft: Draft) -> Option<Entity> {
         uniques: draft.uniques,
         indexes: draft.indexes,
         key: None,
-        subject: draft.found.is_some_and(|found| found.flag("subject")),
+        subject: draft.found.as_ref().is_some_and(|found| found.flag("subject")),
         expires: draft.expires,
+        anonymous: draft.found.is_some_and(|found| found.text("anonymous").is_some()),
     })
 }

@@ -92,6 +92,7 @@ fn one(
             }
             searched(found, &model, report);
             model.shape.indexes = indexes(found, &model, report);
+            model.shape.anonymous = found.text("anonymous").is_some();
             Some(model)
         }
     }

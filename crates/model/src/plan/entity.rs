@@ -3,7 +3,7 @@
 use crate::{
     Model,
     ddl::{
-        blob,
+        anonymous, blob,
         constraint::{self, NAME_PARTS_OF_REFERENCES},
         hold,
         index::Index,
@@ -32,6 +32,11 @@ pub(crate) struct Kept<'a> {
 }
 
 impl Kept<'_> {
+    /// Whether requests without a key read it before and after.
+    pub(crate) fn stays_open(&self) -> bool {
+        self.before.anonymous && self.after.anonymous
+    }
+
     /// The indexes of both models that `field` is part of. PostgreSQL would rebuild them under names of its own when
     /// the type changes.
     pub(crate) fn indexes_with(&self, field: &str) -> impl Iterator<Item = &Index> {
@@ -98,6 +103,7 @@ fn keep(kept: &Kept<'_>, order: &mut Order) {
         field::remove(kept, old, order);
     }
     guard(kept, order);
+    opening(kept, order);
     indexes(kept, &retyped, order);
 }
 
@@ -115,6 +121,31 @@ fn guard(kept: &Kept<'_>, order: &mut Order) {
         }
         _ => {}
     }
+}
+
+/// It is shut before anything else is done to it, and opened when all of it is as it should be.
+fn opening(kept: &Kept<'_>, order: &mut Order) {
+    let entity = &*kept.after.entity;
+    match (kept.before.anonymous, kept.after.anonymous) {
+        (false, true) => open(entity, kept.after.open(), order),
+        (true, false) => shut(entity, order),
+        _ => {}
+    }
+}
+
+/// Opens a table to requests without a key.
+pub(crate) fn open(table: &str, statements: Vec<String>, order: &mut Order) {
+    let title = format!("open {table} to anybody");
+    if let Some(step) = order.transaction(Phase::Open, title, Effect::Additive, statements) {
+        step.undo = Some(anonymous::shut(table));
+        step.note = Some("its rows are read without a key where a server is told whose".into());
+    }
+}
+
+/// Shuts it to them.
+pub(crate) fn shut(table: &str, order: &mut Order) {
+    let title = format!("open {table} to anybody no more");
+    order.transaction(Phase::Shut, title, Effect::Additive, anonymous::shut(table));
 }
 
 /// Indexes are told apart by name, which says all about them.

@@ -43,8 +43,9 @@ pub(crate) fn add(kept: &Kept<'_>, field: &Field, order: &mut Order) {
         Effect::Additive
     };
     let checks = Check::all(entity, field);
-    let mut statements = column.add(entity);
-    statements.extend(search.iter().chain(&lookup).flat_map(|beside| beside.add(entity)));
+    let open = kept.stays_open();
+    let mut statements = column.add(entity, open);
+    statements.extend(search.iter().chain(&lookup).flat_map(|beside| beside.add(entity, open)));
     statements.extend(sealed::made(entity, field));
     statements.extend(checks.iter().map(|check| check.add(entity)));
     statements.extend(Trigger::all(entity, field).iter().flat_map(Trigger::add));
@@ -187,7 +188,7 @@ fn alter(
     let kept_indexes: Vec<_> =
         kept.indexes_with(&new.name).filter(|_| conversion.is_some()).collect();
     statements.extend(kept_indexes.iter().map(|index| index.remove()));
-    let checks = fix(entity, old, new, conversion, &mut statements);
+    let checks = fix(kept, old, new, conversion, &mut statements);
     statements.extend(kept_indexes.iter().flat_map(|index| index.create(entity, kept.own)));
     let effect = effect(entity, old, new, conversion);
     let step = order.transaction(
@@ -255,12 +256,13 @@ fn release(entity: &str, old: &Field, new: &Field, converts: bool) -> Vec<String
 
 /// Changes the type and adds what is wanted now. The checks it returns hold for new rows and are not validated.
 fn fix(
-    entity: &str,
+    kept: &Kept<'_>,
     old: &Field,
     new: &Field,
     conversion: Option<&Conversion>,
     statements: &mut Vec<String>,
 ) -> Vec<Check> {
+    let entity = &*kept.after.entity;
     let (before, after) = (Column::of(old), Column::of(new));
     let alter = |what: &str| {
         format!("alter table {} alter column {} {what}", root(entity), ident(&new.name))
@@ -281,7 +283,7 @@ fn fix(
     if let Some(search) = Column::search_of(new)
         && (conversion.is_some() || Column::search_of(old).as_ref() != Some(&search))
     {
-        statements.extend(search.add(entity));
+        statements.extend(search.add(entity, kept.stays_open()));
     }
     let had = Check::all(entity, old);
     let mut checks = Check::all(entity, new);

@@ -12,6 +12,8 @@ use crate::{
 pub(crate) enum Phase {
     /// Everything that is renamed, at once.
     Rename,
+    /// What requests without a key may read no longer.
+    Shut,
     /// Tables of new entities.
     Create,
     /// Columns of new fields.
@@ -60,6 +62,8 @@ pub(crate) enum Phase {
     RequireSource,
     /// What [`Phase::Index`] does, for those fields.
     IndexSource,
+    /// What requests without a key may read from now on, once all columns are there.
+    Open,
     /// The other fields that are no longer wanted.
     DropField,
     /// Entities that are no longer wanted.

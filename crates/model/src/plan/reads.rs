@@ -12,7 +12,7 @@ use crate::{
     },
     entity::Entity,
     plan::{
-        Action, Effect,
+        Action, Effect, entity,
         order::{Order, Phase},
     },
     sql::literal,
@@ -159,6 +159,11 @@ fn build(read: &ReadModel, before: Option<&ReadModel>, order: &mut Order) {
 
 fn keep(before: &ReadModel, after: &ReadModel, order: &mut Order) {
     let name = &**after.name();
+    match (before.shape.anonymous, after.shape.anonymous) {
+        (false, true) => entity::open(name, after.open(name), order),
+        (true, false) => entity::shut(name, order),
+        _ => {}
+    }
     let (old, new) = (indexes(before, name), indexes(after, name));
     let missing = |index: &&Index, there: &[Index]| !there.contains(index);
     for index in new.iter().filter(|index| missing(index, &old)) {

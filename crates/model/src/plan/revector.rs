@@ -48,7 +48,7 @@ pub(crate) fn plan(kept: &Kept<'_>, old: &Field, new: &Field, change: Change, or
     let next = Column { name: next_column(&new.name), ..Column::of(new) };
     let watch = Trigger::outdated(entity, new, &next.name);
 
-    let mut statements = next.add(entity);
+    let mut statements = next.add(entity, kept.stays_open());
     statements.extend(watch.add());
     order.transaction(
         Phase::Stage,
@@ -107,7 +107,7 @@ pub(crate) fn replace(kept: &Kept<'_>, old: &Field, new: &Field, order: &mut Ord
     let mut statements: Vec<_> =
         Trigger::all(entity, old).iter().flat_map(|trigger| trigger.remove(entity)).collect();
     statements.push(Column::of(old).remove(entity));
-    statements.extend(column.add(entity));
+    statements.extend(column.add(entity, kept.stays_open()));
     let effect = Effect::Destructive { flag: format!("drop:{field}") };
     let replace = Action::Transaction(statements);
     order.step(Phase::Swap, format!("replace the vectors of {field}"), effect, replace).note =

@@ -318,6 +318,14 @@ impl Level {
         levels
     }
 
+    /// What its embeds read: the other ends, and what is between.
+    pub(crate) fn embedded(&self) -> impl Iterator<Item = &Name> {
+        self.embeds.iter().flat_map(|embed| {
+            let between = embed.relation.via.as_ref().map(|via| &via.entity);
+            between.into_iter().chain([&embed.level.entity])
+        })
+    }
+
     /// The `nearest` that alone decides the order.
     pub(crate) fn only_nearest(&self) -> Option<&Nearest> {
         if self.rank.is_some() { None } else { self.nearest.first() }

@@ -2,6 +2,7 @@
 do $$ begin
   if to_regrole('freehold_owner') is null then create role freehold_owner nologin; end if;
   if to_regrole('freehold_app') is null then create role freehold_app login; end if;
+  if to_regrole('freehold_anonymous') is null then create role freehold_anonymous nologin; end if;
   if to_regrole('freehold_project') is null then create role freehold_project nologin; end if;
 end $$;
 create schema freehold;

@@ -80,7 +80,7 @@ with home as (
   union all
   select format('member %s of %s', m.member::regrole, m.roleid::regrole) from pg_auth_members m
     where m.roleid::regrole::text like 'freehold\_%' and m.member::regrole::text like 'freehold\_%'
-      or m.member::regrole::text in ('freehold_app', 'freehold_control')
+      or m.member::regrole::text in ('freehold_app', 'freehold_anonymous', 'freehold_control')
   union all
   select format('parameter %s for %s', a.parname, role.name)
     from pg_parameter_acl a, aclexplode(a.paracl) x join role on role.oid = x.grantee where role.name like 'freehold\_%' or x.grantee = 0

@@ -4,8 +4,8 @@ home (oid, name) as (select oid, nspname from pg_namespace where nspname in ('ap
 platform (oid) as (select oid from pg_namespace where nspname = 'freehold'),
 house (oid, name) as (
   select oid, rolname from pg_roles
-  where rolname in ('freehold_owner', 'freehold_gate', 'freehold_app', 'freehold_control', 'freehold_project', 'freehold_watch', 'freehold_catalog')),
-login (oid, name) as (select oid, rolname from pg_roles where rolname in ('freehold_app', 'freehold_control', 'freehold_project')),
+  where rolname in ('freehold_owner', 'freehold_gate', 'freehold_app', 'freehold_anonymous', 'freehold_control', 'freehold_project', 'freehold_watch', 'freehold_catalog')),
+login (oid, name) as (select oid, rolname from pg_roles where rolname in ('freehold_app', 'freehold_anonymous', 'freehold_control', 'freehold_project')),
 -- Whom a right must not reach: the logins, and everybody.
 reach (oid, name) as (select oid, name from login union all select 0, 'public'),
 -- Tables that hold tenants' rows, also where a part of one stands in another schema.
@@ -34,6 +34,10 @@ policy as (
           or p.polname = 'project' and p.polcmd in ('*', 'r') and p.polroles = array[(select oid from login where name = 'freehold_project')])
         and pg_get_expr(p.polqual, p.polrelid) = 'true'
         and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true'
+      -- What may be read without a key; of blobs, those of what may be.
+      or p.polname = 'anonymous' and p.polpermissive and p.polcmd = 'r' and p.polroles = array[(select oid from login where name = 'freehold_anonymous')]
+        and pg_get_expr(p.polqual, p.polrelid)
+          = case p.polrelid when 'freehold.blob'::regclass then '((state = ''live''::text) AND freehold.is_open(entity))' else 'true' end
       -- A copy of one tenant's rows that is to become its partition is written by the owner's triggers.
       or p.polname = 'move' and p.polpermissive and p.polroles = array[(select oid from house where name = 'freehold_owner')]
         and p.polrelid in (select oid from copy) as is_use
@@ -50,13 +54,15 @@ fn as (
 allowed (role, name) as (values
   ('freehold_app', 'freehold.tenant()'), ('freehold_app', 'freehold.uuidv7()'), ('freehold_app', 'freehold.open(text)'),
   ('freehold_app', 'freehold.open(smallint,smallint,uuid,uuid,bigint,bigint,bytea)'),
+  ('freehold_anonymous', 'freehold.tenant()'), ('freehold_anonymous', 'freehold.is_open(text)'),
+  ('freehold_anonymous', 'freehold.open(smallint,smallint,uuid,uuid,bigint,bigint,bytea)'),
   ('freehold_control', 'freehold.platform()'), ('freehold_control', 'freehold.tenant_named(text)'),
   ('freehold_control', 'freehold.tenant_known(text)'), ('freehold_control', 'freehold.keys_of(uuid,uuid)'),
-  ('freehold_control', 'freehold.add_key(uuid,uuid,text,text,text,integer,bigint)'), ('freehold_control', 'freehold.end_key(uuid,uuid,text)'),
+  ('freehold_control', 'freehold.add_key(uuid,uuid,text,text,text,integer,bigint,text)'), ('freehold_control', 'freehold.end_key(uuid,uuid,text)'),
   ('freehold_control', 'freehold.key_holder(text)'), ('freehold_control', 'freehold.current_model()'),
   ('freehold_control', 'freehold.due()'), ('freehold_control', 'freehold.pulse()'), ('freehold_control', 'freehold.wall_faults()'),
   ('freehold_control', 'freehold.watch(interval,interval,integer[])'), ('freehold_control', 'freehold.repair_login()'),
-  ('freehold_app', 'freehold."position"()'), ('freehold_app', 'freehold.stamp(text[])'),
+  ('freehold_app', 'freehold."position"()'), ('freehold_app', 'freehold.stamp(text[])'), ('freehold_anonymous', 'freehold.stamp(text[])'),
   ('freehold_control', 'freehold.stamps(uuid[],uuid[],smallint[],text[])'), ('freehold_control', 'freehold.tend_versions()'),
   ('freehold_control', 'freehold.exposed()'), ('freehold_control', 'freehold.cluster()'), ('freehold_control', 'freehold.projection_due(text,bigint)'),
   ('freehold_control', 'freehold.tend_log(interval)'), ('freehold_control', 'freehold.parked_units(bigint)'),

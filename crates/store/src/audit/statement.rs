@@ -27,14 +27,20 @@ const UNDERSTOOD: &str = include_str!("bodies.txt");
 pub struct Facts {
     /// The entities of the applied model.
     pub entities: Vec<String>,
+    /// Those of them, and read models, that anybody may read without a key.
+    pub open: Vec<String>,
 }
 
 impl Check {
     /// A query for what is wrong: rows of two texts, the object and the detail.
     #[must_use]
     pub fn statement(&self, facts: &Facts) -> String {
-        let names: Vec<String> = facts.entities.iter().map(|name| quoted(name)).collect();
-        let sql = self.sql.replace("{entities}", &format!("array[{}]::text[]", names.join(", ")));
+        let list = |names: &[String]| {
+            let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+            format!("array[{}]::text[]", names.join(", "))
+        };
+        let sql = self.sql.replace("{entities}", &list(&facts.entities));
+        let sql = sql.replace("{open}", &list(&facts.open));
         if !sql.contains("{bodies}") {
             return whole(&sql);
         }

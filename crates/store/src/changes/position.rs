@@ -121,7 +121,7 @@ impl Store {
     ) -> Result<(Vec<Row>, Option<Position>), Error> {
         let doing = "running a statement";
         let cluster = self.cluster().await?;
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_for(tenant).await?;
         let work = async {
             let wording = self.wording(tenant);
             let text = wording.of(sql);

@@ -7,7 +7,7 @@ mod tenants;
 
 use std::time::Duration;
 
-pub use keys::{ApiKey, KeyInfo};
+pub use keys::{ApiKey, KeyInfo, WantedKey};
 pub use placement::{Decision, Moving, Placed, Policy};
 pub use quota::BlobUsage;
 pub use tenants::{Swept, TenantInfo, TenantState};

@@ -71,11 +71,25 @@ end $$;
 alter table freehold.blob enable row level security;
 drop policy if exists wall on freehold.blob;
 drop policy if exists use on freehold.blob;
+drop policy if exists anonymous on freehold.blob;
 create policy wall on freehold.blob as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on freehold.blob as permissive for all to freehold_app using (true) with check (true);
 revoke all on freehold.blob from freehold_app;
 grant select (tenant_id, id, entity, field, row_id, name, type, size, hash, state, created_at) on freehold.blob to freehold_app;
+
+-- Whether requests without a key may read an entity.
+create or replace function freehold.is_open(entity text) returns boolean
+  language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+select exists (select from pg_class c where c.relnamespace = 'app'::regnamespace and c.relkind in ('r', 'p') and c.relname = is_open.entity
+  and has_any_column_privilege('freehold_anonymous', c.oid, 'select'))
+$$;
+revoke all on function freehold.is_open(text) from public;
+grant execute on function freehold.is_open(text) to freehold_anonymous;
+
+create policy anonymous on freehold.blob as permissive for select to freehold_anonymous using (state = 'live' and freehold.is_open(entity));
+revoke all on freehold.blob from freehold_anonymous;
+grant select (tenant_id, id, entity, field, row_id, name, type, size, hash, state, created_at) on freehold.blob to freehold_anonymous;
 
 -- For the triggers of tables: this row has the blob from now on. Only an upload of this tenant for this field whose bytes are
 -- there and that no other row has can be taken. `rule` is the name by which a refusal is reported.

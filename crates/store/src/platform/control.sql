@@ -25,10 +25,10 @@ begin atomic
 end;
 
 drop function if exists freehold.key_holder(text);
-create or replace function freehold.key_holder(digest text) returns table (id text, name text, state text, key text, role bigint)
+create or replace function freehold.key_holder(digest text) returns table (id text, name text, state text, key text, role bigint, scope text)
   language sql stable security definer
 begin atomic
-  select t.id::text, t.name, t.state, k.id::text, k.role::bigint from freehold.api_key k join freehold.tenant t on t.id = k.tenant_id
+  select t.id::text, t.name, t.state, k.id::text, k.role::bigint, array_to_string(k.scope, ',') from freehold.api_key k join freehold.tenant t on t.id = k.tenant_id
   where k.hash = decode(digest, 'hex') and k.revoked_at is null and (k.expires_at is null or k.expires_at > now());
 end;
 
@@ -56,23 +56,26 @@ end;
 
 -- What an admin does with the keys of their tenant. Each asks anew whether the tenant is active and the admin's own key,
 -- if it is a key, still counts; where it does not, there is nothing to see and nothing is done.
+drop function if exists freehold.keys_of(uuid, uuid);
 create or replace function freehold.keys_of(tenant uuid, principal uuid)
-  returns table (prefix text, name text, role bigint, created_at text, expires_at text, revoked_at text)
+  returns table (prefix text, name text, role bigint, created_at text, expires_at text, revoked_at text, scope text)
   language sql stable security definer
 begin atomic
   select k.prefix, k.name, k.role::bigint, to_char(k.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-      to_char(k.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(k.revoked_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+      to_char(k.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(k.revoked_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+      array_to_string(k.scope, ',')
     from freehold.tenant t join freehold.api_key k on k.tenant_id = t.id
     where t.id = tenant and t.state = 'active' and freehold.vouched(tenant, principal, 3::smallint)
     order by k.created_at, k.prefix limit 1000;
 end;
 
-create or replace function freehold.add_key(tenant uuid, principal uuid, digest text, prefix text, called text, role integer, seconds bigint)
+drop function if exists freehold.add_key(uuid, uuid, text, text, text, integer, bigint);
+create or replace function freehold.add_key(tenant uuid, principal uuid, digest text, prefix text, called text, role integer, seconds bigint, scope text)
   returns table (made text)
   language sql volatile security definer
 begin atomic
-  insert into freehold.api_key (hash, tenant_id, name, prefix, role, expires_at)
-    select decode(digest, 'hex'), t.id, called, add_key.prefix, add_key.role::smallint, now() + seconds * interval '1 s'
+  insert into freehold.api_key (hash, tenant_id, name, prefix, role, expires_at, scope)
+    select decode(digest, 'hex'), t.id, called, add_key.prefix, add_key.role::smallint, now() + seconds * interval '1 s', string_to_array(add_key.scope, ',')
     from freehold.tenant t
     where t.id = tenant and t.state = 'active' and freehold.vouched(tenant, principal, 3::smallint)
       and (select count(*) from freehold.api_key k where k.tenant_id = t.id) < 1000
@@ -110,7 +113,7 @@ revoke all on function freehold.platform(), freehold.tenant_named(text), freehol
   from freehold_app;
 grant execute on function freehold.platform(), freehold.tenant_named(text), freehold.key_holder(text), freehold.current_model(), freehold.due(),
   freehold.pulse(), freehold.tenant_known(text), freehold.keys_of(uuid, uuid),
-  freehold.add_key(uuid, uuid, text, text, text, integer, bigint), freehold.end_key(uuid, uuid, text) to freehold_control;
+  freehold.add_key(uuid, uuid, text, text, text, integer, bigint, text), freehold.end_key(uuid, uuid, text) to freehold_control;
 grant execute on function freehold.embedding_due() to freehold_owner;
 
 -- Not forced: the functions above belong to the table's owner and see all tenants.

@@ -70,11 +70,12 @@ select jsonb_build_object(
     select coalesce(jsonb_agg(jsonb_build_object('name', v.relname, 'about', obj_description(v.oid, 'pg_class'), 'columns', coalesce(c.list, '[]'),
       'fault', case when not v.invoker then 'it is not security_invoker: it reads with its owner''s rights'
         when u.what is not null then 'it reads what is not an entity behind the wall: ' || u.what
-        when c.list is null then 'freehold_app may not read it' end) order by v.relname), '[]')
+        when c.list is null then 'freehold_app may not read it' end,
+      'anonymous', has_any_column_privilege('freehold_anonymous', v.oid, 'select')) order by v.relname), '[]')
     from view v left join unwalled u on u.view = v.oid left join columns c on c.holder = v.oid),
   'functions', (
     select coalesce(jsonb_agg(jsonb_build_object('name', f.proname, 'about', obj_description(f.oid, 'pg_proc'), 'fault', f.fault,
-      'volatile', f.provolatile = 'v', 'arguments', coalesce(t.list, '[]'), 'signature', coalesce(t.signature, ''),
+      'volatile', f.provolatile = 'v', 'anonymous', has_function_privilege('freehold_anonymous', f.oid, 'execute'), 'arguments', coalesce(t.list, '[]'), 'signature', coalesce(t.signature, ''),
       'returns', jsonb_build_object('type', format_type(f.prorettype, null), 'many', f.proretset,
         'relation', (select r.relname from pg_type y join pg_class r on r.oid = y.typrelid
           where y.oid = f.prorettype and r.relkind in ('r', 'p', 'v') and r.relnamespace = 'app'::regnamespace),

@@ -73,5 +73,8 @@ end $$;
 
 grant execute on function freehold.tenant(), freehold.uuidv7() to freehold_app, freehold_owner;
 grant execute on procedure freehold.open(text), freehold.open(smallint, smallint, uuid, uuid, bigint, bigint, bytea) to freehold_app;
+-- Requests without a key: servers sign tokens of role 1 alone for this login, and its grants are all it may read.
+grant execute on function freehold.tenant() to freehold_anonymous;
+grant execute on procedure freehold.open(smallint, smallint, uuid, uuid, bigint, bigint, bytea) to freehold_anonymous;
 
 reset role;

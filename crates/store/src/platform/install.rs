@@ -3,7 +3,7 @@
 use tokio_postgres::Error as PgError;
 use zeroize::Zeroizing;
 
-use super::{APP, CONTROL, LOCK, Mode, PROJECT, Server, VERSION, newer, refuse};
+use super::{ANONYMOUS, APP, CONTROL, LOCK, Mode, PROJECT, Server, VERSION, newer, refuse};
 use crate::{
     audit,
     error::Error,
@@ -200,8 +200,8 @@ pub(crate) async fn repair_login(session: &mut Session, key: &RootKey) -> Result
     Ok(())
 }
 
-fn logins(key: &RootKey) -> [(&'static str, Zeroizing<String>); 3] {
-    [APP, CONTROL, PROJECT].map(|role| (role, key.password(role)))
+fn logins(key: &RootKey) -> [(&'static str, Zeroizing<String>); 4] {
+    [APP, ANONYMOUS, CONTROL, PROJECT].map(|role| (role, key.password(role)))
 }
 
 async fn give_password(session: &mut Session, role: &str, password: &str) -> Result<(), PgError> {
@@ -284,7 +284,7 @@ fn not_installed(doing: &'static str, error: PgError) -> Error {
             .hint("use a superuser, or a user with createrole that owns the database")
             .into(),
         Some("FH030") => refuse("a login of Freehold is a member of another role")
-            .hint("revoke the memberships of freehold_app, freehold_control and freehold_project: they must have no rights but their own")
+            .hint("revoke the memberships of freehold_app, freehold_anonymous, freehold_control and freehold_project: they must have no rights but their own")
             .into(),
         _ => explain(doing, error),
     }

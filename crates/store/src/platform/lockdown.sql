@@ -49,11 +49,14 @@ revoke usage on schema information_schema from public;
 revoke usage on language plpgsql, sql from public;
 grant usage on language plpgsql, sql to freehold_owner, freehold_gate, freehold_watch;
 
--- Limits that the role cannot lift.
+-- Limits that the roles cannot lift.
 do $$
 begin
   if not exists (select from pg_db_role_setting where setrole = 'freehold_app'::regrole and setdatabase = 0 and setconfig @> '{temp_file_limit=1GB}') then
     alter role freehold_app set temp_file_limit = '1GB';
+  end if;
+  if not exists (select from pg_db_role_setting where setrole = 'freehold_anonymous'::regrole and setdatabase = 0 and setconfig @> '{temp_file_limit=1GB}') then
+    alter role freehold_anonymous set temp_file_limit = '1GB';
   end if;
 end $$;
 
@@ -61,7 +64,8 @@ end $$;
 create or replace function freehold.no_ddl() returns event_trigger
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  if session_user in ('freehold_app', 'freehold_control', 'freehold_project') or current_user in ('freehold_app', 'freehold_control', 'freehold_project') then
+  if session_user in ('freehold_app', 'freehold_anonymous', 'freehold_control', 'freehold_project')
+    or current_user in ('freehold_app', 'freehold_anonymous', 'freehold_control', 'freehold_project') then
     raise exception '% is not for %', tg_tag, current_user using errcode = '42501';
   end if;
 end $$;

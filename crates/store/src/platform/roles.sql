@@ -5,8 +5,9 @@
 --   freehold_gate     owns the platform's tables and functions; the one role that may set the sealed parameter
 --   freehold_app      logs in to run tenants' statements, and nothing else
 --   freehold_control  logs in for the servers' own questions; never runs a tenant's statement, has no right on any table
+--   freehold_anonymous  logs in to run what is asked without a key: its grants say which relations those are
 --   freehold_project  logs in for the workers: reads a tenant's rows and writes its read models, by compiled statements alone
---   freehold_watch    sees and ends the backends of freehold_app and freehold_project, and sets the login of the first right again
+--   freehold_watch    sees and ends the backends of freehold_app, freehold_anonymous and freehold_project, and sets the login of the first right again
 --   freehold_catalog  has what PUBLIC loses of PostgreSQL's own catalogue
 do $$
 declare
@@ -14,6 +15,7 @@ declare
 begin
   for wanted in select * from (values
       ('freehold_owner', false, true, false), ('freehold_gate', false, true, false), ('freehold_app', true, false, false),
+      ('freehold_anonymous', true, false, false),
       ('freehold_control', true, false, false), ('freehold_project', true, false, false), ('freehold_watch', false, true, true), ('freehold_catalog', false, false, false)
     ) as role (name, login, inherit, createrole)
   loop
@@ -40,12 +42,12 @@ begin
       execute format('grant %I to %I', wanted.name, current_user);
     end if;
   end loop;
-  if exists (select from pg_auth_members where member in ('freehold_app'::regrole, 'freehold_control'::regrole, 'freehold_project'::regrole)) then
+  if exists (select from pg_auth_members where member in ('freehold_app'::regrole, 'freehold_anonymous'::regrole, 'freehold_control'::regrole, 'freehold_project'::regrole)) then
     raise exception 'a login of Freehold is a member of another role' using errcode = 'FH030';
   end if;
   for wanted in select * from (values
       ('freehold_catalog', 'freehold_owner', false), ('freehold_catalog', 'freehold_gate', false),
-      ('freehold_catalog', 'freehold_watch', false), ('freehold_app', 'freehold_watch', true), ('freehold_project', 'freehold_watch', false)
+      ('freehold_catalog', 'freehold_watch', false), ('freehold_app', 'freehold_watch', true), ('freehold_project', 'freehold_watch', false), ('freehold_anonymous', 'freehold_watch', false)
     ) as membership (role, member, admin)
   loop
     if not exists (select from pg_auth_members where roleid = wanted.role::regrole and member = wanted.member::regrole

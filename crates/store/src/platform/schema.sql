@@ -2,7 +2,7 @@
 do $$
 begin
   execute format('revoke all on database %I from public', current_database());
-  execute format('grant connect on database %I to freehold_app, freehold_control, freehold_project', current_database());
+  execute format('grant connect on database %I to freehold_app, freehold_anonymous, freehold_control, freehold_project', current_database());
 end $$;
 revoke all on schema public from public;
 
@@ -16,13 +16,13 @@ revoke all on schema freehold, app, freehold_shelf from public;
 do $$
 begin
   if not has_schema_privilege('freehold_owner', 'freehold_ext', 'usage') or not has_schema_privilege('freehold_app', 'freehold_ext', 'usage')
-    or not has_schema_privilege('freehold_project', 'freehold_ext', 'usage')
+    or not has_schema_privilege('freehold_project', 'freehold_ext', 'usage') or not has_schema_privilege('freehold_anonymous', 'freehold_ext', 'usage')
   then
-    grant usage on schema freehold_ext to freehold_owner, freehold_app, freehold_project;
+    grant usage on schema freehold_ext to freehold_owner, freehold_app, freehold_anonymous, freehold_project;
   end if;
 end $$;
-grant usage on schema freehold to freehold_owner, freehold_app, freehold_control, freehold_project, freehold_watch;
-grant usage on schema app to freehold_app, freehold_project;
+grant usage on schema freehold to freehold_owner, freehold_app, freehold_anonymous, freehold_control, freehold_project, freehold_watch;
+grant usage on schema app to freehold_app, freehold_anonymous, freehold_project;
 
 alter default privileges for role freehold_owner revoke all on tables from public;
 alter default privileges for role freehold_owner revoke execute on functions from public;
@@ -71,6 +71,9 @@ create table if not exists freehold.api_key (
 alter table freehold.api_key add column if not exists role smallint not null default 2 check (role between 1 and 3);
 -- Names the key in tokens.
 alter table freehold.api_key add column if not exists id uuid not null unique default gen_random_uuid();
+-- The relations it is for, such as `commit`, `person:read`, `rpc/match`; null for all. Servers hold it to them. An admin
+-- could make itself another key, so it is never limited so.
+alter table freehold.api_key add column if not exists scope text[] check (scope is null or cardinality(scope) between 1 and 100 and role < 3);
 create index if not exists api_key_tenant_id_idx on freehold.api_key (tenant_id);
 
 create table if not exists freehold.model_version (

@@ -166,7 +166,7 @@ begin
   end loop;
 end $$;
 grant execute on function freehold.note() to freehold_owner;
-grant execute on function freehold.stamp(text[]) to freehold_app;
+grant execute on function freehold.stamp(text[]) to freehold_app, freehold_anonymous;
 grant execute on function freehold.stamps(uuid[], uuid[], smallint[], text[]), freehold.tend_versions() to freehold_control;
 
 reset role;

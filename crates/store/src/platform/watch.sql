@@ -9,7 +9,7 @@ create table if not exists freehold.login_verifier (
   verifier text not null
 );
 
--- Ends backends of freehold_app and freehold_project in this database that run one statement or one transaction for too long, hold a lock on a
+-- Ends backends of freehold_app, freehold_anonymous and freehold_project in this database that run one statement or one transaction for too long, hold a lock on a
 -- whole table or an advisory one, which no statement of a server takes, or are in `overgrown`. Answers with every backend
 -- of theirs, and why it was ended if it was.
 create or replace function freehold.watch(statement_max interval, transaction_max interval, overgrown integer[])
@@ -29,7 +29,7 @@ begin
           and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))) then 'lock'
       end
     from pg_stat_activity a
-    where a.usename in ('freehold_app', 'freehold_project') and a.datname = current_database() and a.backend_type = 'client backend'
+    where a.usename in ('freehold_app', 'freehold_anonymous', 'freehold_project') and a.datname = current_database() and a.backend_type = 'client backend'
   loop
     if ended is not null then
       perform pg_terminate_backend(backend);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use freehold_model::{
-    Model,
+    Model, ReadModel,
     entity::{Entity, Field, Kind, Scalar, VectorForm},
 };
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use crate::{
     connect::Address,
     error::{Error, Fault},
     key::{RootKey, hex},
-    platform::{APP, Mode},
+    platform::{ANONYMOUS, APP, Mode},
     session::COMMIT,
     store::Tenant,
 };
@@ -42,6 +42,7 @@ const FACTS: &str = "select current_setting('server_version'), to_char(now() at 
 /// A database with two tenants in it.
 pub struct Arena {
     app: Address,
+    anonymous: Address,
     operator: Address,
     forger: Forger,
     model: Model,
@@ -71,7 +72,8 @@ impl Arena {
             ("statement_timeout", "10s"),
             ("lock_timeout", "3s"),
         ];
-        let app = operator.clone().settings(&limits).login(APP, &root.password(APP));
+        let login = |role| operator.clone().settings(&limits).login(role, &root.password(role));
+        let (app, anonymous) = (login(APP), login(ANONYMOUS));
         let forger = Forger::new(root, operator.database());
         let (mode, locked) = gate(&operator).await?;
         let canary = |tenant: &Tenant| {
@@ -81,6 +83,7 @@ impl Arena {
         let (a, b) = (canary(a), canary(b));
         let mut arena = Self {
             app,
+            anonymous,
             operator,
             forger,
             model: model.clone(),
@@ -108,6 +111,19 @@ impl Arena {
     #[must_use]
     pub fn b(&self) -> &Canary {
         &self.b
+    }
+
+    /// The login of those who have no key.
+    pub(super) fn anonymous(&self) -> &Address {
+        &self.anonymous
+    }
+
+    /// All tables of the model, and whether anybody may read each without a key.
+    pub(super) fn tables(&self) -> Vec<(String, bool)> {
+        let reads = self.model.reads().iter().map(ReadModel::shape);
+        let all = self.model.entities().iter().chain(reads);
+        let table = |name: &str| format!("app.\"{}\"", name.replace('"', "\"\""));
+        all.map(|one| (table(&one.name), one.is_open())).collect()
     }
 
     /// How the gate keeps the tenant.

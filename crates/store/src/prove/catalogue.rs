@@ -1,5 +1,6 @@
 //! The attacks, by what they go for.
 
+mod anonymous;
 mod context;
 mod effects;
 mod grants;
@@ -16,13 +17,14 @@ use super::Attack;
 
 /// Every attack, in the order of reports.
 pub fn catalogue() -> impl Iterator<Item = &'static Attack> {
-    let all: [&'static [Attack]; 11] = [
+    let all: [&'static [Attack]; 12] = [
         tokens::ATTACKS,
         context::ATTACKS,
         roles::ATTACKS,
         session::ATTACKS,
         schema::ATTACKS,
         grants::ATTACKS,
+        anonymous::ATTACKS,
         oracle::ATTACKS,
         statistics::ATTACKS,
         effects::ATTACKS,

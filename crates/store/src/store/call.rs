@@ -29,7 +29,7 @@ impl Store {
     /// # Errors
     /// As [`Store::run`]; `Raised`; `ReadOnly`.
     pub async fn call(&self, tenant: &Tenant, sql: &Sql, read_only: bool) -> Result<Row, Error> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_for(tenant).await?;
         let called = self.in_time(self.calling(&mut lease, tenant, sql, read_only)).await?;
         lease.give_back();
         match called?.pop() {

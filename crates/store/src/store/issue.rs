@@ -9,6 +9,6 @@ impl Store {
     /// database takes at most 60 s.
     #[must_use]
     pub fn token_for(&self, tenant: &Tenant, backend: i32, life: Duration) -> String {
-        self.0.minter.text(tenant.role(), tenant.id(), backend, life)
+        self.minter(tenant).text(tenant.role(), tenant.id(), backend, life)
     }
 }

@@ -5,8 +5,9 @@ use freehold_model::{Code, Refusal};
 use super::{Store, Tenant, tenant::hash_of};
 use crate::{
     error::Error,
-    operator::{ApiKey, KeyInfo},
+    operator::{ApiKey, KeyInfo, WantedKey},
     role::Role,
+    scope::Scope,
 };
 
 impl Store {
@@ -16,7 +17,7 @@ impl Store {
     /// `Forbidden` for who is not an admin; faults.
     pub async fn keys_of(&self, admin: &Tenant) -> Result<Vec<KeyInfo>, Error> {
         is_admin(admin)?;
-        let text = "select prefix, name, role, created_at, expires_at, revoked_at \
+        let text = "select prefix, name, role, created_at, expires_at, revoked_at, scope \
                     from freehold.keys_of($1::text::uuid, $2::text::uuid)";
         let (id, key) = (admin.id().to_string(), admin.key().to_string());
         let rows = self.ask("listing API keys", text, &[Some(&id), Some(&key)]).await?;
@@ -29,6 +30,7 @@ impl Store {
             created_at: owned(row.text(3)).unwrap_or_default(),
             expires_at: owned(row.text(4)),
             revoked_at: owned(row.text(5)),
+            only: row.text(6).map(Scope::recorded),
         });
         let keys: Vec<KeyInfo> = keys.collect();
         // Whoever comes with a key sees at least that one, if it still counts.
@@ -38,32 +40,29 @@ impl Store {
         Ok(keys)
     }
 
-    /// Makes an API key of this role; `valid_for` in seconds.
+    /// Makes an API key.
     ///
     /// # Errors
     /// `Forbidden` for who is not an admin; `Unauthenticated` for one whose own key or tenant no longer counts; `Limit` is
     /// not told apart from it beyond 1,000 keys.
-    pub async fn add_key(
-        &self,
-        admin: &Tenant,
-        name: &str,
-        role: Role,
-        valid_for: Option<u32>,
-    ) -> Result<ApiKey, Error> {
+    pub async fn add_key(&self, admin: &Tenant, wanted: &WantedKey<'_>) -> Result<ApiKey, Error> {
         is_admin(admin)?;
+        wanted.check()?;
         let key = ApiKey::random();
-        let text = "select made from freehold.add_key($1::text::uuid, $2::text::uuid, $3, $4, $5, $6::text::integer, $7::text::bigint)";
+        let text = "select made from freehold.add_key($1::text::uuid, $2::text::uuid, $3, $4, $5, $6::text::integer, $7::text::bigint, $8)";
         let (id, principal) = (admin.id().to_string(), admin.key().to_string());
-        let (hash, role) = (hash_of(&key.secret), role.number().to_string());
-        let seconds = valid_for.map(|seconds| seconds.to_string());
+        let (hash, role) = (hash_of(&key.secret), wanted.role.number().to_string());
+        let seconds = wanted.valid_for.map(|seconds| seconds.to_string());
+        let only = wanted.only.map(Scope::text);
         let params = [
             Some(&*id),
             Some(&*principal),
             Some(&*hash),
             Some(&*key.prefix),
-            Some(name),
+            Some(wanted.name),
             Some(&*role),
             seconds.as_deref(),
+            only.as_deref(),
         ];
         match self.ask("making an API key", text, &params).await?.first() {
             Some(_) => Ok(key),

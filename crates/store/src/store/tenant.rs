@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     hash::{Hash, Hasher},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,7 @@ use crate::{
     refusal::explain,
     role::Role,
     row::Row,
+    scope::Scope,
 };
 
 /// How long a key is recognised without asking whose it is.
@@ -33,6 +34,31 @@ pub struct Tenant {
     name: String,
     key: Uuid,
     role: Role,
+    only: Option<Arc<Scope>>,
+    bounds: Bounds,
+}
+
+/// What any one request may take, where that is less than the server allows all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Longest run of a statement.
+    pub statement: Option<Duration>,
+    /// Most rows of an answer.
+    pub rows: Option<u64>,
+}
+
+impl Bounds {
+    /// The smaller of each.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            one.into_iter().chain(other).min()
+        }
+        Self {
+            statement: least(self.statement, other.statement),
+            rows: least(self.rows, other.rows),
+        }
+    }
 }
 
 /// Keys that were looked up lately, by their hash.
@@ -40,12 +66,12 @@ pub(super) type Recognised = Mutex<HashMap<String, (Instant, Tenant)>>;
 
 impl Tenant {
     pub(crate) fn new(id: Uuid, name: String) -> Self {
-        Self { id, name, key: Uuid::nil(), role: Role::Admin }
+        Self::vouched(id, name, Uuid::nil(), Role::Admin)
     }
 
     /// One that was found by an API key before.
     pub(crate) fn vouched(id: Uuid, name: String, key: Uuid, role: Role) -> Self {
-        Self { id, name, key, role }
+        Self { id, name, key, role, only: None, bounds: Bounds::default() }
     }
 
     /// Its id, which is never in an answer to the tenant.
@@ -71,6 +97,31 @@ impl Tenant {
     pub fn limited_to(mut self, role: Role) -> Self {
         self.role = self.role.min(role);
         self
+    }
+
+    /// The same for somebody without a key.
+    #[must_use]
+    pub fn for_anybody(self) -> Self {
+        self.limited_to(Role::Anonymous)
+    }
+
+    /// The same, where no request takes more than this.
+    #[must_use]
+    pub fn bounded(mut self, bounds: Bounds) -> Self {
+        self.bounds = self.bounds.and(bounds);
+        self
+    }
+
+    /// What a request may take at most.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    /// What the key is for, if not for everything.
+    #[must_use]
+    pub fn scope(&self) -> Option<&Scope> {
+        self.only.as_deref()
     }
 
     /// Names the API key by which it was found, if by one; says nothing of it.
@@ -105,7 +156,7 @@ impl Store {
     /// # Errors
     /// `NoSuchTenant`, `TenantSuspended`.
     pub async fn tenant_named(&self, name: &str) -> Result<Tenant, Error> {
-        let text = "select id, name, state, null, null from freehold.tenant_named($1)";
+        let text = "select id, name, state, null, null, null from freehold.tenant_named($1)";
         self.look_up("looking up a tenant", text, name).await?.ok_or_else(|| {
             Refusal::new(Code::NoSuchTenant, "there is no such tenant").detail(name).into()
         })
@@ -123,7 +174,7 @@ impl Store {
         {
             return Ok(tenant.clone());
         }
-        let text = "select id, name, state, null, null from freehold.tenant_known($1)";
+        let text = "select id, name, state, null, null, null from freehold.tenant_known($1)";
         let found = self.look_up("looking up a tenant", text, claim).await?;
         let tenant = found.ok_or_else(|| {
             Error::from(Refusal::new(Code::NoSuchTenant, "there is no such tenant"))
@@ -164,7 +215,7 @@ impl Store {
     /// # Errors
     /// As [`Self::recognise`].
     pub async fn authenticate(&self, api_key: &str) -> Result<Tenant, Error> {
-        let text = "select id, name, state, key, role from freehold.key_holder($1)";
+        let text = "select id, name, state, key, role, scope from freehold.key_holder($1)";
         let found = self.look_up("checking an API key", text, &hash_of(api_key)).await?;
         found.ok_or_else(|| unauthenticated().into())
     }
@@ -203,6 +254,7 @@ impl Store {
         if !tenant.key.is_nil() {
             // A role of a later version is the weakest here.
             tenant.role = row.int(4).and_then(Role::numbered).unwrap_or(Role::Reader);
+            tenant.only = row.text(5).map(|only| Arc::new(Scope::recorded(only)));
         }
         match row.text(2) {
             Some("active") => Ok(Some(tenant)),

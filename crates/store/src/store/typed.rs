@@ -218,7 +218,7 @@ impl Typed {
     }
 
     fn call(&self) -> String {
-        self.store.0.minter.opening(
+        self.store.minter(&self.tenant).opening(
             self.tenant.role(),
             self.tenant.id(),
             self.tenant.key(),

@@ -8,10 +8,11 @@ use std::{
 
 use freehold_model::{Code, Refusal};
 
-use super::Store;
+use super::{Store, Tenant};
 use crate::{
     error::{Error, Fault},
     pool::{Lease, NoLease},
+    role::Role,
     session::Session,
 };
 
@@ -175,6 +176,15 @@ impl Store {
             Err(NoLease::NotLoggedIn(_)) => Ok(self.0.pool.lease().await?),
             leased => Ok(leased?),
         }
+    }
+
+    /// A connection for this tenant's statements: as another login for whoever has no key.
+    pub(crate) async fn lease_for(&self, tenant: &Tenant) -> Result<Lease, Error> {
+        if tenant.role() != Role::Anonymous {
+            return self.lease().await;
+        }
+        self.demand_whole_wall()?;
+        Ok(self.0.anonymous.lease().await?)
     }
 
     /// A connection that never comes into the pool, if the wall stands.

@@ -171,7 +171,8 @@ async fn examine(client: &Client, asked: &[Statement]) -> Found {
 
 fn facts() -> Facts {
     let model = declare::read(MODEL).unwrap().model;
-    Facts { entities: model.entities().iter().map(|entity| entity.name.to_string()).collect() }
+    let entities = model.entities().iter().map(|entity| entity.name.to_string()).collect();
+    Facts { entities, open: model.open().map(ToString::to_string).collect() }
 }
 
 /// Those that decide whose tenant is opened. PostgreSQL keeps them as it understood them, hence by what it writes down.

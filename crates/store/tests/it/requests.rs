@@ -1,15 +1,18 @@
 //! Ordinary work: one statement, several, many rows.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use freehold_model::{Code, Sql};
-use freehold_store::{Column, Config, Error, RootKey, Store};
+use freehold_store::{Bounds, Column, Config, Error, Mode, RootKey, Store};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::fixture::{ROOT, code, house, insert, sql};
+use crate::fixture::{ROOT, code, house, house_in, insert, sql};
 
 #[tokio::test]
 async fn parameters_of_every_type_go_as_text_and_null_is_null() {
@@ -319,4 +322,59 @@ async fn relay(
             else => return,
         }
     }
+}
+
+/// Requests without a key run as a login of their own, whose grants say what they reach.
+#[tokio::test]
+async fn somebody_without_a_key_reaches_what_is_granted_to_them() {
+    for mode in [Mode::Seal, Mode::Ticket] {
+        let house = house_in(mode).await;
+        let (store, anybody) = (&house.store, house.a.clone().for_anybody());
+        let read = sql("select string_agg(handle, ',') from app.person", &[]);
+        assert_eq!(code(store.run(&anybody, &read).await), Code::Forbidden);
+        let open = "create policy anonymous on app.person for select to freehold_anonymous using (true); \
+                    grant select (tenant_id, id, handle) on app.person to freehold_anonymous";
+        house.db.client().await.batch_execute(open).await.unwrap();
+        assert_eq!(store.run(&anybody, &read).await.unwrap().text(0), Some("ann"));
+        let b = house.b.clone().for_anybody();
+        assert_eq!(store.run(&b, &read).await.unwrap().text(0), Some("bob"));
+        for refused in [
+            "select age::text from app.person",
+            "select count(*)::text from app.note",
+            "insert into app.person (handle) values ('x') returning id::text",
+            "update app.person set handle = 'x' returning id::text",
+            "delete from app.person returning id::text",
+            "select freehold.uuidv7()::text",
+            "select state from freehold.tenant",
+            "select object from freehold.blob",
+        ] {
+            let answer = store.run(&anybody, &sql(refused, &[])).await;
+            assert_eq!(code(answer), Code::Forbidden, "{refused}");
+        }
+        // A token of this login is none for the other, and no role but a reader's is signed for it.
+        assert!(store.raw(&anybody, "select 1").await.is_err());
+        assert_eq!(store.run(&house.a, &read).await.unwrap().text(0), Some("ann"));
+    }
+}
+
+/// What one request may take is less than what the server allows.
+#[tokio::test]
+async fn a_bounded_tenants_statements_end_in_their_time() {
+    let house = house().await;
+    let short = Bounds { statement: Some(Duration::from_millis(200)), rows: None };
+    let bounded = house
+        .a
+        .clone()
+        .bounded(short)
+        .bounded(Bounds { statement: Some(Duration::from_secs(20)), rows: Some(1) });
+    assert_eq!((bounded.bounds().statement, bounded.bounds().rows), (short.statement, Some(1)));
+    let slow = sql("select count(*)::text from generate_series(1, 10000000000)", &[]);
+    assert_eq!(code(house.store.run(&bounded, &slow).await), Code::TooSlow);
+    let mut tx = house.store.begin(&bounded).await.unwrap();
+    assert_eq!(code(tx.query_one(&slow).await), Code::TooSlow);
+    drop(tx);
+    // The time is the transaction's, and goes with it.
+    let said = sql("select current_setting('statement_timeout')", &[]);
+    assert_eq!(house.store.run(&bounded, &said).await.unwrap().text(0), Some("200ms"));
+    assert_eq!(house.store.run(&house.a, &said).await.unwrap().text(0), Some("30s"));
 }

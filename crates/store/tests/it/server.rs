@@ -88,7 +88,7 @@ async fn an_operator_without_superuser_gets_the_ticket_mode() {
     let role = format!("operator_{}", db.name());
     let setup = format!(
         "create role {role} login createrole password 'secret'; alter database {} owner to {role};
-        grant freehold_owner, freehold_gate, freehold_app, freehold_control, freehold_project, freehold_watch, freehold_catalog to {role} with admin option",
+        grant freehold_owner, freehold_gate, freehold_app, freehold_anonymous, freehold_control, freehold_project, freehold_watch, freehold_catalog to {role} with admin option",
         db.name()
     );
     admin.batch_execute(&setup).await.unwrap();

@@ -5,32 +5,40 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use freehold_engine::{Engine, blob};
+use freehold_engine::{Access, Code, Engine, Refusal, blob};
 use serde_json::{Value, json};
 
 use super::super::{auth::Caller, error::Answer};
 
-pub(super) async fn all(State(engine): State<Engine>, _: Caller) -> Response {
+pub(super) async fn all(State(engine): State<Engine>, Caller(tenant): Caller) -> Response {
     let snapshot = engine.snapshot();
-    let all: Vec<Value> = blob::buckets(&snapshot.model).iter().map(shown).collect();
+    let all: Vec<Value> = blob::buckets(&snapshot.model)
+        .iter()
+        .filter(|bucket| snapshot.permits(&tenant, &bucket.entity, Access::Read))
+        .map(|bucket| shown(&engine, bucket))
+        .collect();
     answer(&json!(all))
 }
 
 pub(super) async fn one(
     State(engine): State<Engine>,
-    _: Caller,
+    Caller(tenant): Caller,
     Path(name): Path<String>,
 ) -> Result<Response, Answer> {
-    Ok(answer(&shown(&engine.bucket(&name)?)))
+    let bucket = engine.bucket(&name)?;
+    if !engine.snapshot().permits(&tenant, &bucket.entity, Access::Read) {
+        return Err(Refusal::new(Code::Forbidden, "the bucket is not open to this caller").into());
+    }
+    Ok(answer(&shown(&engine, &bucket)))
 }
 
-fn shown(bucket: &blob::Bucket) -> Value {
+fn shown(engine: &Engine, bucket: &blob::Bucket) -> Value {
     let types = (!bucket.takes.types.is_empty()).then_some(&bucket.takes.types);
     json!({
         "id": bucket.name,
         "name": bucket.name,
         "owner": "",
-        "public": false,
+        "public": engine.bucket_is_open(bucket),
         "type": "STANDARD",
         "file_size_limit": bucket.takes.max,
         "allowed_mime_types": types,

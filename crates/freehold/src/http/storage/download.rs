@@ -35,6 +35,23 @@ pub(super) async fn object(
     give(&engine, &tenant, &method, (&bucket, &path), &asked, &headers).await
 }
 
+/// For everybody, if the model opens the rows to whoever has no key; a key that is sent says whose they are.
+pub(super) async fn public(
+    State(engine): State<Engine>,
+    Caller(tenant): Caller,
+    method: Method,
+    Path((bucket, path)): Path<(String, String)>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Result<Response, Answer> {
+    if !engine.bucket_is_open(&engine.bucket(&bucket)?) {
+        return Err(Refusal::new(Code::Forbidden, "the bucket is not public")
+            .hint("sign a URL; or let the model open the rows, with `anonymous = \"read\"`")
+            .into());
+    }
+    give(&engine, &tenant.for_anybody(), &method, (&bucket, &path), &asked, &headers).await
+}
+
 /// For whoever has the URL.
 pub(super) async fn signed(
     State(engine): State<Engine>,

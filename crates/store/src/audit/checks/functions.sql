@@ -1,10 +1,10 @@
 -- FH-F01 app-executes error managed: same
--- what: a function that freehold_app may execute and that is neither one it needs nor one of the operator's in app, granted to it by name
+-- what: a function that freehold_app or freehold_anonymous may execute and that is neither one it needs nor one of the operator's in app, granted to it by name
 -- why: what SQL in a tenant's session can call is the surface of the wall
--- mend: revoke execute on routine <function> from public, freehold_app
-select f.name, 'executable by freehold_app' from fn f
-  where has_function_privilege((select oid from login where name = 'freehold_app'), f.oid, 'execute')
-    and f.name not in (select name from allowed where role = 'freehold_app')
+-- mend: revoke execute on routine <function> from public, <login>
+select f.name, 'executable by ' || l.name from fn f, login l
+  where l.name in ('freehold_app', 'freehold_anonymous') and has_function_privilege(l.oid, f.oid, 'execute')
+    and (l.name, f.name) not in (select role, name from allowed)
     and not (f.pronamespace = (select oid from home where name = 'app') and not f.prosecdef and not has_function_privilege('public', f.oid, 'execute'))
 
 -- FH-F02 definer-callable severe managed: same

@@ -74,7 +74,7 @@ select a.object, a.privilege || ' for ' || coalesce((select r.rolname::text from
     and not (a.relname in ('embedding_due', 'import_mark') and a.privilege in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
       and a.grantee = (select oid from login where name = 'freehold_app'))
     and not (a.relname = 'blob' and a.object not in ('freehold.blob', 'freehold.blob.key', 'freehold.blob.object') and a.privilege = 'SELECT'
-      and a.grantee = (select oid from login where name = 'freehold_app'))
+      and a.grantee in (select oid from login where name in ('freehold_app', 'freehold_anonymous')))
 
 -- FH-G07 platform-readable warning managed: same
 -- what: another role with rights on the platform's own tables
@@ -93,7 +93,7 @@ select c.oid::regclass::text, x.privilege_type || ' for ' || g.rolname
 -- mend: revoke all (<column>) on <table> from <role>
 select t.name || '.' || c.attname, x.privilege_type || ' for ' || r.name
   from piece t join pg_attribute c on c.attrelid = t.oid, aclexplode(c.attacl) x join reach r on r.oid = x.grantee
-  where r.name not in ('freehold_app', 'freehold_project') and not t.relispartition and x.privilege_type <> 'REFERENCES'
+  where r.name not in ('freehold_app', 'freehold_anonymous', 'freehold_project') and not t.relispartition and x.privilege_type <> 'REFERENCES'
 
 -- FH-G09 schema-open severe managed: same
 -- what: a schema in which a login of the servers may make objects, or usage of freehold_shelf
@@ -112,7 +112,7 @@ select n.nspname::text, 'usage for ' || l.name
   from pg_namespace n, login l
   where n.nspname !~ '^pg_(toast_)?temp_' and has_schema_privilege(l.oid, n.oid, 'usage')
     and n.nspname not in ('pg_catalog', 'information_schema', 'freehold', 'freehold_ext', 'freehold_shelf')
-    and not (n.nspname = 'app' and l.name in ('freehold_app', 'freehold_project'))
+    and not (n.nspname = 'app' and l.name in ('freehold_app', 'freehold_anonymous', 'freehold_project'))
 
 -- FH-G11 database-open error managed: same
 -- what: CREATE or TEMPORARY on the database for a login of the servers
@@ -188,3 +188,26 @@ select a.parname, x.privilege_type || ' for ' || r.name
 select 'server ' || s.srvname, 'usable by ' || l.name from pg_foreign_server s, login l where has_server_privilege(l.oid, s.oid, 'usage')
 union all
 select 'wrapper ' || w.fdwname, 'usable by ' || l.name from pg_foreign_data_wrapper w, login l where has_foreign_data_wrapper_privilege(l.oid, w.oid, 'usage')
+
+-- FH-G19 anonymous-beyond-model severe managed: same
+-- what: a right of freehold_anonymous on tenants' rows that is more than to read, or is not bound to one of its policies
+-- why: requests without a key run as this login: whatever it may do, anybody may
+-- mend: revoke all on <table> from freehold_anonymous; freehold apply opens what the model opens
+select a.object, a.privilege || ' for freehold_anonymous'
+  from (
+    select t.oid, t.name as object, x.grantee, x.privilege_type as privilege from piece t, aclexplode(t.relacl) x where t.relacl is not null
+    union all
+    select t.oid, t.name || '.' || c.attname, x.grantee, x.privilege_type
+      from piece t join pg_attribute c on c.attrelid = t.oid and c.attacl is not null, aclexplode(c.attacl) x
+  ) a
+  where a.grantee = (select oid from login where name = 'freehold_anonymous')
+    and (a.privilege <> 'SELECT' or not exists (select from pg_policy p where p.polrelid = a.oid and p.polname = 'anonymous'))
+
+-- FH-G20 anonymous-undeclared error managed: same
+-- what: a table that anybody may read without a key although the applied model does not say so, or may not although it does
+-- why: what is open to everybody is to stand in the model, where it is reviewed
+-- mend: declare it with `anonymous = "read"` and apply; or: revoke all on <table> from freehold_anonymous; drop policy anonymous on <table>
+select t.name, case when o.is_open then 'open, and the model does not say so' else 'shut, and the model opens it' end
+  from piece t join home h on h.oid = t.relnamespace and h.name = 'app'
+    cross join lateral (select has_any_column_privilege((select oid from login where name = 'freehold_anonymous'), t.oid, 'select') as is_open) o
+  where not t.relispartition and o.is_open <> (t.relname = any ({open}))

@@ -26,7 +26,7 @@ select r.rolname::text, concat_ws(', ', case when r.rolcreaterole then 'createro
 -- why: they own the tables, the keys and the watchdog; nobody may reach them but by SET ROLE from an operator's session
 -- mend: alter role <role> nologin
 select r.rolname::text, 'may log in' from pg_roles r join house on house.oid = r.oid
-  where r.rolcanlogin and r.rolname not in ('freehold_app', 'freehold_control', 'freehold_project')
+  where r.rolcanlogin and r.rolname not in ('freehold_app', 'freehold_anonymous', 'freehold_control', 'freehold_project')
 
 -- FH-R05 login-owns severe managed: same
 -- what: an object that belongs to a login of the servers
@@ -46,7 +46,7 @@ select g.name::text, m.rolname || ' is a member'
   from pg_auth_members a join house g on g.oid = a.roleid join pg_roles m on m.oid = a.member
   where not m.rolsuper
     and (g.name, m.rolname) not in (('freehold_catalog', 'freehold_owner'), ('freehold_catalog', 'freehold_gate'),
-      ('freehold_catalog', 'freehold_watch'), ('freehold_app', 'freehold_watch'), ('freehold_project', 'freehold_watch'))
+      ('freehold_catalog', 'freehold_watch'), ('freehold_app', 'freehold_watch'), ('freehold_anonymous', 'freehold_watch'), ('freehold_project', 'freehold_watch'))
     and (select count(distinct b.roleid) from pg_auth_members b join house h on h.oid = b.roleid
          where b.member = a.member and h.name in ('freehold_owner', 'freehold_gate')) < 2
 
@@ -68,11 +68,12 @@ select coalesce((select h.name::text from house h where h.oid = g.role), 'databa
       'check_function_bodies', 'array_nulls', 'default_transaction_read_only')
 
 -- FH-R09 no-temp-file-limit warning managed: residual one tenant's sort may fill the disk: only a superuser can limit temporary files
--- what: freehold_app without a limit of temporary files
+-- what: a login that runs tenants' statements, without a limit of temporary files
 -- why: a large sort in one tenant's session fills the volume for all
--- mend: alter role freehold_app set temp_file_limit = '1GB'
-select 'freehold_app', 'no temp_file_limit'
-  where not exists (select from given g join login l on l.oid = g.role and l.name = 'freehold_app' where g.parameter = 'temp_file_limit' and g.value <> '-1')
+-- mend: alter role <login> set temp_file_limit = '1GB'
+select l.name::text, 'no temp_file_limit' from login l
+  where l.name in ('freehold_app', 'freehold_anonymous')
+    and not exists (select from given g where g.role = l.oid and g.parameter = 'temp_file_limit' and g.value <> '-1')
     and coalesce((select s.setting from pg_settings s where s.name = 'temp_file_limit'), '-1') = '-1'
 
 -- FH-R10 no-connection-limit note managed: same
@@ -90,8 +91,8 @@ select a.rolname::text, case when a.rolpassword is null then 'no password' else 
 
 -- FH-R12 role-missing error managed: same
 -- what: a role of Freehold that is not there
--- why: the rights of each are small because there are seven of them; without one an apply or the watchdog fails
+-- why: the rights of each are small because there are eight of them; without one an apply or the watchdog fails
 -- mend: freehold apply
 select w.name, 'there is no such role'
-  from (values ('freehold_owner'), ('freehold_gate'), ('freehold_app'), ('freehold_control'), ('freehold_project'), ('freehold_watch'), ('freehold_catalog')) w (name)
+  from (values ('freehold_owner'), ('freehold_gate'), ('freehold_app'), ('freehold_anonymous'), ('freehold_control'), ('freehold_project'), ('freehold_watch'), ('freehold_catalog')) w (name)
   where w.name not in (select h.name from house h)

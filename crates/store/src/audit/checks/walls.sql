@@ -15,7 +15,7 @@ select t.name, 'no policy is the wall'
   where not exists (select from policy p where p.polrelid = t.oid and p.is_wall)
 
 -- FH-W03 other-policy error managed: same
--- what: a policy on a table of tenants' rows that is neither the wall nor the permission of freehold_app
+-- what: a policy on a table of tenants' rows that is neither the wall nor the permission of a login, or of another login than Freehold gives it to
 -- why: a permissive policy lets more roles in, a restrictive one bound to a role is dropped by DROP OWNED; a wall that is only almost right hides the lack of the right one
 -- mend: drop policy <policy> on <table>
 select t.name, 'policy ' || quote_ident(p.polname)
@@ -61,7 +61,7 @@ select c.oid::regclass::text, 'runs as ' || c.relowner::regrole
 -- FH-W09 unwalled-relation severe managed: same
 -- what: a materialized view or foreign table in the tenants' schemas, or open to the servers' logins
 -- why: neither can have row-level security
--- mend: drop it, or move it to another schema and: revoke all on <relation> from public, freehold_app, freehold_control
+-- mend: drop it, or move it to another schema and: revoke all on <relation> from public, freehold_app, freehold_anonymous, freehold_control
 select c.oid::regclass::text, case c.relkind when 'm' then 'materialized view' else 'foreign table' end
   from pg_class c
   where c.relkind in ('m', 'f') and (c.relnamespace in (select oid from home)

@@ -16,7 +16,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             "select freehold.key_holder('00')",
             "select freehold.tenant_known('{b}')",
             "select freehold.keys_of('{b}', '00000000-0000-0000-0000-000000000000')",
-            "select freehold.add_key('{b}', '00000000-0000-0000-0000-000000000000', '00', 'x', 'x', 3, null)",
+            "select freehold.add_key('{b}', '00000000-0000-0000-0000-000000000000', '00', 'x', 'x', 3, null, null)",
             "select freehold.end_key('{b}', '00000000-0000-0000-0000-000000000000', 'x')",
             "select freehold.current_model()",
             "select freehold.due()",

@@ -132,9 +132,10 @@ const FUNCTIONS: &str = "select string_agg(p.oid::regprocedure::text, ', ') from
 const IMMUTABLE: &str = "select string_agg(oid::regprocedure::text, ', ') from pg_proc \
     where pronamespace = 'freehold'::regnamespace and proname = 'tenant' and provolatile <> 's'";
 const ROLES: &str = "select string_agg(r.rolname::text, ', ') from pg_roles r \
-    where r.rolname not in ('freehold_app', 'freehold_control', 'freehold_project') and (pg_has_role('freehold_app', r.oid, 'member') \
+    where r.rolname not in ('freehold_app', 'freehold_anonymous', 'freehold_control', 'freehold_project') and (pg_has_role('freehold_app', r.oid, 'member') \
+        or pg_has_role('freehold_anonymous', r.oid, 'member') \
         or pg_has_role('freehold_control', r.oid, 'member') or pg_has_role('freehold_project', r.oid, 'member')) \
-      or r.rolname in ('freehold_app', 'freehold_control', 'freehold_project', 'freehold_owner', 'freehold_gate', 'freehold_watch') and (r.rolsuper or r.rolbypassrls or r.rolreplication or r.rolcreatedb)";
+      or r.rolname in ('freehold_app', 'freehold_anonymous', 'freehold_control', 'freehold_project', 'freehold_owner', 'freehold_gate', 'freehold_watch') and (r.rolsuper or r.rolbypassrls or r.rolreplication or r.rolcreatedb)";
 
 /// What the operator's query lists is what is wrong.
 pub(super) async fn shape(arena: &Arena, sql: &str) -> Result<Found, Error> {

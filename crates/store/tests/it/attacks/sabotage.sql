@@ -33,7 +33,8 @@ begin
     else
       execute format('alter table %s disable row level security', made.name);
     end if;
-    execute format('grant all on %s to freehold_app', made.name);
+    execute format('drop policy if exists anonymous on %s', made.name);
+    execute format('grant all on %s to freehold_app, freehold_anonymous', made.name);
     execute (select format('alter table %s ', made.name) || string_agg(format('alter column %I set statistics 100', attname), ', ')
       from pg_attribute where attrelid = made.oid and attnum > 0 and not attisdropped);
   end loop;
@@ -46,8 +47,8 @@ end $$;
 grant select on all tables in schema pg_catalog to public;
 grant usage on schema information_schema to public;
 grant usage on language plpgsql, sql to public;
-grant all on schema app, freehold, freehold_shelf, public to freehold_app;
-grant all on all tables in schema freehold to freehold_app;
+grant all on schema app, freehold, freehold_shelf, public to freehold_app, freehold_anonymous;
+grant all on all tables in schema freehold to freehold_app, freehold_anonymous;
 grant all on all sequences in schema freehold to freehold_app;
 grant execute on all routines in schema freehold to freehold_app;
 grant execute on all routines in schema freehold_shelf to freehold_app;

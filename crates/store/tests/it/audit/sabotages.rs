@@ -167,6 +167,9 @@ pub(crate) const SABOTAGES: &[Sabotage] = &[
     spoil("FH-G17", "grant alter system on parameter log_statement to public"),
     spoil("FH-G18", WRAPPER),
     spoil("FH-G18", "create foreign data wrapper w; grant usage on foreign data wrapper w to public"),
+    spoil("FH-G19", "grant insert (id) on app.person to freehold_anonymous"),
+    spoil("FH-G19", "grant select (id) on app.person to freehold_anonymous"),
+    spoil("FH-G20", "create policy anonymous on app.person for select to freehold_anonymous using (true); grant select (id) on app.person to freehold_anonymous"),
     // Keys and indexes.
     spoil("FH-K01", "create unique index on freehold_shelf.\"person~0\" (handle)"),
     spoil("FH-K01", "alter table freehold_shelf.\"person~0\" add constraint apart exclude using btree (handle with =)"),
