@@ -189,7 +189,7 @@ select 'server ' || s.srvname, 'usable by ' || l.name from pg_foreign_server s, 
 union all
 select 'wrapper ' || w.fdwname, 'usable by ' || l.name from pg_foreign_data_wrapper w, login l where has_foreign_data_wrapper_privilege(l.oid, w.oid, 'usage')
 
--- FH-G19 anonymous-beyond-model severe managed: same
+-- FH-G19 anonymous-beyond-model error managed: same
 -- what: a right of freehold_anonymous on tenants' rows that is more than to read, or is not bound to one of its policies
 -- why: requests without a key run as this login: whatever it may do, anybody may
 -- mend: revoke all on <table> from freehold_anonymous; freehold apply opens what the model opens

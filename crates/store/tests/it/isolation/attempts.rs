@@ -108,6 +108,13 @@ pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
             }],
         ),
         (
+            "freehold.stamp(text[])",
+            vec![Attempt {
+                reach: Reach::Nothing,
+                ..attempt("the stamp of a table", none("select freehold.stamp('{person}')"))
+            }],
+        ),
+        (
             "freehold.open(text)",
             vec![attempt("a token of one's own making", move |_, _| text.clone())],
         ),
