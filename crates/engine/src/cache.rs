@@ -14,7 +14,7 @@ mod entry;
 mod flight;
 mod memory;
 mod others;
-mod shared;
+mod remote;
 mod verify;
 mod warm;
 
@@ -22,7 +22,7 @@ pub use counts::Tally;
 pub use entry::Entry;
 pub(crate) use entry::etag;
 pub use freehold_store::seal::{ANSWER_OVERHEAD, AnswerKeys, AnswerName, Closed};
-pub use shared::{Lease, Loser, Shared, SharedConfig, SharedState, Winner};
+pub use remote::{Lease, Loser, Shared, SharedConfig, SharedState, Winner};
 
 use std::{
     collections::HashMap,

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod cache;
 pub(crate) mod server;
 
 use crate::cli::Global;

@@ -33,7 +33,11 @@ use axum::{
     middleware::from_fn_with_state,
     routing::{delete, get, post},
 };
-use freehold_engine::{Engine, Refusal, auth::Verifier, cache::CacheConfig};
+use freehold_engine::{
+    Engine, Refusal,
+    auth::Verifier,
+    cache::{CacheConfig, Shared},
+};
 use tokio::net::TcpListener;
 
 use crate::config::server::ServerConfig;
@@ -110,8 +114,14 @@ struct Face {
 impl Face {
     fn new(engine: Engine, config: ServerConfig) -> Result<Self, Refusal> {
         let tokens = config.auth.jwt.as_ref().map(|jwt| Verifier::new(jwt.rules(), &config.base));
+        let shared = config.cache.shared(&config.base)?;
+        let shared = shared.as_ref().map(Shared::new).transpose()?;
+        let engine = match config.cache.kept() {
+            Some(kept) => engine.keeping(kept, shared),
+            None => engine,
+        };
         Ok(Self {
-            engine: engine.keeping(CacheConfig::default(), None),
+            engine,
             tokens: tokens.transpose()?.map(Arc::new),
             gate: limit::Gate::new(&config),
             counts: observe::Counts::default(),

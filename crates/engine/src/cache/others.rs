@@ -9,7 +9,7 @@ use super::{AnswerKeys, AnswerName};
 use super::{
     Asked, Cache,
     entry::{Entry, Known},
-    shared::{Lease, Shared, Winner},
+    remote::{Lease, Shared, Winner},
 };
 use crate::{Engine, error::Error};
 

@@ -16,6 +16,7 @@ mod moved;
 mod nearest;
 mod projected;
 mod rebuilt;
+mod remote;
 mod renamed;
 mod residue;
 mod sealed;
