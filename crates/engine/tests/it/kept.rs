@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use freehold_engine::{
-    Code, Engine, Error, Tenant,
+    Code, Engine, Error, Role, Scope, Tenant, WantedKey,
     cache::{CacheConfig, Consistency, Found, Status, Wanted},
     project::Watch,
     read::{After, Manner, Read},
@@ -16,6 +16,9 @@ use crate::ground::{Ground, code, ground, operation};
 const MODEL: &str = r#"
 [model]
 name = "kept"
+
+[entity.shelf]
+anonymous = "read"
 
 [entity.shelf.field]
 name = { type = "text", unique = true }
@@ -373,4 +376,35 @@ async fn nobodys_change_is_lost() {
     let insert = operation("shelf", Verb::Insert(json!({ "name": "x" }), None));
     let done = ground.engine.write_on(&ground.a, insert, &any(OnlyIf::Any)).await;
     assert_eq!(code(done), Code::Precondition);
+}
+
+#[tokio::test]
+async fn what_one_may_read_another_may_not() {
+    let ground = keeping().await;
+    ground.insert(&ground.a, "shelf", json!([{"name": "one"}])).await;
+    let mut operator = ground.operator().await;
+    let only = Scope::read(["book"]).unwrap();
+    let wanted = WantedKey { name: "k", role: Role::Reader, valid_for: None, only: Some(&only) };
+    let narrow = operator.create_key_for("a", &wanted).await.unwrap();
+    let wide = operator.create_key("a", "k", Role::Reader, None).await.unwrap();
+    let (narrow, wide) = (
+        ground.engine.authenticate(&narrow.secret).await.unwrap(),
+        ground.engine.authenticate(&wide.secret).await.unwrap(),
+    );
+    let anybody = ground.a.clone().for_anybody();
+    for _ in 0..2 {
+        ask(&ground.engine, &wide, NAMES, STRONG).await.unwrap();
+        ask(&ground.engine, &wide, "book?select=title", STRONG).await.unwrap();
+    }
+    let refused = ask(&ground.engine, &narrow, NAMES, STRONG).await;
+    assert_eq!(code(refused), Code::Forbidden);
+    let hour = bounded(Duration::from_secs(3_600));
+    assert_eq!(code(ask(&ground.engine, &narrow, NAMES, hour).await), Code::Forbidden);
+    assert!(ask(&ground.engine, &narrow, "book?select=title", STRONG).await.is_ok());
+    let closed = ask(&ground.engine, &anybody, "book?select=title", hour).await;
+    assert_eq!(code(closed), Code::Forbidden);
+    let open = ask(&ground.engine, &anybody, NAMES, STRONG).await.unwrap();
+    assert_eq!((open.status, open.entry.answer.rows), (Status::Miss, 1));
+    let open = ask(&ground.engine, &anybody, NAMES, STRONG).await.unwrap();
+    assert_eq!(open.status, Status::Hit);
 }
