@@ -3,11 +3,13 @@
 
 mod blob;
 mod expiry;
+mod kept;
 mod privacy;
 mod sql_type;
 
 pub use blob::Blob;
 pub use expiry::{Expiry, Remains, Span, Unit};
+pub use kept::KeptQuery;
 pub use privacy::lookup_column;
 pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Whose};
 
@@ -30,21 +32,6 @@ pub struct Model {
     pub(crate) reads: Vec<ReadModel>,
     pub(crate) caches: Vec<KeptQuery>,
     pub(crate) catalogue: Catalogue,
-}
-
-/// A query whose answer is kept ready for each tenant that asked for it lately.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptQuery {
-    /// What it is called.
-    pub name: Name,
-    /// What it is for, in the author's words.
-    pub about: Option<String>,
-    /// The entity or read model.
-    pub entity: String,
-    /// The query string, as it was written.
-    pub query: String,
-    /// For how many minutes after a tenant asked for it.
-    pub warm_minutes: u32,
 }
 
 impl Model {

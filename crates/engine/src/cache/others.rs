@@ -7,9 +7,10 @@ use freehold_store::Question;
 
 use super::{AnswerKeys, AnswerName};
 use super::{
-    Asked, Cache,
+    Cache,
     entry::{Entry, Known},
     remote::{Lease, Shared, Winner},
+    way::Asked,
 };
 use crate::{Engine, error::Error};
 
@@ -41,7 +42,7 @@ impl Giver {
 
 impl Engine {
     /// Looks among what others have read, and waits if one of them is just reading it.
-    pub(super) async fn from_others(
+    pub(super) async fn shared_answer(
         &self,
         cache: &Cache,
         asked: &Asked<'_>,

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use super::{Asked, Cache, Found, Status};
+use super::{Cache, Found, Status, way::Asked};
 use crate::{
     Engine, Snapshot,
     read::{Manner, Read},

@@ -12,7 +12,12 @@ use std::{
 
 use freehold_store::{Question, Tenant};
 
-use super::{Asked, Cache, Known, memory::Name, name_of};
+use super::{
+    Cache,
+    entry::Known,
+    memory::Name,
+    way::{Asked, name_of},
+};
 use crate::{
     Engine, Snapshot,
     error::Error,

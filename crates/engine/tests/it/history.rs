@@ -118,7 +118,7 @@ async fn reader(world: Arc<World>, consistency: Consistency) {
         assert!(seen >= least, "{consistency:?} showed {seen}, but {least} had been acknowledged");
         turns += 1;
         // The server dies and another takes its place, with nothing in its memory.
-        if turns % 97 == 0 {
+        if turns.is_multiple_of(97) {
             engine = world.server().await;
         }
     }
@@ -131,7 +131,7 @@ async fn session(world: Arc<World>, servers: [Engine; 2], next: Arc<AtomicU64>) 
     while world.goes_on() {
         turn += 1;
         let engine = &servers[turn % 2];
-        if turn % 9 == 0 {
+        if turn.is_multiple_of(9) {
             let n = next.fetch_add(1, Ordering::Relaxed);
             // Where a greater number is there already, nothing is written and there is nothing new to see.
             if let Some(new) = world.write(engine, n).await {
@@ -155,6 +155,7 @@ async fn superuser(world: Arc<World>, next: Arc<AtomicU64>) {
         let text = format!("update app.counter set n = {n} where n < {n}");
         client.batch_execute(&text).await.unwrap();
         world.log.acknowledge(n);
+        // Plays: somebody who writes now and then.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -204,6 +205,7 @@ async fn what_is_seen_is_what_the_levels_promise() {
     let until = Instant::now() + Duration::from_secs(seconds);
     let mut turn = 0;
     while Instant::now() < until && clients.try_join_next().is_none() {
+        // Plays: time in which nothing else happens to Redis.
         tokio::time::sleep(Duration::from_millis(300)).await;
         let mut redis = world.redis.lock().await;
         match turn % 4 {

@@ -2,6 +2,7 @@
 
 use super::{
     codes,
+    grammar::{Form, Section, Variants, key, must},
     report::Report,
     tree::Pair,
     walk::{Found, walk_named},
@@ -10,6 +11,25 @@ use crate::{
     entity::{KeptQuery, Model},
     names::Name,
     query::{self, Fleeting, Limits},
+};
+
+pub(super) static CACHE: Section = Section {
+    noun: "a kept query",
+    about: "A query whose answer is kept ready for each tenant that asked for it lately.",
+    keys: &[
+        must(
+            "query",
+            Form::Text,
+            "As in a URL: `commit?select=sha,subject&order=at.desc&limit=20`.",
+        ),
+        key("about", Form::Text, "What it is for, in your own words."),
+        key(
+            "warm_minutes",
+            Form::Count(1, 10_080),
+            "For so many minutes after a tenant asked for it; 60 unless said.",
+        ),
+    ],
+    variants: Variants::One,
 };
 
 /// Kept queries of a model.
@@ -25,7 +45,7 @@ pub(super) fn read(pairs: &[Pair], model: &Model, report: &mut Report) -> Vec<Ke
     let mut kept = Vec::new();
     for pair in pairs {
         let name = super::names::read(&pair.key, report);
-        let found = walk_named(pair, &super::grammar::CACHE, report);
+        let found = walk_named(pair, &CACHE, report);
         if let (true, Some(name), Some(found)) = (is_sound, name, found) {
             kept.extend(one(name, &found, model, report));
         }

@@ -127,7 +127,7 @@ pub(super) static ROOT: Section = Section {
         ),
         key(
             "cache",
-            Form::Named(&CACHE),
+            Form::Named(&super::caches::CACHE),
             "Queries whose answers are kept ready: made again as soon as they change, before anybody asks.",
         ),
         later("blob", "Where assets are stored."),
@@ -171,25 +171,6 @@ pub(super) static EMBED: Section = Section {
         must("pooling", Form::Choice(&["mean", "cls"]), "How token vectors become one: `mean` for MiniLM and E5, `cls` for BGE.").of(LOCAL),
     ],
     variants: Variants::Value("provider", &["lexical", "http", "local"]),
-};
-
-pub(super) static CACHE: Section = Section {
-    noun: "a kept query",
-    about: "A query whose answer is kept ready for each tenant that asked for it lately.",
-    keys: &[
-        must(
-            "query",
-            Form::Text,
-            "As in a URL: `commit?select=sha,subject&order=at.desc&limit=20`.",
-        ),
-        key("about", Form::Text, "What it is for, in your own words."),
-        key(
-            "warm_minutes",
-            Form::Count(1, 10_080),
-            "For so many minutes after a tenant asked for it; 60 unless said.",
-        ),
-    ],
-    variants: Variants::One,
 };
 
 pub(super) static ENTITY: Section = Section {
@@ -368,11 +349,11 @@ pub(super) static FIELD: Section = Section {
     variants: Variants::Key(&KINDS),
 };
 
-const fn key(name: &'static str, form: Form, about: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, form: Form, about: &'static str) -> Key {
     Key { name, form, about, fits: &[], required: false }
 }
 
-const fn must(name: &'static str, form: Form, about: &'static str) -> Key {
+pub(super) const fn must(name: &'static str, form: Form, about: &'static str) -> Key {
     Key { name, form, about, fits: &[], required: true }
 }
 

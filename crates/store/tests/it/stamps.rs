@@ -180,7 +180,7 @@ async fn the_same_stamp_means_the_same_rows() {
                 let text = "update app.person set age = coalesce(age, 0) + 1 where handle = $1";
                 tx.query(&sql(text, &[&format!("w{n}")])).await.unwrap();
                 writes += 1;
-                if writes % 5 == 0 {
+                if writes.is_multiple_of(5) {
                     drop(tx);
                 } else {
                     tx.commit().await.unwrap();

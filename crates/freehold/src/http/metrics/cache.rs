@@ -15,7 +15,9 @@ const TALLIES: [Count; 4] = [
     ("bypassed_total", "Reads whose answer is not kept.", |tally| tally.bypassed),
 ];
 
-const RESULTS: [(&str, fn(&Tally) -> u64); 5] = [
+type Outcome = (&'static str, fn(&Tally) -> u64);
+
+const RESULTS: [Outcome; 5] = [
     ("hit", |tally| tally.hits),
     ("shared", |tally| tally.shared),
     ("collapsed", |tally| tally.collapsed),

@@ -36,7 +36,7 @@ async fn late(client: &Client, chance: &mut Chance) -> Result<(), Error> {
          and (select count(*) from app.person p where p.tenant_id = tenant.id) < 60"
     );
     client.batch_execute(&person).await?;
-    // Plays.
+    // Plays: a transaction that takes its time.
     tokio::time::sleep(chance.between(100, 8000)).await;
     let task = format!(
         "insert into app.task (tenant_id, number, person, label, points) \
