@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+mod cache;
 pub(crate) mod server;
 
 use crate::cli::Global;

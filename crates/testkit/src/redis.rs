@@ -162,6 +162,7 @@ impl OwnRedis {
         };
         let wait = async {
             while !stopped() {
+                // Polls: nobody is told of the state of a process.
                 sleep(Duration::from_millis(1)).await;
             }
         };

@@ -9,6 +9,8 @@ use std::{
 use freehold_engine::{Code, Refusal, Role, auth};
 use serde::Deserialize;
 
+use super::cache::Cache;
+
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -18,6 +20,7 @@ pub(crate) struct ServerConfig {
     pub(crate) limits: Limits,
     pub(crate) tenants: Share,
     pub(crate) keys: Share,
+    pub(crate) cache: Cache,
     /// The folder that paths in the file are relative to.
     #[serde(skip)]
     pub(crate) base: PathBuf,
@@ -183,6 +186,7 @@ impl ServerConfig {
             toml::from_str(&text).map_err(|error| refuse(error.to_string().trim_end().into()))?;
         config.check().map_err(|what| refuse(what.into()))?;
         config.base = file.parent().unwrap_or(Path::new("")).to_owned();
+        config.cache.shared(&config.base)?;
         Ok(config)
     }
 
@@ -203,7 +207,7 @@ impl ServerConfig {
         if self.auth.jwt.as_ref().is_some_and(|jwt| jwt.clock_skew_seconds > 300) {
             return Err("auth.jwt.clock_skew_seconds is at most 300");
         }
-        Ok(())
+        self.cache.check()
     }
 }
 

@@ -11,11 +11,7 @@ use redis::cmd;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{
-    Shared,
-    counts::{Counts, add},
-    queue::Work,
-};
+use super::{Shared, counts::add, queue::Work};
 
 /// How long to wait before looking again, at first and at most.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(40)];
@@ -54,12 +50,12 @@ impl Shared {
         set.arg("NX").arg("PX").arg(u64::try_from(self.0.lease.as_millis()).unwrap_or(2000));
         // The token is kept also when no word came: the command may have arrived.
         let token = self.is_up().then_some(token);
-        let Counts { leases_won, leases_lost, .. } = &*self.0.counts;
-        if let Some(None) = self.0.link.ask::<Option<String>>(&set).await {
-            add(leases_lost, 1);
+        let asked = self.0.link.ask::<Option<String>>(&set).await;
+        if asked == Some(None) {
+            add(&self.0.counts.leases_lost, 1);
             return Lease::Lost(Loser { shared: self.clone(), name: *name });
         }
-        add(leases_won, 1);
+        add(&self.0.counts.leases_won, 1);
         Lease::Won(Winner { shared: self.clone(), name: *name, token })
     }
 }

@@ -70,7 +70,11 @@ impl SharedConfig {
     pub(super) fn client(&self) -> Result<Client, Refusal> {
         self.plausible()?;
         let info = self.url.as_str().into_connection_info();
-        let info = info.map_err(|error| self.refuse(error.detail().unwrap_or(error.category())))?;
+        let info = info.map_err(|error| {
+            // What is wrong, then the kind of error.
+            let text = error.to_string();
+            self.refuse(text.split(" - ").next().unwrap_or_default())
+        })?;
         let info = self.settled(info)?;
         let certificates = TlsCertificates { client_tls: None, root_cert: self.authorities()? };
         let client = match certificates.root_cert {

@@ -78,9 +78,10 @@ impl Shared {
 
     /// The sealed answer of this name; `None` if there is none, or Redis did not say so in time.
     pub async fn get(&self, name: &AnswerName) -> Option<Bytes> {
+        let mut get = cmd("GET");
+        get.arg(self.0.keys.answer(name));
+        let found = self.0.link.ask::<Option<Bytes>>(&get).await?;
         let counts = &self.0.counts;
-        let key = self.0.keys.answer(name);
-        let found = self.0.link.ask::<Option<Bytes>>(cmd("GET").arg(key)).await?;
         match &found {
             Some(bytes) => {
                 add(&counts.hits, 1);
