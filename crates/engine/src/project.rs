@@ -20,12 +20,12 @@ pub(crate) use look::no_such_read;
 pub use watch::Watch;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
-use freehold_model::{Name, ReadModel, view::Images};
-use freehold_store::{Phase, Projection, Step, Undone, identity};
+use freehold_model::{ReadModel, view::Images};
+use freehold_store::{Change, Phase, Projection, Step, Undone, identity};
 use futures_util::{
     StreamExt as _,
     stream::{self, FuturesUnordered},
@@ -89,6 +89,7 @@ impl Engine {
         let mut looked = Instant::now();
         loop {
             let pause = LOOK[usize::from(busy.elapsed() > LIVELY)];
+            let pause = if watch.is_owing() { BREATH } else { pause };
             tokio::select! {
                 Some((undone, moved)) = moving.next() => {
                     if self.note(&mut watch, undone, moved) {
@@ -282,25 +283,36 @@ fn follows(step: &Step) -> bool {
     !matches!(step.phase(), Phase::Fill(_))
 }
 
-/// The units of the step, and which of them were parked.
+/// The units of the step, and those that are parked, of which some may be among them.
 async fn to_do(step: &mut Step, read: &ReadModel) -> Result<(Vec<Vec<String>>, Units), Error> {
-    let parked: Units = step.parked(UNITS).await?.into_iter().collect();
+    let all = step.parked(UNITS).await?;
+    let due: Vec<_> = all.iter().filter(|(_, due)| *due).map(|(unit, _)| unit.clone()).collect();
+    let parked: Units = all.into_iter().map(|(unit, _)| unit).collect();
     if let Phase::Window(left) = step.phase() {
         let units = left.chunks(read.unit().len()).map(<[String]>::to_vec).collect();
         return Ok((units, parked));
     }
     let mut units = touched(step, read).await?;
-    units.extend(parked.iter().cloned());
+    units.extend(due);
     Ok((units.into_iter().collect(), parked))
 }
 
 /// The units that everything the step is to follow touches.
 async fn touched(step: &mut Step, read: &ReadModel) -> Result<Units, Error> {
     let mut units = Units::new();
-    for source in read.sources() {
-        let entity: &Name = &source.entity;
-        while let Some(images) = step.images(entity, &source.links, IMAGES).await? {
-            let touch = read.touch(Images { entity, links: &images.links });
+    while !step.is_read() {
+        let changes = step.changes(IMAGES).await?;
+        if changes.is_empty() {
+            break;
+        }
+        let mut of_entity: HashMap<String, Vec<Change>> = HashMap::new();
+        for change in changes {
+            of_entity.entry(change.entity.clone()).or_default().push(change);
+        }
+        for source in read.sources() {
+            let Some(changes) = of_entity.remove(&*source.entity) else { continue };
+            let images = freehold_store::Images::of(changes, &source.links)?;
+            let touch = read.touch(Images { entity: &source.entity, links: &images.links });
             let rows = step.query(&touch).await?;
             units.extend(rows.iter().filter_map(|row| texts(row, read)));
         }

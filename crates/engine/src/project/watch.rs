@@ -24,6 +24,7 @@ pub struct Watch {
     owed: HashMap<Key, (Instant, Undone)>,
     // Those that are worked at, and whether they have become due again since.
     moving: HashMap<Key, bool>,
+    is_owing: bool,
 }
 
 /// The tenant's id, the read model and the version of its definition.
@@ -33,6 +34,7 @@ impl Watch {
     /// What there is to do: what is new, at most `limit` of it, and what is owed whose time has come.
     pub(super) async fn due(&mut self, store: &Store, limit: usize) -> Result<Vec<Undone>, Error> {
         let mut due = store.projection_due(&mut self.seen, limit).await?;
+        self.is_owing = false;
         for undone in &due {
             self.owed.remove(&key(undone));
         }
@@ -61,12 +63,19 @@ impl Watch {
     pub(super) fn note(&mut self, undone: Undone, moved: Moved) {
         let again = self.moving.remove(&key(&undone)) == Some(true);
         let at = match moved {
-            Moved::Whole(_) if again => Instant::now(),
-            Moved::Whole(_) => return,
-            Moved::Part(_) => Instant::now(),
+            Moved::Whole(_) if !again => return,
+            Moved::Whole(_) | Moved::Part(_) => {
+                self.is_owing = true;
+                Instant::now()
+            }
             Moved::Taken => Instant::now() + TAKEN,
         };
         self.owed.insert(key(&undone), (at, undone));
+    }
+
+    /// Whether something is left that can be gone on with at once.
+    pub(super) fn is_owing(&self) -> bool {
+        self.is_owing
     }
 
     /// Remembers that it could not be moved.

@@ -178,10 +178,11 @@ async fn a_unit_that_fails_is_parked_and_holds_nothing_up() {
         ground.read(&ground.a, "team_work?name=eq.a2&select=share").await,
         json!([{"share": 100}])
     );
-    // Mended, it is tried again when its time has come, or when asked.
-    ground.update(&ground.a, "commit?sha=eq.a0", json!({"lines": 0})).await;
+    // It is tried again when its time has come, or when asked; and when something of it has changed.
+    assert_eq!(ground.engine.replay(Some("team_work")).await.unwrap(), 1);
     catch_up(&ground.engine).await;
-    ground.engine.replay(Some("team_work")).await.unwrap();
+    assert_eq!(ground.engine.parked(10).await.unwrap()[0].attempts, 2);
+    ground.update(&ground.a, "commit?sha=eq.a0", json!({"lines": 0})).await;
     catch_up(&ground.engine).await;
     assert!(ground.engine.parked(10).await.unwrap().is_empty());
     holds(&ground, "team_work").await;
@@ -232,7 +233,6 @@ async fn a_unit_that_fails_among_very_many_holds_nothing_up() {
     catch_up(&ground.engine).await;
     assert_eq!(ground.engine.parked(10).await.unwrap().len(), 2);
     ground.update(&ground.a, "item?parts=eq.0", json!({"parts": 5})).await;
-    ground.engine.replay(Some("share")).await.unwrap();
     catch_up(&ground.engine).await;
     assert!(ground.engine.parked(10).await.unwrap().is_empty());
     holds(&ground, "share").await;

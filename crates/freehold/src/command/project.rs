@@ -116,9 +116,10 @@ pub(super) async fn once(config: &Config) -> Result<(), Failure> {
         output::say(Value::Array(reads.iter().map(lag_json).collect()));
     }
     for lag in reads.iter().filter(|_| !config.json) {
-        let left = match lag.behind {
-            0 => "up to date".to_owned(),
-            behind => format!("{behind} changes behind"),
+        let left = match (lag.behind, lag.parked) {
+            (0, 0) => "up to date".to_owned(),
+            (0, parked) => format!("up to date but for {parked} parked"),
+            (behind, _) => format!("{behind} changes behind"),
         };
         output::say(format!("{} is {left}, {} of {} tenants", lag.model, lag.filled, lag.tenants));
     }

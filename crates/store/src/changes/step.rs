@@ -23,6 +23,7 @@ pub struct Step {
     phase: Phase,
     sources: Vec<String>,
     since: String,
+    any_parked: bool,
     pub(super) resumed: bool,
     pub(super) images: u64,
     // For each list of entities that was asked for: the number of its last change that was handed out.
@@ -48,6 +49,28 @@ pub struct Images {
     pub count: usize,
     /// One list for each link that was asked for, in that order.
     pub links: Vec<Vec<Option<String>>>,
+}
+
+impl Images {
+    /// Those of changes of one entity.
+    ///
+    /// # Errors
+    /// A fault if changes were noted without one of `links`.
+    pub fn of(changes: Vec<Change>, links: &[Name]) -> Result<Self, Error> {
+        let mut images = Self { count: 0, links: vec![Vec::new(); links.len()] };
+        for mut change in changes {
+            images.count += change.images.first().map_or(0, Vec::len);
+            for (link, all) in links.iter().zip(&mut images.links) {
+                let at = change.fields.iter().position(|field| **field == **link);
+                let at = at.ok_or_else(|| {
+                    let what = format!("{} was noted without {}", change.entity, &**link);
+                    Fault::new("reading changes", what)
+                })?;
+                all.append(&mut change.images[at]);
+            }
+        }
+        Ok(images)
+    }
 }
 
 /// A row of the change log: what one statement did to one entity of the tenant, or a part of it.
@@ -103,7 +126,7 @@ impl Store {
         let opened = self.in_time(lease.batch(&opening)).await?;
         opened.map_err(|error| self.not_opened(&projection.tenant, error))?;
         let mut tx = TenantTx::new(lease, self.0.patience, Wording::default());
-        let text = "select state, since, changes, place, sources \
+        let text = "select state, since, changes, place, sources, parked \
                     from freehold.step($1, $2::text::integer, $3::text::bigint)";
         let (version, turn) = (projection.version.to_string(), turn.map(|turn| turn.to_string()));
         let params = [Some(projection.model.as_str()), Some(&version), turn.as_deref()];
@@ -136,6 +159,7 @@ impl Store {
             phase,
             sources: row.texts(4).map(present).unwrap_or_default(),
             since: row.text(1).unwrap_or_default().to_owned(),
+            any_parked: row.bool(5).unwrap_or_default(),
             images: 0,
             read: HashMap::new(),
         }))
@@ -160,22 +184,13 @@ impl Step {
         most: usize,
     ) -> Result<Option<Images>, Error> {
         let changes = self.read(&list([entity]), most).await?;
-        if changes.is_empty() {
-            return Ok(None);
-        }
-        let mut images = Images { count: 0, links: vec![Vec::new(); links.len()] };
-        for mut change in changes {
-            images.count += change.images.first().map_or(0, Vec::len);
-            for (link, all) in links.iter().zip(&mut images.links) {
-                let at = change.fields.iter().position(|field| **field == **link);
-                let at = at.ok_or_else(|| {
-                    let what = format!("{entity} was noted without {}", &**link);
-                    Fault::new("reading changes", what)
-                })?;
-                all.append(&mut change.images[at]);
-            }
-        }
-        Ok(Some(images))
+        if changes.is_empty() { Ok(None) } else { Images::of(changes, links).map(Some) }
+    }
+
+    /// Whether [`Step::changes`] has handed out everything there is to be followed.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        matches!(self.phase, Phase::Steady(all) if self.images >= all)
     }
 
     /// The next changes of all entities that the read model reads, in order, with about `most` images.
@@ -233,6 +248,7 @@ impl Step {
     ) -> Result<(), Error> {
         let (state, words) = error.of_postgres();
         let state = sqlstate.map_or(state, str::to_owned);
+        self.any_parked = true;
         let text = "select freehold.park($1, $2::text::integer, $3::text::text[], $4, $5)::text";
         let (version, unit) = (self.version(), list(unit.iter().map(String::as_str)));
         let params = [&*self.projection.model, &version, &unit, &state, &words].map(Some);
@@ -250,16 +266,21 @@ impl Step {
         self.tx.ask("taking a unit out", text, &params).await.map(drop)
     }
 
-    /// Parked units whose time has come to be tried again.
+    /// Parked units, at most so many, and whether their time has come to be tried again; those first whose it is soonest.
     ///
     /// # Errors
     /// Faults only.
-    pub async fn parked(&mut self, most: usize) -> Result<Vec<Vec<String>>, Error> {
-        let text = "select unit from freehold.parked_due($1, $2::text::integer, $3::text::bigint)";
+    pub async fn parked(&mut self, most: usize) -> Result<Vec<(Vec<String>, bool)>, Error> {
+        if !self.any_parked {
+            return Ok(Vec::new());
+        }
+        let text =
+            "select unit, due from freehold.parked_due($1, $2::text::integer, $3::text::bigint)";
         let (version, most) = (self.version(), most.to_string());
         let params = [&*self.projection.model, &version, &most].map(Some);
         let rows = self.tx.ask("looking for parked units", text, &params).await?;
-        Ok(rows.iter().filter_map(|row| row.texts(0)).map(present).collect())
+        let parked = rows.iter().filter_map(|row| Some((present(row.texts(0)?), row.bool(1)?)));
+        Ok(parked.collect())
     }
 
     /// Gives it up, and waits until the projection is free again.

@@ -4,9 +4,10 @@ set local role freehold_gate;
 -- Takes the projection of the open tenant for this transaction, which must be one of REPEATABLE READ: then everything it
 -- sees is one snapshot, and whoever was overtaken fails. `resumed` is the turn of a worker that goes on with a window.
 -- States: `missing`, `taken`, `fill` (go on after `place`), `steady`, `window` (whoever began it left the units in `place`);
--- `changes` are the images there are to be read.
+-- `changes` are the images there are to be read; `parked` is whether any units are.
+drop function if exists freehold.step(text, integer, bigint);
 create or replace function freehold.step(wanted text, wanted_version integer, resumed bigint)
-  returns table (state text, turn bigint, since text, changes bigint, place text[], sources text[])
+  returns table (state text, turn bigint, since text, changes bigint, place text[], sources text[], parked boolean)
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -21,19 +22,19 @@ begin
     for no key update skip locked;
   if not found then
     return query select case when exists (select from freehold.projection x where x.tenant_id = mine and x.model = wanted
-        and x.version = wanted_version) then 'taken' else 'missing' end, null::bigint, null::text, null::bigint, null::text[], null::text[];
+        and x.version = wanted_version) then 'taken' else 'missing' end, null::bigint, null::text, null::bigint, null::text[], null::text[], false;
     return;
   end if;
   if resumed is not null and p.turn <> resumed or resumed is null and p.held_until > clock_timestamp()
     or (select s.cluster from freehold.log_state s) <> freehold.cluster()
   then
-    return query select 'taken', null::bigint, null::text, null::bigint, null::text[], null::text[];
+    return query select 'taken', null::bigint, null::text, null::bigint, null::text[], null::text[], false;
     return;
   end if;
   -- Locked, so that the table keeps its name until this step has ended.
   select r.sources into sources from freehold.projector r where r.model = wanted and r.version = wanted_version for key share;
   if not found then
-    return query select 'taken', null::bigint, null::text, null::bigint, null::text[], null::text[];
+    return query select 'taken', null::bigint, null::text, null::bigint, null::text[], null::text[], false;
     return;
   end if;
   select coalesce(sum(l.n), 0), coalesce(bool_or(l.op = 't'), false) into changes, emptied
@@ -50,12 +51,13 @@ begin
     update freehold.projection x set snap = p.snap, filled = false, fill_after = null, upto = null, todo = null
       where x.tenant_id = mine and x.model = wanted and x.version = wanted_version;
   end if;
+  parked := exists (select from freehold.parked k where k.tenant_id = mine and k.model = wanted and k.version = wanted_version);
   if p.filled and resumed is null and p.upto is not null and p.todo is not null then
     return query select 'window', p.turn, p.snap::text, changes,
-      p.todo[cardinality(p.todo) - cardinality(p.todo) / p.todo_of * p.todo_left + 1 :], sources;
+      p.todo[cardinality(p.todo) - cardinality(p.todo) / p.todo_of * p.todo_left + 1 :], sources, parked;
     return;
   end if;
-  return query select case when p.filled then 'steady' else 'fill' end, p.turn, p.snap::text, changes, p.fill_after, sources;
+  return query select case when p.filled then 'steady' else 'fill' end, p.turn, p.snap::text, changes, p.fill_after, sources, parked;
 end $$;
 
 -- The projection of the open tenant, from this snapshot on; it is to be filled next. Says whether there is such a definition.
@@ -150,12 +152,13 @@ begin atomic
     and k.digest = sha256(convert_to(unpark.unit::text, 'UTF8'));
 end;
 
--- Parked units of the open tenant whose time has come.
-create or replace function freehold.parked_due(wanted text, wanted_version integer, most bigint) returns table (unit text[])
+-- Parked units of the open tenant, and whether their time has come.
+drop function if exists freehold.parked_due(text, integer, bigint);
+create or replace function freehold.parked_due(wanted text, wanted_version integer, most bigint) returns table (unit text[], due boolean)
   language sql stable security definer
 begin atomic
-  select k.unit from freehold.parked k where k.tenant_id = freehold.tenant() and k.model = wanted and k.version = wanted_version
-    and k.next_at <= now() order by k.next_at limit most;
+  select k.unit, k.next_at <= now() from freehold.parked k where k.tenant_id = freehold.tenant() and k.model = wanted and k.version = wanted_version
+    order by k.next_at limit most;
 end;
 
 -- All parked units, for whoever looks after them.

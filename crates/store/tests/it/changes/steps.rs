@@ -122,16 +122,15 @@ async fn what_fails_is_parked_and_comes_back() {
         assert_eq!((parked.attempts, parked.tenant.as_str()), (attempt, "a"));
         assert!(!parked.sqlstate.is_empty() && !parked.error.is_empty());
     }
-    assert_eq!(
-        again(&house.store, &people).await.parked(10).await.unwrap(),
-        Vec::<Vec<String>>::new()
-    );
+    let waiting = again(&house.store, &people).await.parked(10).await.unwrap();
+    assert!(waiting.len() == 2 && waiting.iter().all(|(_, due)| !due), "{waiting:?}");
     assert_eq!(house.store.replay(Some("both")).await.unwrap(), 0);
     assert_eq!(house.store.replay(Some("people")).await.unwrap(), 2);
     let due = super::due(&house.store, &mut Default::default()).await;
     assert!(due.contains(&("a".into(), "people".into(), 0)), "{due:?}");
     let mut step = again(&house.store, &people).await;
-    assert_eq!(step.parked(10).await.unwrap().len(), 2);
+    let parked = step.parked(10).await.unwrap();
+    assert!(parked.len() == 2 && parked.iter().all(|(_, due)| *due), "{parked:?}");
     step.unpark(&unit).await.unwrap();
     step.finish().await.unwrap();
     assert_eq!(house.store.parked_units(10).await.unwrap().len(), 1);
