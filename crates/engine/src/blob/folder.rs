@@ -15,11 +15,15 @@ use tokio::task::JoinHandle;
 
 use super::Blobs;
 
+/// Bytes that go to the disk together. Each time costs as much as sealing several megabytes.
+const FLUSHED: u64 = 32 << 20;
+
 /// A file that is being written.
 pub(super) struct Writing {
     file: Arc<File>,
     place: PathBuf,
     size: u64,
+    flushed: u64,
     // What was written goes to the disk while more is sealed, so that in the end little is waited for.
     flushing: Option<JoinHandle<io::Result<()>>>,
 }
@@ -28,7 +32,7 @@ impl Writing {
     pub(super) async fn begin(place: PathBuf) -> io::Result<Self> {
         let named = place.clone();
         let file = Arc::new(away(move || create(&named)).await?);
-        Ok(Self { file, place, size: 0, flushing: None })
+        Ok(Self { file, place, size: 0, flushed: 0, flushing: None })
     }
 
     /// Writes a part behind those before it; parts may be written at the same time. Gives its memory back.
@@ -41,12 +45,13 @@ impl Writing {
         away(move || file.write_all_at(&part, at).map(|()| part))
     }
 
-    /// Lets what is written go to the disk, unless it is on its way there.
+    /// Lets what is written go to the disk if it is much, and nothing is on its way there.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
         if let Some(flushing) = self.flushing.take_if(|flushing| flushing.is_finished()) {
             ended(flushing.await)?;
         }
-        if self.flushing.is_none() {
+        if self.flushing.is_none() && self.size - self.flushed >= FLUSHED {
+            self.flushed = self.size;
             let file = self.file.clone();
             self.flushing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
         }
