@@ -68,10 +68,14 @@ impl Scope {
     /// Whether it holds this.
     #[must_use]
     pub fn holds(&self, name: &str, access: Access) -> bool {
-        self.0.iter().any(|entry| match access {
-            Access::Read => entry.strip_suffix(":read").unwrap_or(entry) == name,
-            Access::Write => entry == name,
-            Access::Call => entry.strip_prefix("rpc/") == Some(name),
+        self.0.iter().any(|entry| {
+            if let Some(function) = entry.strip_prefix("rpc/") {
+                return access == Access::Call && function == name;
+            }
+            match entry.strip_suffix(":read") {
+                Some(relation) => access == Access::Read && relation == name,
+                None => access != Access::Call && entry == name,
+            }
         })
     }
 }
@@ -94,6 +98,7 @@ mod tests {
             ("person:read", Access::Write, false),
             ("match", Access::Call, true),
             ("match", Access::Read, false),
+            ("rpc/match", Access::Read, false),
             ("other", Access::Read, false),
             ("", Access::Read, false),
         ] {
