@@ -172,9 +172,15 @@ async fn dawdler(world: Arc<World>) {
     }
 }
 
+/// For how long; `FREEHOLD_HISTORY_SECONDS` makes it longer.
+#[expect(clippy::disallowed_methods, reason = "a switch of the test, not of the product")]
+fn seconds() -> u64 {
+    std::env::var("FREEHOLD_HISTORY_SECONDS").map_or(8, |text| text.parse().unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_seen_is_what_the_levels_promise() {
-    let seconds = std::env::var("FREEHOLD_HISTORY_SECONDS").map_or(8, |text| text.parse().unwrap());
+    let seconds = seconds();
     let redis = OwnRedis::start().await;
     let ground = ground(MODEL).await;
     ground.insert(&ground.a, "counter", json!([{ "name": "x" }])).await;

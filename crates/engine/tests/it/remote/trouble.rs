@@ -14,7 +14,7 @@ fn askers(shared: &Shared) -> JoinSet<()> {
                 loop {
                     let name = [number; 32];
                     let asked = timeout(PATIENCE, shared.get(&name)).await;
-                    assert!(asked.expect("it ends").is_none_or(|found| found == &b"value"[..]));
+                    assert!(asked.expect("it ends").is_none_or(|found| found == b"value"[..]));
                     shared.put(&name, Bytes::from_static(b"value"));
                     tokio::task::yield_now().await;
                 }
