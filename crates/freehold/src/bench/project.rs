@@ -5,7 +5,7 @@ mod load;
 
 use std::time::{Duration, Instant};
 
-use freehold_engine::{Load, Size, Tenant, Writer, project::Watch};
+use freehold_engine::{Engine, Load, Size, Tenant, Writer, project::Watch};
 
 use self::load::{Rate, Stop, at_rate, flat_out, probe};
 use super::{
@@ -48,7 +48,7 @@ pub(super) async fn run(ground: &mut Ground<'_>, tenants: u32) -> Result<Report,
     let measured = freshness(ground, &mut load, &big, &others).await;
     working.abort();
     rows.extend(measured?);
-    while engine.project_round(&mut Watch::default()).await? > 0 {}
+    caught_up(&engine).await?;
     let mut wrong = 0;
     for tenant in std::iter::once(&big).chain(others.iter().take(200)) {
         let found = engine.check_read(tenant, "bill").await?;
@@ -74,6 +74,22 @@ pub(super) async fn run(ground: &mut Ground<'_>, tenants: u32) -> Result<Report,
         ),
         rows,
     })
+}
+
+/// What the workers that were ended had begun is theirs for some seconds.
+async fn caught_up(engine: &Engine) -> Result<(), Failure> {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        while engine.project_round(&mut Watch::default()).await? > 0 {}
+        let behind: u64 = engine.lag(0).await?.iter().map(|lag| lag.behind).sum();
+        if behind == 0 {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err(Failure::Machine(format!("{behind} changes are never followed")));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 fn alone(case: &str, ours: Vec<f64>, unit: &'static str, goal: Goal) -> Row {

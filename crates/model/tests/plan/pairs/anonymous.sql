@@ -53,6 +53,8 @@ alter table freehold_shelf."event~7" enable row level security, force row level 
 create policy wall on app."event" as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on app."event" for all to freehold_app using (true);
+create trigger noted after insert or update or delete or truncate on app."event"
+  for each statement execute function freehold.note();
 grant select ("tenant_id", "id", "name"), insert ("tenant_id", "id", "name"), update ("name"), delete on app."event" to freehold_app;
 create policy anonymous on app."event" for select to freehold_anonymous using (true);
 grant select ("tenant_id", "id", "name") on app."event" to freehold_anonymous;
@@ -165,6 +167,8 @@ alter table freehold_shelf."lengths~v0~7" enable row level security, force row l
 create policy wall on app."lengths~v0" as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on app."lengths~v0" for all to freehold_app using (true);
+create trigger noted after insert or update or delete or truncate on app."lengths~v0"
+  for each statement execute function freehold.note();
 create policy project on app."lengths~v0" for all to freehold_project using (true);
 grant select ("tenant_id", "length", "pages") on app."lengths~v0" to freehold_app;
 grant select ("tenant_id", "length", "pages"), insert ("length", "pages"), update ("length", "pages"), delete on app."lengths~v0" to freehold_project;
