@@ -90,7 +90,21 @@ impl World {
         (number(&found.entry.answer.body), found.token)
     }
 
-    /// Writes past all servers every other time.
+    /// Does something to Redis.
+    async fn disturb(&self, turn: u32) {
+        let mut redis = self.redis.lock().await;
+        match turn % 4 {
+            0 => redis.flush().await,
+            1 => redis.pause().await,
+            2 => redis.resume(),
+            _ => {
+                redis.kill().await;
+                redis.restart().await;
+            }
+        }
+    }
+
+    /// Writes what is greater than all before.
     async fn write(&self, engine: &Engine, n: u64) -> Option<String> {
         let verb = Verb::Update(json!({ "n": n }));
         let operation = operation(&format!("counter?name=eq.x&n=lt.{n}"), verb);
@@ -225,16 +239,7 @@ async fn what_is_seen_is_what_the_levels_promise() {
         }
         // Plays: time in which nothing else happens to Redis.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let mut redis = world.redis.lock().await;
-        match turn % 4 {
-            0 => redis.flush().await,
-            1 => redis.pause().await,
-            2 => redis.resume(),
-            _ => {
-                redis.kill().await;
-                redis.restart().await;
-            }
-        }
+        world.disturb(turn).await;
         turn += 1;
     }
     world.stop.store(true, Ordering::Relaxed);
