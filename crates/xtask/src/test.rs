@@ -7,7 +7,7 @@ use crate::{postgres, redis};
 const AT_ONCE: (&str, &str) = ("RUST_TEST_THREADS", "4");
 
 /// What depends on which PostgreSQL it is, of the tests of `store`.
-const NEAR_POSTGRESQL: [&str; 9] = [
+const NEAR_POSTGRESQL: [&str; 10] = [
     "changes::capture",
     "changes::steps",
     "drivers::",
@@ -16,6 +16,7 @@ const NEAR_POSTGRESQL: [&str; 9] = [
     "placement::there",
     "requests::",
     "server::",
+    "stamps::",
     "wall::",
 ];
 

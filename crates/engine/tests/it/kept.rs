@@ -86,6 +86,17 @@ fn kept(engine: Engine) -> Engine {
 }
 
 async fn ask(
+    ground: &Ground,
+    engine: &Engine,
+    tenant: &Tenant,
+    target: &str,
+    wanted: Wanted<'_>,
+) -> Result<Found, Error> {
+    ground.calm().await;
+    ask_at_once(engine, tenant, target, wanted).await
+}
+
+async fn ask_at_once(
     engine: &Engine,
     tenant: &Tenant,
     target: &str,
@@ -97,8 +108,24 @@ async fn ask(
 }
 
 impl Ground {
+    /// Waits until no transaction is running, of whichever test, that was begun before the last write here: until then stamps
+    /// may change although nothing does.
+    async fn calm(&self) {
+        let client = self.db.client().await;
+        let text = "select not exists (select from pg_snapshot_xip(pg_current_snapshot()) x \
+                    where x < (select v.xid from freehold.version_note v order by v.xid desc limit 1))";
+        for _ in 0..3_000 {
+            if client.query_one(text, &[]).await.unwrap().get(0) {
+                return;
+            }
+            // Plays: others' transactions tell nobody here when they end.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("some transaction never ends");
+    }
+
     async fn ask(&self, tenant: &Tenant, target: &str) -> (Status, Value) {
-        let found = ask(&self.engine, tenant, target, Wanted::default()).await.unwrap();
+        let found = ask(self, &self.engine, tenant, target, Wanted::default()).await.unwrap();
         (found.status, serde_json::from_str(&found.entry.answer.body).unwrap())
     }
 
@@ -186,19 +213,19 @@ async fn a_bounded_answer_asks_nobody() {
     let ground = keeping().await;
     let engine = &ground.engine;
     let checks = || engine.cache().unwrap().checks();
-    ask(engine, &ground.a, NAMES, STRONG).await.unwrap();
+    ask(&ground, engine, &ground.a, NAMES, STRONG).await.unwrap();
     let (before, _) = checks();
     let hour = Duration::from_secs(3_600);
     // The key is asked for again after a second, which may pass on a slow machine.
-    let found = ask(engine, &ground.a, NAMES, bounded(hour)).await.unwrap();
+    let found = ask(&ground, engine, &ground.a, NAMES, bounded(hour)).await.unwrap();
     assert_eq!(found.status, Status::Hit);
     let (after, _) = checks();
     assert!(after - before <= 1);
     ground.insert(&ground.a, "shelf", json!([{"name": "new"}])).await;
-    let strong = ask(engine, &ground.a, NAMES, STRONG).await.unwrap();
+    let strong = ask(&ground, engine, &ground.a, NAMES, STRONG).await.unwrap();
     assert_eq!((strong.status, strong.entry.answer.rows), (Status::Stale, 1));
     assert_eq!(checks().0, after + 1);
-    let none = ask(engine, &ground.a, NAMES, bounded(Duration::ZERO)).await.unwrap();
+    let none = ask(&ground, engine, &ground.a, NAMES, bounded(Duration::ZERO)).await.unwrap();
     assert_eq!((none.status, checks().0), (Status::Hit, after + 2));
 }
 
@@ -210,23 +237,25 @@ async fn a_session_sees_what_it_wrote_and_what_it_read() {
         consistency: Consistency::Session,
         after: Some(After { token, patience: Duration::from_secs(20) }),
     };
-    ask(&other, &ground.a, NAMES, STRONG).await.unwrap();
+    ask(&ground, &other, &ground.a, NAMES, STRONG).await.unwrap();
     let written = ground.insert(&ground.a, "shelf", json!([{"name": "one"}])).await;
     let token = written.token.unwrap();
-    let found = ask(&other, &ground.a, NAMES, session(&token)).await.unwrap();
+    let found = ask(&ground, &other, &ground.a, NAMES, session(&token)).await.unwrap();
     assert_eq!((found.status, found.entry.answer.rows), (Status::Stale, 1));
     // What is read says what it has seen; another server, whose answer is older, may not give that one.
-    let read = ask(&ground.engine, &ground.a, NAMES, STRONG).await.unwrap();
+    let read = ask(&ground, &ground.engine, &ground.a, NAMES, STRONG).await.unwrap();
     ground.insert(&ground.a, "shelf", json!([{"name": "two"}])).await;
-    let newer = ask(&other, &ground.a, NAMES, STRONG).await.unwrap();
+    let newer = ask(&ground, &other, &ground.a, NAMES, STRONG).await.unwrap();
     assert_eq!(newer.entry.answer.rows, 2);
     let back =
-        ask(&ground.engine, &ground.a, NAMES, session(newer.token.as_deref().unwrap())).await;
+        ask(&ground, &ground.engine, &ground.a, NAMES, session(newer.token.as_deref().unwrap()))
+            .await;
     assert_eq!(back.unwrap().entry.answer.rows, 2, "never backwards");
     // An older token is content with what is there.
     let (before, _) = other.cache().unwrap().checks();
-    let again =
-        ask(&other, &ground.a, NAMES, session(read.token.as_deref().unwrap())).await.unwrap();
+    let again = ask(&ground, &other, &ground.a, NAMES, session(read.token.as_deref().unwrap()))
+        .await
+        .unwrap();
     assert_eq!(again.status, Status::Hit);
     assert!(other.cache().unwrap().checks().0 - before <= 1);
 }
@@ -252,7 +281,7 @@ async fn a_read_model_is_kept_until_it_moves() {
     let patience = Duration::from_secs(20);
     let after = Some(After { token: &token, patience });
     let wanted = Wanted { consistency: Consistency::Session, after };
-    let found = ask(&ground.engine, &ground.a, total, wanted).await.unwrap();
+    let found = ask(&ground, &ground.engine, &ground.a, total, wanted).await.unwrap();
     assert_eq!(found.status, Status::Bypass("token"));
 }
 
@@ -260,9 +289,12 @@ async fn a_read_model_is_kept_until_it_moves() {
 async fn those_who_miss_together_read_once() {
     let ground = Arc::new(keeping().await);
     ground.insert(&ground.a, "shelf", json!([{"name": "one"}])).await;
+    ground.calm().await;
     let asked = (0..100).map(|_| {
         let ground = Arc::clone(&ground);
-        tokio::spawn(async move { ground.status(NAMES).await })
+        tokio::spawn(async move {
+            ask_at_once(&ground.engine, &ground.a, NAMES, Wanted::default()).await.unwrap().status
+        })
     });
     let asked: Vec<_> = asked.collect();
     let mut read = 0;
@@ -307,23 +339,29 @@ async fn another_model_is_another_answer() {
 async fn a_kept_query_is_made_again_before_it_is_asked_for() {
     let ground = keeping().await;
     let engine = &ground.engine;
-    assert_eq!(engine.keep_ready().await.unwrap(), 0, "nobody has asked");
+    assert_eq!(ready(&ground).await, 0, "nobody has asked");
     for tenant in [&ground.a, &ground.b] {
-        ask(engine, tenant, READY, STRONG).await.unwrap();
+        ask(&ground, engine, tenant, READY, STRONG).await.unwrap();
     }
-    ask(engine, &ground.a, NAMES, STRONG).await.unwrap();
-    assert_eq!((engine.cache().unwrap().ready(), engine.keep_ready().await.unwrap()), (2, 0));
+    ask(&ground, engine, &ground.a, NAMES, STRONG).await.unwrap();
+    assert_eq!((engine.cache().unwrap().ready(), ready(&ground).await), (2, 0));
     ground.insert(&ground.a, "shelf", json!([{"name": "one", "size": 1}])).await;
-    assert_eq!(engine.keep_ready().await.unwrap(), 1, "only what has changed");
-    let found = ask(engine, &ground.a, READY, STRONG).await.unwrap();
+    assert_eq!(ready(&ground).await, 1, "only what has changed");
+    let found = ask(&ground, engine, &ground.a, READY, STRONG).await.unwrap();
     assert_eq!((found.status, found.entry.answer.rows), (Status::Hit, 1));
     // Its age is counted from the last look.
-    engine.keep_ready().await.unwrap();
+    ready(&ground).await;
     let (before, _) = engine.cache().unwrap().checks();
-    let found = ask(engine, &ground.a, READY, bounded(Duration::from_secs(60))).await.unwrap();
+    let found =
+        ask(&ground, engine, &ground.a, READY, bounded(Duration::from_secs(60))).await.unwrap();
     assert_eq!(found.status, Status::Hit);
     assert!(engine.cache().unwrap().checks().0 <= before + 1);
     ground.operator().await.suspend_tenant("a").await.unwrap();
-    engine.keep_ready().await.unwrap();
+    ready(&ground).await;
     assert_eq!(engine.cache().unwrap().ready(), 1, "not for who may not ask");
+}
+
+async fn ready(ground: &Ground) -> usize {
+    ground.calm().await;
+    ground.engine.keep_ready().await.unwrap()
 }

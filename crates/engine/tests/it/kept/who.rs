@@ -18,15 +18,22 @@ async fn whose_key_is_revoked_gets_no_kept_answer() {
     let mut operator = ground.operator().await;
     let key = operator.create_key("a", "k", freehold_engine::Role::Reader, None).await.unwrap();
     let caller = ground.engine.authenticate(&key.secret).await.unwrap();
-    assert_eq!(ask(&ground.engine, &caller, NAMES, STRONG).await.unwrap().status, Status::Miss);
-    assert_eq!(ask(&ground.engine, &caller, NAMES, STRONG).await.unwrap().status, Status::Hit);
+    assert_eq!(
+        ask(&ground, &ground.engine, &caller, NAMES, STRONG).await.unwrap().status,
+        Status::Miss
+    );
+    assert_eq!(
+        ask(&ground, &ground.engine, &caller, NAMES, STRONG).await.unwrap().status,
+        Status::Hit
+    );
     operator.revoke_key(&key.prefix).await.unwrap();
-    let refused = ask(&ground.engine, &caller, NAMES, STRONG).await;
+    let refused = ask(&ground, &ground.engine, &caller, NAMES, STRONG).await;
     assert!(
         matches!(refused, Err(Error::Refused(refusal)) if refusal.code == Code::Unauthenticated)
     );
     // Not even where it may be old: the key was found revoked.
-    let refused = ask(&ground.engine, &caller, NAMES, bounded(Duration::from_secs(60))).await;
+    let refused =
+        ask(&ground, &ground.engine, &caller, NAMES, bounded(Duration::from_secs(60))).await;
     assert!(
         matches!(refused, Err(Error::Refused(refusal)) if refusal.code == Code::Unauthenticated)
     );
@@ -47,19 +54,19 @@ async fn what_one_may_read_another_may_not() {
     );
     let anybody = ground.a.clone().for_anybody();
     for _ in 0..2 {
-        ask(&ground.engine, &wide, NAMES, STRONG).await.unwrap();
-        ask(&ground.engine, &wide, "book?select=title", STRONG).await.unwrap();
+        ask(&ground, &ground.engine, &wide, NAMES, STRONG).await.unwrap();
+        ask(&ground, &ground.engine, &wide, "book?select=title", STRONG).await.unwrap();
     }
-    let refused = ask(&ground.engine, &narrow, NAMES, STRONG).await;
+    let refused = ask(&ground, &ground.engine, &narrow, NAMES, STRONG).await;
     assert_eq!(code(refused), Code::Forbidden);
     let hour = bounded(Duration::from_secs(3_600));
-    assert_eq!(code(ask(&ground.engine, &narrow, NAMES, hour).await), Code::Forbidden);
-    assert!(ask(&ground.engine, &narrow, "book?select=title", STRONG).await.is_ok());
-    let closed = ask(&ground.engine, &anybody, "book?select=title", hour).await;
+    assert_eq!(code(ask(&ground, &ground.engine, &narrow, NAMES, hour).await), Code::Forbidden);
+    assert!(ask(&ground, &ground.engine, &narrow, "book?select=title", STRONG).await.is_ok());
+    let closed = ask(&ground, &ground.engine, &anybody, "book?select=title", hour).await;
     assert_eq!(code(closed), Code::Forbidden);
-    let open = ask(&ground.engine, &anybody, NAMES, STRONG).await.unwrap();
+    let open = ask(&ground, &ground.engine, &anybody, NAMES, STRONG).await.unwrap();
     assert_eq!((open.status, open.entry.answer.rows), (Status::Miss, 1));
-    let open = ask(&ground.engine, &anybody, NAMES, STRONG).await.unwrap();
+    let open = ask(&ground, &ground.engine, &anybody, NAMES, STRONG).await.unwrap();
     assert_eq!(open.status, Status::Hit);
 }
 
@@ -68,7 +75,7 @@ async fn nobodys_change_is_lost() {
     let ground = keeping().await;
     ground.insert(&ground.a, "shelf", json!([{"name": "one", "size": 1}])).await;
     let target = "shelf?name=eq.one&select=name,size";
-    let read = ask(&ground.engine, &ground.a, target, STRONG).await.unwrap();
+    let read = ask(&ground, &ground.engine, &ground.a, target, STRONG).await.unwrap();
     let patch = async |etag: &str, size: u32| {
         let only_if = Some(OnlyIf::Is(vec!["0".into(), etag.to_owned()]));
         let terms = Terms { only_if, ..Terms::default() };
@@ -77,7 +84,7 @@ async fn nobodys_change_is_lost() {
     };
     patch(&read.entry.etag, 2).await.unwrap();
     assert_eq!(code(patch(&read.entry.etag, 3).await), Code::Precondition);
-    let now = ask(&ground.engine, &ground.a, target, STRONG).await.unwrap();
+    let now = ask(&ground, &ground.engine, &ground.a, target, STRONG).await.unwrap();
     assert_eq!(now.entry.answer.body, r#"[{"name":"one","size":2}]"#);
     // Of many who read the same, one changes it.
     let etag = now.entry.etag.clone();
