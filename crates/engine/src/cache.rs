@@ -8,6 +8,7 @@
 //!
 //! name → kept? → known to be right since when? → stamp compared → else one reads, and the others wait for it
 
+mod asked;
 mod check;
 mod counts;
 mod entry;
@@ -29,15 +30,16 @@ use std::{
 };
 
 use freehold_model::query::{Fleeting, Query};
-use freehold_store::{Moment, Position, Question, Stamp, Store, Tenant, digest_of};
+use freehold_store::{Current, Moment, Position, Question, Stamp, Store, Tenant};
 use uuid::Uuid;
 
 use self::{
+    asked::{Asked, name_of},
     check::Checks,
     counts::Counts,
     entry::Known,
     flight::Flights,
-    memory::{Memory, Name},
+    memory::Memory,
     others::Others,
 };
 use crate::{
@@ -220,19 +222,6 @@ fn who(tenant: &Tenant) -> (Uuid, Uuid, u8) {
     (tenant.id(), tenant.principal().unwrap_or_default(), tenant.role() as u8)
 }
 
-/// What a request is, once for all steps.
-struct Asked<'a> {
-    tenant: &'a Tenant,
-    read: Read<'a>,
-    manner: &'a Manner,
-    arrived: Instant,
-    /// An answer that was right then is good enough.
-    since: Instant,
-    /// One that shows this is good enough, whenever it was right.
-    position: Option<Position>,
-    name: Name,
-}
-
 impl Engine {
     /// The same engine, which keeps answers: here, and in the level that servers share if there is one.
     #[must_use]
@@ -300,27 +289,37 @@ impl Engine {
         if waits {
             return Ok(Err(Some(entry)));
         }
-        let known = entry.known();
-        let shows = asked.position.is_none_or(|position| known.moment.shows(position));
+        let (known, since) = (entry.known(), asked.allowed_since(&entry));
         let by_token = wanted.consistency == Consistency::Session && asked.position.is_some();
-        // A key that is revoked counts for no longer than this, whatever age an answer may have.
-        let lately = asked.arrived.checked_sub(VOUCHED).unwrap_or(asked.arrived);
-        let allowed_since = if by_token { lately } else { asked.since.max(lately) };
-        if shows
-            && (known.at >= asked.since || by_token)
-            && cache.was_allowed(asked.tenant, allowed_since)
-        {
+        let is_given = if by_token {
+            asked.shown_by(&entry) && cache.was_allowed(asked.tenant, asked.lately())
+        } else {
+            asked.shown_by(&entry)
+                && known.at >= asked.since
+                && cache.was_allowed(asked.tenant, since)
+        };
+        if is_given {
             return Ok(Ok(found(entry, Status::Hit, asked.arrived)));
         }
-        match self.still(cache, asked.tenant, &entry).await? {
+        match self.still(cache, asked.tenant, &entry, since).await? {
             true => Ok(Ok(found(entry, Status::Hit, asked.arrived))),
             false => Ok(Err(Some(entry))),
         }
     }
 
-    /// Whether it is what PostgreSQL would say now, and who asks may ask.
-    async fn still(&self, cache: &Cache, tenant: &Tenant, entry: &Entry) -> Result<bool, Error> {
-        let (at, current) = cache.0.checks.ask(Question::new(tenant, &entry.sources)).await?;
+    /// Whether it is what PostgreSQL would say, or has said at that time or later, and who asks may ask.
+    async fn still(
+        &self,
+        cache: &Cache,
+        tenant: &Tenant,
+        entry: &Entry,
+        since: Instant,
+    ) -> Result<bool, Error> {
+        let question = Question::new(tenant, &entry.sources);
+        let (at, current) = match cache.0.checks.heard(&question, since) {
+            Some(heard) => heard,
+            None => cache.0.checks.ask(question).await?,
+        };
         if !current.allowed {
             // The statement that follows is refused with the right words.
             cache.disallow(tenant);
@@ -371,10 +370,13 @@ impl Engine {
         if waited
             && let Some(entry) = cache.0.memory.get(&asked.name)
             && !old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &entry))
-            && (entry.known().at >= asked.arrived && cache.was_allowed(tenant, asked.arrived)
-                || self.still(cache, tenant, &entry).await?)
         {
-            return Ok(found(entry, Status::Collapsed, asked.arrived));
+            let (known, since) = (entry.known(), asked.allowed_since(&entry));
+            if known.at >= since && cache.was_allowed(tenant, since)
+                || self.still(cache, tenant, &entry, since).await?
+            {
+                return Ok(found(entry, Status::Collapsed, asked.arrived));
+            }
         }
         let lease = match self.from_others(cache, asked).await? {
             Others::Have(entry) => {
@@ -387,6 +389,10 @@ impl Engine {
         let (answer, at, stamp) = self.read_stamped(snapshot, asked, query, &sources).await?;
         drop(held);
         cache.allow(tenant, at);
+        if let Some((stamp, moment)) = stamp {
+            let current = Current { allowed: true, stamp: Some(stamp), moment };
+            cache.0.checks.hear(Question::new(tenant, &sources), (at, current));
+        }
         let status = if old.is_some() { Status::Stale } else { Status::Miss };
         let is_sure = answer.search.as_ref().is_none_or(|search| search.complete);
         let fits = answer.body.len() <= cache.0.config.answer_max;
@@ -458,21 +464,4 @@ fn not_kept(answer: Answer, reason: &'static str) -> Found {
     let known = Known { at: Instant::now(), moment: Moment::default() };
     let entry = Arc::new(Entry::new(answer, Vec::new(), Stamp([0; 16]), known));
     Found { entry, status: Status::Bypass(reason), age: Duration::ZERO, token: None }
-}
-
-/// Everything that an answer depends on but the rows: the tenant and what may be done in it, the model, and the question as it
-/// was written, with the manner in which it is to be answered.
-fn name_of(snapshot: &Snapshot, tenant: &Tenant, read: Read<'_>, manner: &Manner) -> Name {
-    let Manner { shape, range, zone, recall, purpose: _ } = manner;
-    let zone = zone.as_ref().map_or("", |zone| zone.as_str());
-    let manner = format!("{shape:?} {range:?} {zone} {recall:?} {}", read.count);
-    digest_of(&[
-        env!("CARGO_PKG_VERSION").as_bytes(),
-        tenant.id().as_bytes(),
-        tenant.role().as_str().as_bytes(),
-        &snapshot.version.to_be_bytes(),
-        read.entity.as_bytes(),
-        read.query.as_bytes(),
-        manner.as_bytes(),
-    ])
 }

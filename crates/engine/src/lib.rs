@@ -5,7 +5,7 @@
 //! without one.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
@@ -62,7 +62,7 @@ pub struct Engine {
     cache: Option<cache::Cache>,
     limits: Limits,
     /// Paths in the model file are relative to this folder.
-    base_dir: PathBuf,
+    base_dir: Arc<Path>,
     snapshot: Arc<RwLock<Arc<Snapshot>>>,
     /// What is known of tenants' own approximate indexes.
     indexes: search::Shared,
@@ -93,7 +93,7 @@ impl Engine {
             blobs: None,
             cache: None,
             limits: Limits::default(),
-            base_dir,
+            base_dir: base_dir.into(),
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
             indexes: search::Shared::default(),
         })
@@ -106,7 +106,7 @@ impl Engine {
             blobs: None,
             cache: None,
             limits: Limits::default(),
-            base_dir,
+            base_dir: base_dir.into(),
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
             indexes: search::Shared::default(),
         }
@@ -249,7 +249,7 @@ impl Snapshot {
     }
 }
 
-async fn load(store: &Store, base_dir: &std::path::Path) -> Result<Snapshot, Error> {
+async fn load(store: &Store, base_dir: &Path) -> Result<Snapshot, Error> {
     let (version, model) = match store.current_model().await? {
         Some((version, text)) => (version, recorded(&text)?),
         None => (0, Model::default()),

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     hash::{Hash, Hasher},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -30,7 +30,7 @@ const RECOGNISED_MAX: usize = 10_000;
 #[derive(Debug, Clone)]
 pub struct Tenant {
     id: Uuid,
-    name: String,
+    name: Arc<str>,
     key: Uuid,
     role: Role,
 }
@@ -40,12 +40,12 @@ pub(super) type Recognised = Mutex<HashMap<String, (Instant, Tenant)>>;
 
 impl Tenant {
     pub(crate) fn new(id: Uuid, name: String) -> Self {
-        Self { id, name, key: Uuid::nil(), role: Role::Admin }
+        Self { id, name: name.into(), key: Uuid::nil(), role: Role::Admin }
     }
 
     /// One that was found by an API key before.
     pub(crate) fn vouched(id: Uuid, name: String, key: Uuid, role: Role) -> Self {
-        Self { id, name, key, role }
+        Self { id, name: name.into(), key, role }
     }
 
     /// Its id, which is never in an answer to the tenant.
