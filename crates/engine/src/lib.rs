@@ -5,7 +5,7 @@
 //! without one.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
@@ -63,7 +63,7 @@ pub struct Engine {
     cache: Option<cache::Cache>,
     limits: Limits,
     /// Paths in the model file are relative to this folder.
-    base_dir: PathBuf,
+    base_dir: Arc<Path>,
     snapshot: Arc<RwLock<Arc<Snapshot>>>,
     /// What is known of tenants' own approximate indexes.
     indexes: search::Shared,
@@ -94,7 +94,7 @@ impl Engine {
             blobs: None,
             cache: None,
             limits: Limits::default(),
-            base_dir,
+            base_dir: base_dir.into(),
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
             indexes: search::Shared::default(),
         })
@@ -107,7 +107,7 @@ impl Engine {
             blobs: None,
             cache: None,
             limits: Limits::default(),
-            base_dir,
+            base_dir: base_dir.into(),
             snapshot: Arc::new(RwLock::new(Arc::new(snapshot))),
             indexes: search::Shared::default(),
         }
@@ -250,7 +250,7 @@ impl Snapshot {
     }
 }
 
-async fn load(store: &Store, base_dir: &std::path::Path) -> Result<Snapshot, Error> {
+async fn load(store: &Store, base_dir: &Path) -> Result<Snapshot, Error> {
     let (version, model) = match store.current_model().await? {
         Some((version, text)) => (version, recorded(&text)?),
         None => (0, Model::default()),

@@ -81,13 +81,13 @@ fn open() -> Router<Engine> {
 }
 
 /// Blobs: their bytes stream, and a signed URL speaks for itself.
-fn stored(face: &Face) -> Router<Engine> {
+fn stored(face: &Arc<Face>) -> Router<Engine> {
     Router::new()
         .nest("/storage/v1", storage::routes())
         .route_layer(from_fn_with_state(face.clone(), admit::stream))
 }
 
-fn routes(face: &Face) -> Router {
+fn routes(face: &Arc<Face>) -> Router {
     guarded()
         .route_layer(from_fn_with_state(face.clone(), admit::admit))
         .merge(stored(face))
@@ -101,8 +101,7 @@ fn routes(face: &Face) -> Router {
         .with_state(face.engine.clone())
 }
 
-/// What stands between a request and the engine.
-#[derive(Clone)]
+/// What stands between a request and the engine. Each layer of the routes has it, and each request has clones of the layers.
 struct Face {
     engine: Engine,
     tokens: Option<Arc<Verifier>>,
@@ -146,12 +145,22 @@ pub(crate) struct Server {
 impl Server {
     /// Takes the port, and behaves by the defaults.
     pub(crate) async fn bind(listen: &str, engine: Engine) -> std::io::Result<Self> {
+        let engine = engine.keeping(CacheConfig::default(), None);
+        Self::of(listen, engine, ServerConfig::default()).await
+    }
+
+    /// The same with an engine that keeps answers or does not, and with these limits; it takes no tokens.
+    pub(crate) async fn of(
+        listen: &str,
+        engine: Engine,
+        config: ServerConfig,
+    ) -> std::io::Result<Self> {
         let face = Face {
-            engine: engine.keeping(CacheConfig::default(), None),
+            engine,
             tokens: None,
-            gate: limit::Gate::new(&ServerConfig::default()),
+            gate: limit::Gate::new(&config),
             counts: observe::Counts::default(),
-            config: Arc::default(),
+            config: Arc::new(config),
         };
         Ok(Self { listener: TcpListener::bind(listen).await?, metrics: None, face })
     }
@@ -181,16 +190,17 @@ impl Server {
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
+        let face = Arc::new(self.face);
         let measured = async {
             match self.metrics {
-                Some(listener) => axum::serve(listener, metrics::routes(&self.face)).await,
+                Some(listener) => axum::serve(listener, metrics::routes(&face)).await,
                 None => std::future::pending().await,
             }
         };
-        let limits = &self.face.config.limits;
+        let limits = &face.config.limits;
         tokio::select! {
-            served = listen::serve(self.listener, routes(&self.face), limits, stop) => served,
-            () = self.face.engine.keep_ready_forever() => Ok(()),
+            served = listen::serve(self.listener, routes(&face), limits, stop) => served,
+            () = face.engine.keep_ready_forever() => Ok(()),
             measured = measured => measured,
         }
     }

@@ -1,7 +1,8 @@
 //! Comparing stamps: many requests ask one question together.
 //!
 //! One statement is on its way at a time, with all that was asked before it was sent. A request that comes meanwhile waits for
-//! the next one: an answer counts only if its snapshot was taken after the question.
+//! the next one: an answer counts only if its snapshot was taken after the question. Where an answer may be old, what was last
+//! heard is good enough, so that then a table of a tenant costs one question in that time, however many answers there are.
 
 use std::{
     collections::HashMap,
@@ -10,12 +11,16 @@ use std::{
 };
 
 use freehold_store::{Current, Question, Store};
+use moka::sync::Cache;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Fault};
 
 /// Most questions of one statement.
 const BATCH_MAX: usize = 1_000;
+
+/// Most last answers that are kept in mind.
+const HEARD_MAX: u64 = 10_000;
 
 /// What is so, and since when it is known.
 pub(super) type Checked = (Instant, Current);
@@ -27,6 +32,8 @@ pub(super) struct Checks(Arc<Inner>);
 struct Inner {
     store: Store,
     state: Mutex<State>,
+    /// What was heard last.
+    heard: Cache<Question, Checked>,
 }
 
 #[derive(Default)]
@@ -39,7 +46,20 @@ struct State {
 
 impl Checks {
     pub(super) fn new(store: Store) -> Self {
-        Self(Arc::new(Inner { store, state: Mutex::default() }))
+        Self(Arc::new(Inner { store, state: Mutex::default(), heard: Cache::new(HEARD_MAX) }))
+    }
+
+    /// What was so at that time or later, if that is known.
+    pub(super) fn heard(&self, question: &Question, since: Instant) -> Option<Checked> {
+        self.0.heard.get(question).filter(|(at, _)| *at >= since)
+    }
+
+    /// Keeps in mind what a statement has told.
+    pub(super) fn hear(&self, question: Question, told: Checked) {
+        let later = |known: &Checked| known.0 > told.0;
+        if !self.0.heard.get(&question).as_ref().is_some_and(later) {
+            self.0.heard.insert(question, told);
+        }
     }
 
     /// What is so now.
@@ -87,7 +107,10 @@ impl Checks {
             let at = Instant::now();
             match self.0.store.stamps(&questions).await {
                 Ok(answers) => {
-                    for (current, tellers) in answers.into_iter().zip(tellers) {
+                    for ((current, tellers), question) in
+                        answers.into_iter().zip(tellers).zip(questions)
+                    {
+                        self.hear(question, (at, current));
                         for tell in tellers {
                             let _ = tell.send((at, current));
                         }

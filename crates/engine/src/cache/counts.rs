@@ -40,7 +40,7 @@ pub struct Tally {
 
 #[derive(Default)]
 pub(super) struct Counts {
-    tallies: Mutex<BTreeMap<(Uuid, String), Tally>>,
+    tallies: Mutex<BTreeMap<Uuid, BTreeMap<String, Tally>>>,
     alarms: AtomicU64,
 }
 
@@ -78,20 +78,21 @@ impl Counts {
 
     pub(super) fn all(&self) -> Vec<(Uuid, String, Tally)> {
         let all = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter().map(|((tenant, name), tally)| (*tenant, name.clone(), *tally)).collect()
+        let each = |(tenant, relations): (&Uuid, &BTreeMap<String, Tally>)| {
+            let tenant = *tenant;
+            let each = relations.iter().map(move |(name, tally)| (tenant, name.clone(), *tally));
+            each.collect::<Vec<_>>()
+        };
+        all.iter().flat_map(each).collect()
     }
 
     fn change(&self, tenant: Uuid, relation: &str, change: impl FnOnce(&mut Tally)) {
         let mut all = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (tenant, relation.to_owned());
-        if let Some(tally) = all.get_mut(&key) {
-            return change(tally);
+        let is_known = all.contains_key(&tenant) || all.len() < TENANTS_MAX;
+        let relations = all.entry(if is_known { tenant } else { Uuid::nil() }).or_default();
+        match relations.get_mut(relation) {
+            Some(tally) => change(tally),
+            None => change(relations.entry(relation.to_owned()).or_default()),
         }
-        let known = all.range((tenant, String::new())..).next();
-        let is_known = known.is_some_and(|((id, _), _)| *id == tenant);
-        let mut tenants: Vec<Uuid> = all.keys().map(|(tenant, _)| *tenant).collect();
-        tenants.dedup();
-        let tenant = if is_known || tenants.len() < TENANTS_MAX { tenant } else { Uuid::nil() };
-        change(all.entry((tenant, key.1)).or_default());
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use freehold_model::query::{Fleeting, Query};
-use freehold_store::{Moment, Position, Question, Stamp, Tenant, digest_of};
+use freehold_store::{Current, Moment, Position, Question, Stamp, Tenant, digest_of};
 
 use super::{
     Cache, Consistency, Entry, Found, Status, Turn, VOUCHED, Wanted, entry::Known, memory::Name,
@@ -29,6 +29,24 @@ pub(super) struct Asked<'a> {
     /// One that shows this is good enough, whenever it was right.
     pub(super) position: Option<Position>,
     pub(super) name: Name,
+}
+
+impl Asked<'_> {
+    /// Whether the answer shows what it has to.
+    fn shown_by(&self, entry: &Entry) -> bool {
+        self.position.is_none_or(|position| entry.known().moment.shows(position))
+    }
+
+    /// Since when it must be known that the answer is right and may be given. What does not show the position yet is asked
+    /// about anew: what was heard may be from before it.
+    fn right_since(&self, entry: &Entry) -> Instant {
+        if self.shown_by(entry) { self.since.max(self.lately()) } else { self.arrived }
+    }
+
+    /// A key that is revoked counts for no longer than from then, whatever age an answer may have.
+    fn lately(&self) -> Instant {
+        self.arrived.checked_sub(VOUCHED).unwrap_or(self.arrived)
+    }
 }
 
 impl Engine {
@@ -86,27 +104,37 @@ impl Engine {
         if waits {
             return Ok(Err(Some(entry)));
         }
-        let known = entry.known();
-        let shows = asked.position.is_none_or(|position| known.moment.shows(position));
+        let since = asked.right_since(&entry);
         let by_token = wanted.consistency == Consistency::Session && asked.position.is_some();
-        // A key that is revoked counts for no longer than this, whatever age an answer may have.
-        let lately = asked.arrived.checked_sub(VOUCHED).unwrap_or(asked.arrived);
-        let allowed_since = if by_token { lately } else { asked.since.max(lately) };
-        if shows
-            && (known.at >= asked.since || by_token)
-            && cache.was_allowed(asked.tenant, allowed_since)
-        {
+        let is_given = if by_token {
+            asked.shown_by(&entry) && cache.was_allowed(asked.tenant, asked.lately())
+        } else {
+            asked.shown_by(&entry)
+                && entry.known().at >= asked.since
+                && cache.was_allowed(asked.tenant, since)
+        };
+        if is_given {
             return Ok(Ok(found(entry, Status::Hit, asked.arrived)));
         }
-        match self.still(cache, asked.tenant, &entry).await? {
+        match self.still(cache, asked.tenant, &entry, since).await? {
             true => Ok(Ok(found(entry, Status::Hit, asked.arrived))),
             false => Ok(Err(Some(entry))),
         }
     }
 
-    /// Whether it is what PostgreSQL would say now, and who asks may ask.
-    async fn still(&self, cache: &Cache, tenant: &Tenant, entry: &Entry) -> Result<bool, Error> {
-        let (at, current) = cache.0.checks.ask(Question::new(tenant, &entry.sources)).await?;
+    /// Whether it is what PostgreSQL would say, or has said at that time or later, and who asks may ask.
+    async fn still(
+        &self,
+        cache: &Cache,
+        tenant: &Tenant,
+        entry: &Entry,
+        since: Instant,
+    ) -> Result<bool, Error> {
+        let question = Question::new(tenant, &entry.sources);
+        let (at, current) = match cache.0.checks.heard(&question, since) {
+            Some(heard) => heard,
+            None => cache.0.checks.ask(question).await?,
+        };
         if !current.allowed {
             // The statement that follows is refused with the right words.
             cache.disallow(tenant);
@@ -157,10 +185,13 @@ impl Engine {
         if waited
             && let Some(entry) = cache.0.memory.get(&asked.name)
             && !old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &entry))
-            && (entry.known().at >= asked.arrived && cache.was_allowed(tenant, asked.arrived)
-                || self.still(cache, tenant, &entry).await?)
         {
-            return Ok(found(entry, Status::Collapsed, asked.arrived));
+            let since = asked.right_since(&entry);
+            if entry.known().at >= since && cache.was_allowed(tenant, since)
+                || self.still(cache, tenant, &entry, since).await?
+            {
+                return Ok(found(entry, Status::Collapsed, asked.arrived));
+            }
         }
         let lease = match self.shared_answer(cache, asked).await? {
             Others::Have(entry) => {
@@ -173,6 +204,10 @@ impl Engine {
         let (answer, at, stamp) = self.read_stamped(snapshot, asked, query, &sources).await?;
         drop(held);
         cache.allow(tenant, at);
+        if let Some((stamp, moment)) = stamp {
+            let current = Current { allowed: true, stamp: Some(stamp), moment };
+            cache.0.checks.hear(Question::new(tenant, &sources), (at, current));
+        }
         let status = if old.is_some() { Status::Stale } else { Status::Miss };
         let is_sure = answer.search.as_ref().is_none_or(|search| search.complete);
         let fits = answer.body.len() <= cache.0.config.answer_max;

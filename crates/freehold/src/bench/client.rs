@@ -12,13 +12,15 @@ use crate::output::Failure;
 pub(super) struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// Where in the buffer the last answer's body begins and ends.
+    body: (usize, usize),
 }
 
 impl Client {
     pub(super) async fn connect(address: SocketAddr) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: vec![0; 64 << 10] })
+        Ok(Self { stream, buffer: vec![0; 64 << 10], body: (0, 0) })
     }
 
     /// Sends a whole request and reads its answer to the end.
@@ -31,9 +33,10 @@ impl Client {
             if more == 0 || read == self.buffer.len() {
                 return Err(Failure::Machine("the server hung up or answers too much".into()));
             }
-            if let Some(length) = whole(&self.buffer[..read])
-                && read >= length
+            if let Some(body) = body(&self.buffer[..read])
+                && read >= body.1
             {
+                self.body = body;
                 break;
             }
         }
@@ -45,15 +48,20 @@ impl Client {
             String::from_utf8_lossy(&self.buffer[..read.min(300)])
         )))
     }
+
+    /// The body of the last answer.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.buffer[self.body.0..self.body.1]
+    }
 }
 
-/// The length of the answer, head included, once its head is there.
-fn whole(bytes: &[u8]) -> Option<usize> {
+/// Where the body begins and ends, once the head is there.
+fn body(bytes: &[u8]) -> Option<(usize, usize)> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     })?;
-    Some(end + length)
+    Some((end, end + length))
 }

@@ -43,6 +43,8 @@ pub(crate) enum BenchName {
     Wall,
     /// Uncached reads against the same SQL through pgbench
     Api,
+    /// Kept answers against a bare server with the same bytes, a plain Redis and no cache; and a spike
+    Edge,
     /// Sealed blobs against the same bytes stored by the same library alone
     Blob,
     /// Sealing a value against the cipher alone, and sealed rows against the same in the open

@@ -1,10 +1,10 @@
 //! The way in: who asks, whether their role allows it and their rate, the whole body, and then a turn. A slow body holds
 //! nothing that others wait for.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Lets a request in, or says why not.
-pub(super) async fn admit(State(face): State<Face>, request: Request, next: Next) -> Response {
+pub(super) async fn admit(State(face): State<Arc<Face>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let tenant = match auth::identify(&face, &parts.headers).await {
         Ok(tenant) => tenant,
@@ -88,7 +88,11 @@ fn is_write(method: &Method) -> bool {
 }
 
 /// The same where the body is not read here but streams, and where a signed URL needs no key.
-pub(super) async fn stream(State(face): State<Face>, mut request: Request, next: Next) -> Response {
+pub(super) async fn stream(
+    State(face): State<Arc<Face>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let path = request.uri().path();
     if path.starts_with("/storage/v1/object/upload/sign/") && request.method() == Method::PUT
         || path.starts_with("/storage/v1/object/sign/") && request.method() != Method::POST
@@ -125,7 +129,7 @@ fn told(mut response: Response, asking: Asking) -> Response {
 
 /// Refuses a URL that is longer than allowed, also where no key is needed.
 pub(super) async fn short_enough(
-    State(face): State<Face>,
+    State(face): State<Arc<Face>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -141,6 +145,9 @@ pub(super) async fn short_enough(
 }
 
 async fn whole(face: &Face, headers: &axum::http::HeaderMap, body: Body) -> Result<Body, Answer> {
+    if body.is_end_stream() {
+        return Ok(Body::empty());
+    }
     let limits = &face.config.limits;
     let length = headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());

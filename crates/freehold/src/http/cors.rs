@@ -1,5 +1,7 @@
 //! Pages of other origins: those that the configuration names may ask, and read what answers say in headers.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -18,7 +20,7 @@ const METHODS: &str = "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS, QUERY";
 const MAX_AGE: &str = "600";
 
 /// Answers what browsers ask beforehand, and says in each answer whether the page may read it.
-pub(super) async fn allow(State(face): State<Face>, request: Request, next: Next) -> Response {
+pub(super) async fn allow(State(face): State<Arc<Face>>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let Some(allowed) = origin.and_then(|origin| face.allows(&origin)) else {
         return next.run(request).await;

@@ -71,6 +71,9 @@ impl Gate {
     /// # Errors
     /// `TooMany`, and after how many seconds there is room again.
     pub(super) fn count(&self, asking: &Tenant) -> Result<(), (Refusal, u64)> {
+        if self.0.tenants.rate == 0 && self.0.keys.rate == 0 {
+            return Ok(());
+        }
         let mut state = self.state();
         let now = Instant::now();
         if state.buckets.len() > BUCKETS_MAX {

@@ -1,7 +1,8 @@
 //! In which media type an answer is given, and which of the rows.
 
 use axum::{
-    http::{HeaderMap, StatusCode, header},
+    body::Bytes,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use freehold_engine::{
@@ -51,8 +52,8 @@ impl Media {
         }
     }
 
-    /// The answer with these rows.
-    pub(super) fn body(self, status: StatusCode, rows: String) -> Response {
+    /// The answer with these rows, text as PostgreSQL built it.
+    pub(super) fn body(self, status: StatusCode, rows: Bytes) -> Response {
         let media = match (self.csv, self.single, self.stripped) {
             (true, ..) => "text/csv; charset=utf-8",
             (_, true, false) => "application/vnd.pgrst.object+json; charset=utf-8",
@@ -61,9 +62,13 @@ impl Media {
             (_, false, false) => "application/json; charset=utf-8",
         };
         // PostgreSQL built `[{…}]`: the one object is what is between the brackets.
-        let inside = || rows.trim().strip_prefix('[')?.strip_suffix(']').map(str::to_owned);
-        let body = if self.single { inside().unwrap_or_else(|| "{}".into()) } else { rows };
-        (status, [(header::CONTENT_TYPE, media)], body).into_response()
+        let inside = || rows.trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]");
+        let body = match (self.single, inside()) {
+            (false, _) => rows,
+            (true, Some(row)) => rows.slice_ref(row),
+            (true, None) => Bytes::from_static(b"{}"),
+        };
+        (status, [(header::CONTENT_TYPE, HeaderValue::from_static(media))], body).into_response()
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod cache;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     Router,
@@ -59,7 +59,7 @@ const JOBS: [JobMetric; 5] = [
     }),
 ];
 
-pub(super) fn routes(face: &Face) -> Router {
+pub(super) fn routes(face: &Arc<Face>) -> Router {
     Router::new()
         .route("/metrics", get(show))
         .fallback(error::no_such_path)
@@ -67,7 +67,7 @@ pub(super) fn routes(face: &Face) -> Router {
 }
 
 // A database that is away says nothing of read models, and the more of requests.
-async fn show(State(face): State<Face>) -> Response {
+async fn show(State(face): State<Arc<Face>>) -> Response {
     let mut all = face.counts.text(face.gate.load());
     let ready = face.engine.ping().await.is_ok();
     let _ = writeln!(

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
+    fmt::{self, Write as _},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -13,6 +13,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use uuid::Uuid;
 
 use super::{
     auth::Asking,
@@ -32,10 +33,18 @@ pub(super) struct Counts(Arc<Mutex<Inner>>);
 #[derive(Default)]
 struct Inner {
     running: i64,
-    by_route: BTreeMap<(String, String, u16), u64>,
-    durations: BTreeMap<String, Durations>,
+    routes: BTreeMap<String, Routed>,
     refusals: BTreeMap<&'static str, u64>,
-    tenants: BTreeMap<String, u64>,
+    tenants: BTreeMap<Uuid, u64>,
+    /// Of tenants beyond those.
+    others: u64,
+}
+
+/// Of one route.
+#[derive(Default)]
+struct Routed {
+    answers: BTreeMap<(&'static str, u16), u64>,
+    durations: Durations,
 }
 
 #[derive(Default)]
@@ -63,8 +72,8 @@ pub(super) async fn observed(
     let id = id_of(request.headers());
     let trace = trace_of(request.headers());
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
     counts.inner().running += 1;
     let running = Running(counts.clone());
     let begun = Instant::now();
@@ -73,10 +82,12 @@ pub(super) async fn observed(
     let took = begun.elapsed();
     let status = response.status().as_u16();
     let refused = response.extensions().get::<RefusedWith>().map(|with| with.0);
-    let tenant = response.extensions().get::<Asking>().map(|asking| asking.0.id().to_string());
-    counts.add(method.as_str(), &route, status, took, refused, tenant.as_deref());
+    let tenant = response.extensions().get::<Asking>().map(|asking| asking.0.id());
+    counts.add(method.as_str(), route, status, took, refused, tenant);
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let (tenant, refused) = (tenant.unwrap_or_default(), refused.unwrap_or_default());
+    // Written only if somebody wants the line.
+    let tenant = tracing::field::display(Named(tenant));
+    let refused = refused.unwrap_or_default();
     match response.extensions().get::<FaultChain>() {
         Some(FaultChain(error)) => {
             tracing::error!(request = %id, trace, %method, route, status, took_us, tenant, error, "request failed");
@@ -95,12 +106,21 @@ pub(super) async fn observed(
     response
 }
 
+/// A tenant's id, or nothing.
+struct Named(Option<Uuid>);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |id| id.fmt(f))
+    }
+}
+
 // What somebody sends stands in logs, so it is short and has no sign that a log could take for its own.
 fn id_of(headers: &HeaderMap) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     match headers.get("x-request-id").and_then(|value| value.to_str().ok()) {
         Some(id) if (1..=64).contains(&id.len()) && id.bytes().all(plain) => id.to_owned(),
-        _ => uuid::Uuid::now_v7().simple().to_string(),
+        _ => Uuid::now_v7().simple().to_string(),
     }
 }
 
@@ -124,14 +144,17 @@ impl Counts {
         status: u16,
         took: Duration,
         refused: Option<&'static str>,
-        tenant: Option<&str>,
+        tenant: Option<Uuid>,
     ) {
         let mut inner = self.inner();
         // A method is whatever somebody sends.
         let known = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "QUERY"];
-        let method = if known.contains(&method) { method } else { "other" };
-        *inner.by_route.entry((route.to_owned(), method.to_owned(), status)).or_default() += 1;
-        let durations = inner.durations.entry(route.to_owned()).or_default();
+        let method = known.into_iter().find(|known| *known == method).unwrap_or("other");
+        if !inner.routes.contains_key(route) {
+            inner.routes.insert(route.to_owned(), Routed::default());
+        }
+        let Some(Routed { answers, durations }) = inner.routes.get_mut(route) else { return };
+        *answers.entry((method, status)).or_default() += 1;
         for (bound, within) in BOUNDS_MS.iter().zip(&mut durations.within) {
             *within += u64::from(took <= Duration::from_millis(*bound));
         }
@@ -141,9 +164,8 @@ impl Counts {
             *inner.refusals.entry(code).or_default() += 1;
         }
         if let Some(tenant) = tenant {
-            let there = inner.tenants.contains_key(tenant) || inner.tenants.len() < TENANTS_MAX;
-            let label = if there { tenant } else { "other" };
-            *inner.tenants.entry(label.to_owned()).or_default() += 1;
+            let there = inner.tenants.contains_key(&tenant) || inner.tenants.len() < TENANTS_MAX;
+            *if there { inner.tenants.entry(tenant).or_default() } else { &mut inner.others } += 1;
         }
     }
 
@@ -155,14 +177,16 @@ impl Counts {
             let _ = writeln!(text, "# HELP freehold_{name} {help}\n# TYPE freehold_{name} {kind}");
         };
         head(&mut text, "requests_total", "counter", "Requests that were answered.");
-        for ((route, method, status), count) in &inner.by_route {
-            let _ = writeln!(
-                text,
-                "freehold_requests_total{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}} {count}"
-            );
+        for (route, routed) in &inner.routes {
+            for ((method, status), count) in &routed.answers {
+                let _ = writeln!(
+                    text,
+                    "freehold_requests_total{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}} {count}"
+                );
+            }
         }
         head(&mut text, "request_seconds", "histogram", "How long requests took.");
-        for (route, durations) in &inner.durations {
+        for (route, Routed { durations, .. }) in &inner.routes {
             for (bound, within) in BOUNDS_MS.iter().zip(durations.within) {
                 let _ = writeln!(
                     text,
@@ -195,6 +219,10 @@ impl Counts {
         );
         for (tenant, count) in &inner.tenants {
             let _ = writeln!(text, "freehold_tenant_requests_total{{tenant=\"{tenant}\"}} {count}");
+        }
+        if inner.others > 0 {
+            let count = inner.others;
+            let _ = writeln!(text, "freehold_tenant_requests_total{{tenant=\"other\"}} {count}");
         }
         for (name, help, value) in [
             (

@@ -28,6 +28,9 @@ type Query = RawQuery;
 /// Longest query that an answer repeats, in bytes.
 const LOCATION_BYTES_MAX: usize = 4_000;
 
+/// Room for the headers that an answer has at most, about.
+const HEADERS: usize = 16;
+
 pub(super) async fn ready(State(engine): State<Engine>) -> Result<&'static str, Answer> {
     engine.ping().await?;
     Ok("ready\n")
@@ -231,7 +234,8 @@ async fn answer(
         if partial && !media.single { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let etag = validate::etag(&found, media.single);
     let mut response = validate::not_modified(headers, &etag)
-        .unwrap_or_else(|| media.body(status, rows.body.clone()));
+        .unwrap_or_else(|| media.body(status, validate::body(&found)));
+    response.headers_mut().reserve(HEADERS);
     insert_header(&mut response, "content-range", &content_range(rows));
     if let Some(search) = search {
         insert_header(&mut response, "search-info", &search);
@@ -265,7 +269,7 @@ fn changed(
 ) -> Response {
     let token = written.token;
     let mut response = if prefer.returns == Return::Representation {
-        media.body(status, written.body)
+        media.body(status, written.body.into())
     } else {
         status.into_response()
     };

@@ -91,7 +91,7 @@ async fn call(
         if answer.rows != 1 {
             return Err(not_singular(answer.rows).into());
         }
-        return Ok(media.body(StatusCode::OK, answer.body));
+        return Ok(media.body(StatusCode::OK, answer.body.into()));
     }
     let partial = answer.total.is_some_and(|total| answer.rows < total);
     let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
@@ -101,7 +101,7 @@ async fn call(
         // PostgreSQL built `[{…}]`: the one object is what is between the brackets.
         (true, true) if !as_csv => rows::json_body(status, inside(&answer.body)),
         (_, false) if !as_csv => rows::json_body(status, answer.body),
-        _ => media.body(status, answer.body),
+        _ => media.body(status, answer.body.into()),
     };
     rows::insert_header(&mut response, "content-range", &range);
     if let Some(applied) = prefer.applied(false) {

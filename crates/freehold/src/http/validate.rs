@@ -1,11 +1,14 @@
 //! What an answer says of how it was kept: `ETag`, `Cache-Status` (RFC 9211), `Age`; and whether the caller has it already.
 
+use std::sync::Arc;
+
 use axum::{
-    http::{HeaderMap, StatusCode, header},
+    body::Bytes,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use freehold_engine::{
-    cache::{Found, Status},
+    cache::{Entry, Found, Status},
     write::OnlyIf,
 };
 
@@ -18,6 +21,17 @@ const VARY: &str =
 /// The validator of an answer in a form of its own.
 pub(super) fn etag(found: &Found, single: bool) -> String {
     format!("\"{}{}\"", found.entry.etag, if single { "-1" } else { "" })
+}
+
+/// The body of an answer, which is not copied.
+pub(super) fn body(found: &Found) -> Bytes {
+    struct Body(Arc<Entry>);
+    impl AsRef<[u8]> for Body {
+        fn as_ref(&self) -> &[u8] {
+            self.0.answer.body.as_bytes()
+        }
+    }
+    Bytes::from_owner(Body(Arc::clone(&found.entry)))
 }
 
 /// The answer to who has this one already, if they say so (RFC 9110, 13.1.2).
@@ -54,10 +68,11 @@ pub(super) fn only_if(headers: &HeaderMap, single: bool) -> Option<OnlyIf> {
 /// Says all of it.
 pub(super) fn tell(response: &mut Response, found: &Found, etag: &str) {
     insert_header(response, "etag", etag);
+    let headers = response.headers_mut();
     // Whoever keeps it asks again, which costs a comparison here.
-    insert_header(response, "cache-control", "private, no-cache");
-    insert_header(response, "vary", VARY);
-    insert_header(response, "cache-status", &status(found.status));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static(VARY));
+    headers.insert("cache-status", status(found.status));
     if matches!(found.status, Status::Hit | Status::Shared) {
         insert_header(response, "age", &found.age.as_secs().to_string());
     }
@@ -66,22 +81,23 @@ pub(super) fn tell(response: &mut Response, found: &Found, etag: &str) {
     }
 }
 
-fn status(status: Status) -> String {
-    let said = match status {
-        Status::Hit => "hit",
-        Status::Shared => "hit; detail=shared",
-        Status::Collapsed => "fwd=miss; collapsed",
-        Status::Stale => "fwd=stale; stored",
-        Status::Miss => "fwd=uri-miss; stored",
-        Status::Bypass(why) => return format!("Freehold; fwd=bypass; detail={why}"),
-    };
-    format!("Freehold; {said}")
+fn status(status: Status) -> HeaderValue {
+    HeaderValue::from_static(match status {
+        Status::Hit => "Freehold; hit",
+        Status::Shared => "Freehold; hit; detail=shared",
+        Status::Collapsed => "Freehold; fwd=miss; collapsed",
+        Status::Stale => "Freehold; fwd=stale; stored",
+        Status::Miss => "Freehold; fwd=uri-miss; stored",
+        Status::Bypass(why) => {
+            let text = format!("Freehold; fwd=bypass; detail={why}");
+            return HeaderValue::try_from(text)
+                .unwrap_or(HeaderValue::from_static("Freehold; fwd=bypass"));
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]

@@ -31,7 +31,7 @@ const RECOGNISED_MAX: usize = 10_000;
 #[derive(Debug, Clone)]
 pub struct Tenant {
     id: Uuid,
-    name: String,
+    name: Arc<str>,
     key: Uuid,
     role: Role,
     only: Option<Arc<Scope>>,
@@ -71,7 +71,7 @@ impl Tenant {
 
     /// One that was found by an API key before.
     pub(crate) fn vouched(id: Uuid, name: String, key: Uuid, role: Role) -> Self {
-        Self { id, name, key, role, only: None, bounds: Bounds::default() }
+        Self { id, name: name.into(), key, role, only: None, bounds: Bounds::default() }
     }
 
     /// Its id, which is never in an answer to the tenant.

@@ -230,6 +230,20 @@ impl Yardstick {
         Ok(rows.iter().filter_map(|row| row.text(0)).map(str::to_owned).collect())
     }
 
+    /// Transactions that PostgreSQL has counted in the database, and how many others are connected. A backend tells what
+    /// it did once a second, and when it ends.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn activity(&mut self) -> Result<(u64, u64), Error> {
+        let text = "select xact_commit + xact_rollback, (select count(*) from pg_stat_activity a \
+                    where a.datid = d.datid and a.pid <> pg_backend_pid() and a.backend_type = 'client backend') \
+                    from pg_stat_database d where datname = current_database()";
+        let rows = self.plain.select(DOING, text, &[]).await?;
+        let number = |at| rows.first().and_then(|row| u64::try_from(row.int(at)?).ok());
+        Ok((number(0).unwrap_or_default(), number(1).unwrap_or_default()))
+    }
+
     /// The server's process behind a way.
     #[must_use]
     pub fn backend(&self, way: Way) -> i32 {
