@@ -5,6 +5,7 @@ mod auth;
 mod consistency;
 mod cors;
 mod error;
+mod front;
 mod keys;
 mod limit;
 mod listen;
@@ -30,7 +31,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 use axum::{
     Router,
     http::HeaderValue,
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     routing::{delete, get, post},
 };
 use freehold_engine::{
@@ -49,7 +50,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 32 << 20;
 fn guarded() -> Router<Engine> {
     Router::new()
         .route(
-            "/rest/v1/{entity}",
+            front::READ,
             get(rows::read)
                 .head(rows::read)
                 .post(rows::insert)
@@ -94,10 +95,7 @@ fn routes(face: &Arc<Face>) -> Router {
         .merge(open())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
-        .layer(axum::middleware::from_fn(profile::demand))
-        .layer(from_fn_with_state(face.clone(), cors::allow))
-        .layer(from_fn_with_state(face.clone(), admit::short_enough))
-        .layer(from_fn_with_state(face.counts.clone(), observe::observed))
+        .layer(from_fn(front::named))
         .with_state(face.engine.clone())
 }
 
@@ -197,9 +195,8 @@ impl Server {
                 None => std::future::pending().await,
             }
         };
-        let limits = &face.config.limits;
         tokio::select! {
-            served = listen::serve(self.listener, routes(&face), limits, stop) => served,
+            served = listen::serve(self.listener, &face, routes(&face), stop) => served,
             () = face.engine.keep_ready_forever() => Ok(()),
             measured = measured => measured,
         }

@@ -72,7 +72,8 @@ impl Pool {
             };
         let session = match self.take_idle() {
             Some(session) => session,
-            None => Session::open(&self.address, self.connect_timeout)
+            // Boxed, as all that is seldom done: it would make the future of every statement four times as large.
+            None => Box::pin(Session::open(&self.address, self.connect_timeout))
                 .await
                 .map_err(NoLease::NotLoggedIn)?,
         };

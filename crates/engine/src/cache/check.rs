@@ -49,9 +49,9 @@ impl Checks {
         Self(Arc::new(Inner { store, state: Mutex::default(), heard: Cache::new(HEARD_MAX) }))
     }
 
-    /// What was so at that time or later, if that is known.
-    pub(super) fn heard(&self, question: &Question, since: Instant) -> Option<Checked> {
-        self.0.heard.get(question).filter(|(at, _)| *at >= since)
+    /// What was heard last.
+    pub(super) fn heard(&self, question: &Question) -> Option<Checked> {
+        self.0.heard.get(question)
     }
 
     /// Keeps in mind what a statement has told.

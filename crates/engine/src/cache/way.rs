@@ -70,8 +70,8 @@ impl Engine {
         };
         let Some(cache) = self.cache.clone().filter(|_| manner.purpose.is_none()) else {
             let _turn = turn.take().await?;
-            let answer = self.read_now(tenant, read, manner, wanted.after, position).await?;
-            return Ok(not_kept(answer, "off"));
+            let read = self.read_now(tenant, read, manner, wanted.after, position);
+            return Ok(not_kept(Box::pin(read).await?, "off"));
         };
         let snapshot = self.snapshot();
         let since = match wanted.consistency {
@@ -83,7 +83,8 @@ impl Engine {
         cache.wish(&snapshot, &asked);
         let found = match self.recall(&cache, &asked, &wanted).await? {
             Ok(found) => found,
-            Err(old) => self.make(&cache, &snapshot, &asked, wanted, old, turn).await?,
+            // Boxed, so that a hit need not carry the room for it.
+            Err(old) => Box::pin(self.make(&cache, &snapshot, &asked, wanted, old, turn)).await?,
         };
         cache.0.counts.add(tenant.id(), read.entity, found.status, found.entry.answer.body.len());
         self.verify(&cache, &snapshot, &asked, &found);
@@ -131,9 +132,13 @@ impl Engine {
         since: Instant,
     ) -> Result<bool, Error> {
         let question = Question::new(tenant, &entry.sources);
-        let (at, current) = match cache.0.checks.heard(&question, since) {
-            Some(heard) => heard,
-            None => cache.0.checks.ask(question).await?,
+        let (at, current) = match cache.0.checks.heard(&question) {
+            Some(heard) if heard.0 >= since => heard,
+            // A stamp that has gone never comes back, so there is nothing to ask.
+            Some((at, now)) if at >= entry.known().at && now.stamp != Some(entry.stamp) => {
+                return Ok(false);
+            }
+            _ => cache.0.checks.ask(question).await?,
         };
         if !current.allowed {
             // The statement that follows is refused with the right words.

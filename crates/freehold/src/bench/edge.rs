@@ -73,8 +73,8 @@ pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
             "one answer of 10 rows, {} bytes, over kept-alive HTTP/1.1: bounded hits ask nobody, default ones compare stamps. \
              Bare: a server of the same library with the same bytes and nothing else. Redis: GET of the same bytes, one at a \
              time on each connection. Spike: 64 connections read 1 % or 0.1 % of 100,000 rows by id, beside 200 reads/s of all \
-             of them and 50 writes/s to them; the load that reaches PostgreSQL is what it counted in transactions, less the \
-             writes and the 200 reads/s. Servers, clients and PostgreSQL share this machine{redis}",
+             of them and 50 writes/s to them; load at PostgreSQL: the transactions that it counted, less those of the writes \
+             and the 200 reads/s, of as many as it counts for the same reads without cache. Servers, clients and PostgreSQL share this machine{redis}",
             body.len()
         ),
         rows,

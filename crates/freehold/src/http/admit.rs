@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::{Body, HttpBody as _},
     extract::{FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -16,14 +16,37 @@ use super::{
     Face,
     auth::{self, Asking},
     error::Answer,
+    front,
     limit::{Gate, Pass},
     request,
 };
 
 /// Lets a request in, or says why not.
 pub(super) async fn admit(State(face): State<Arc<Face>>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let tenant = match auth::identify(&face, &parts.headers).await {
+    let (parts, body) = request.into_parts();
+    let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+    let reads = matches!(route, Some(front::READ)) && !is_write(&parts.method)
+        || matches!(route, Some("/rest/v1/query/{entity}" | "/query/{entity}"));
+    let go = |mut parts: Parts, body, turn, asking| {
+        parts.extensions.insert(turn);
+        parts.extensions.insert(asking);
+        next.run(Request::from_parts(parts, body))
+    };
+    let_in(&face, parts, body, reads, go).await
+}
+
+/// The same for what comes next, which is done with a turn unless it reads: what is kept is given without one.
+pub(super) async fn let_in<F>(
+    face: &Face,
+    parts: Parts,
+    body: Body,
+    reads: bool,
+    next: impl FnOnce(Parts, Body, Turn, Asking) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
+    let tenant = match auth::identify(face, &parts.headers).await {
         Ok(tenant) => tenant,
         Err(error) => return Answer::from(error).into_response(),
     };
@@ -33,12 +56,8 @@ pub(super) async fn admit(State(face): State<Arc<Face>>, request: Request, next:
         if let Err((refusal, seconds)) = face.gate.count(&tenant) {
             return Ok(later(refusal, seconds));
         }
-        let body = whole(&face, &parts.headers, body).await?;
+        let body = whole(face, &parts.headers, body).await?;
         let turn = Turn(face.gate.clone(), tenant.clone());
-        let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-        // What is kept is given without a turn.
-        let reads = matches!(route, Some("/rest/v1/{entity}")) && !is_write(&parts.method)
-            || matches!(route, Some("/rest/v1/query/{entity}" | "/query/{entity}"));
         let pass = if reads {
             None
         } else {
@@ -47,9 +66,7 @@ pub(super) async fn admit(State(face): State<Arc<Face>>, request: Request, next:
                 Err(refusal) => return Ok(later(refusal, 1)),
             }
         };
-        parts.extensions.insert(turn);
-        parts.extensions.insert(asking.clone());
-        let mut response = next.run(Request::from_parts(parts, body)).await;
+        let mut response = next(parts, body, turn, asking.clone()).await;
         drop(pass);
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
             response.headers_mut().entry(header::RETRY_AFTER).or_insert(1.into());
@@ -128,20 +145,14 @@ fn told(mut response: Response, asking: Asking) -> Response {
 }
 
 /// Refuses a URL that is longer than allowed, also where no key is needed.
-pub(super) async fn short_enough(
-    State(face): State<Arc<Face>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) fn short_enough(face: &Face, uri: &Uri) -> Result<(), Refusal> {
     let max = face.config.limits.url_bytes;
-    let uri = request.uri();
     if uri.path().len() + uri.query().map_or(0, |query| query.len() + 1) > max {
-        let refusal = Refusal::new(Code::Limit, "the URL is longer than allowed")
+        return Err(Refusal::new(Code::Limit, "the URL is longer than allowed")
             .detail(format!("at most {max} bytes"))
-            .hint("send the query string as the body of POST /query/ENTITY");
-        return Answer::from(refusal).into_response();
+            .hint("send the query string as the body of POST /query/ENTITY"));
     }
-    next.run(request).await
+    Ok(())
 }
 
 async fn whole(face: &Face, headers: &axum::http::HeaderMap, body: Body) -> Result<Body, Answer> {

@@ -1,11 +1,8 @@
 //! Pages of other origins: those that the configuration names may ask, and read what answers say in headers.
 
-use std::sync::Arc;
-
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse as _, Response},
 };
 
@@ -19,35 +16,33 @@ const METHODS: &str = "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS, QUERY";
 /// For how long browsers need not ask again, in seconds.
 const MAX_AGE: &str = "600";
 
-/// Answers what browsers ask beforehand, and says in each answer whether the page may read it.
-pub(super) async fn allow(State(face): State<Arc<Face>>, request: Request, next: Next) -> Response {
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let Some(allowed) = origin.and_then(|origin| face.allows(&origin)) else {
-        return next.run(request).await;
-    };
-    let asks = request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    if asks {
-        let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
-        let mut response = StatusCode::NO_CONTENT.into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
-        if let Some(wanted) = wanted {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
-        }
-        say(headers, allowed);
-        return response;
-    }
-    let mut response = next.run(request).await;
+/// The origin of the page that asks, if it may.
+pub(super) fn page(face: &Face, headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(header::ORIGIN).and_then(|origin| face.allows(origin))
+}
+
+/// Whether the page's browser asks beforehand what it may.
+pub(super) fn asks(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// What it is told then.
+pub(super) fn beforehand(asked: &HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-    say(headers, allowed);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
+    if let Some(wanted) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+    }
     response
 }
 
-// Credentials of browsers, such as cookies, are never asked for: keys and tokens are sent by the page itself.
-fn say(headers: &mut HeaderMap, allowed: HeaderValue) {
+/// Says that the page may read the answer. Credentials of browsers, such as cookies, are never asked for: keys and tokens are sent
+/// by the page itself.
+pub(super) fn say(headers: &mut HeaderMap, allowed: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
     headers.append(header::VARY, HeaderValue::from_static("origin"));
 }

@@ -1,19 +1,17 @@
 //! Connections: how many there are, how long each may take over its headers, and how they end.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use axum::{Router, body::Body};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
 };
 
+use super::{Face, front};
 use crate::config::server::Limits;
 
 /// Most header lines of a request.
@@ -27,10 +25,11 @@ const FULL: &[u8] =
 /// `limits.drain_seconds`.
 pub(super) async fn serve(
     listener: TcpListener,
-    app: Router,
-    limits: &Limits,
+    face: &Arc<Face>,
+    routes: Router,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let limits = &face.config.limits;
     let (tell, told) = watch::channel(());
     let room = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
@@ -53,7 +52,7 @@ pub(super) async fn serve(
             let _ = stream.try_write(FULL);
             continue;
         };
-        let connection = connection(stream, app.clone(), limits.clone(), told.clone());
+        let connection = connection(stream, face.clone(), routes.clone(), told.clone());
         connections.spawn(async move {
             connection.await;
             drop(permit);
@@ -70,17 +69,25 @@ pub(super) async fn serve(
     Ok(())
 }
 
-async fn connection(stream: TcpStream, app: Router, limits: Limits, mut told: watch::Receiver<()>) {
+async fn connection(
+    stream: TcpStream,
+    face: Arc<Face>,
+    routes: Router,
+    mut told: watch::Receiver<()>,
+) {
     let _ = stream.set_nodelay(true);
+    let Limits { header_seconds, header_bytes, .. } = face.config.limits;
+    let service = service_fn(|request: Request<Incoming>| {
+        let (face, routes) = (face.clone(), routes.clone());
+        async { Ok::<_, Infallible>(front::respond(face, routes, request.map(Body::new)).await) }
+    });
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(limits.header_seconds))
+        .header_read_timeout(Duration::from_secs(header_seconds))
         .max_headers(HEADERS_MAX)
-        .max_buf_size(limits.header_bytes);
-    let mut connection = std::pin::pin!(
-        builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
-    );
+        .max_buf_size(header_bytes);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = &mut connection => ended,
         _ = told.changed() => {

@@ -91,6 +91,12 @@ pub(super) fn range(headers: &HeaderMap) -> Result<Option<Range>, Refusal> {
 pub(super) fn location(entity: &str, query: &str) -> String {
     let mut parts: Vec<&str> = query.split('&').filter(|part| !part.is_empty()).collect();
     parts.sort_unstable();
-    let query = if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) };
-    format!("/rest/v1/{entity}{query}")
+    let mut location = String::with_capacity(16 + entity.len() + query.len());
+    location.push_str("/rest/v1/");
+    location.push_str(entity);
+    for (at, part) in parts.into_iter().enumerate() {
+        location.push(if at == 0 { '?' } else { '&' });
+        location.push_str(part);
+    }
+    location
 }

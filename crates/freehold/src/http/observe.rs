@@ -3,14 +3,16 @@
 use std::{
     collections::BTreeMap,
     fmt::{self, Write as _},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use axum::{
-    extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, header},
-    middleware::Next,
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderValue, Method, header},
     response::Response,
 };
 use uuid::Uuid;
@@ -63,48 +65,66 @@ impl Drop for Running {
     }
 }
 
-/// Gives each request an id, its own if it brings one; counts it, and logs what it came to.
-pub(super) async fn observed(
-    State(counts): State<Counts>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let id = id_of(request.headers());
-    let trace = trace_of(request.headers());
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    counts.inner().running += 1;
-    let running = Running(counts.clone());
-    let begun = Instant::now();
-    let mut response = next.run(request).await;
-    drop(running);
-    let took = begun.elapsed();
-    let status = response.status().as_u16();
-    let refused = response.extensions().get::<RefusedWith>().map(|with| with.0);
-    let tenant = response.extensions().get::<Asking>().map(|asking| asking.0.id());
-    counts.add(method.as_str(), route, status, took, refused, tenant);
-    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    // Written only if somebody wants the line.
-    let tenant = tracing::field::display(Named(tenant));
-    let refused = refused.unwrap_or_default();
-    match response.extensions().get::<FaultChain>() {
-        Some(FaultChain(error)) => {
-            tracing::error!(request = %id, trace, %method, route, status, took_us, tenant, error, "request failed");
-        }
-        None => {
-            tracing::info!(request = %id, trace, %method, route, status, took_us, tenant, refused, "request");
-        }
-    }
-    let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        headers.insert("x-request-id", value);
-    }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
+/// A request that runs: it has an id, its own if it brings one.
+pub(super) struct Seen {
+    id: String,
+    trace: String,
+    method: Method,
+    begun: Instant,
+    running: Running,
 }
+
+impl Seen {
+    /// Counts it from now on.
+    pub(super) fn of(counts: &Counts, request: &Request) -> Self {
+        counts.inner().running += 1;
+        Self {
+            running: Running(counts.clone()),
+            id: id_of(request.headers()),
+            trace: trace_of(request.headers()),
+            method: request.method().clone(),
+            begun: Instant::now(),
+        }
+    }
+
+    /// Counts and logs what it came to, and says its id in the answer.
+    pub(super) fn told(self, mut response: Response) -> Response {
+        let Self { id, trace, method, begun, running } = self;
+        let took = begun.elapsed();
+        let status = response.status().as_u16();
+        let said = response.extensions();
+        let refused = said.get::<RefusedWith>().map(|with| with.0);
+        let tenant = said.get::<Asking>().map(|asking| asking.0.id());
+        let route = said.get::<MatchedPath>().map(MatchedPath::as_str);
+        let route = route.or(said.get::<Route>().map(|route| route.0)).unwrap_or("none");
+        running.0.add(method.as_str(), route, status, took, refused, tenant);
+        drop(running);
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        // Written only if somebody wants the line.
+        let tenant = tracing::field::display(Named(tenant));
+        let refused = refused.unwrap_or_default();
+        match said.get::<FaultChain>() {
+            Some(FaultChain(error)) => {
+                tracing::error!(request = %id, trace, %method, route, status, took_us, tenant, error, "request failed");
+            }
+            None => {
+                tracing::info!(request = %id, trace, %method, route, status, took_us, tenant, refused, "request");
+            }
+        }
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            headers.insert("x-request-id", value);
+        }
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// The route of an answer that no router has found.
+#[derive(Clone, Copy)]
+pub(super) struct Route(pub(super) &'static str);
 
 /// A tenant's id, or nothing.
 struct Named(Option<Uuid>);
@@ -120,8 +140,16 @@ fn id_of(headers: &HeaderMap) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     match headers.get("x-request-id").and_then(|value| value.to_str().ok()) {
         Some(id) if (1..=64).contains(&id.len()) && id.bytes().all(plain) => id.to_owned(),
-        _ => Uuid::now_v7().simple().to_string(),
+        _ => next_id(),
     }
+}
+
+/// One of this process's: its own random half, and a count. The system is not asked for random bytes each time.
+fn next_id() -> String {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| Uuid::new_v4().as_u64_pair().1);
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let id = Uuid::from_u64_pair(*PROCESS, COUNT.fetch_add(1, Ordering::Relaxed));
+    id.simple().to_string()
 }
 
 fn trace_of(headers: &HeaderMap) -> String {

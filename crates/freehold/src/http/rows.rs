@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{RawQuery, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use freehold_engine::{
@@ -27,6 +27,8 @@ type Query = RawQuery;
 
 /// Longest query that an answer repeats, in bytes.
 const LOCATION_BYTES_MAX: usize = 4_000;
+
+const SEARCH_INFO: HeaderName = HeaderName::from_static("search-info");
 
 /// Room for the headers that an answer has at most, about.
 const HEADERS: usize = 16;
@@ -108,7 +110,7 @@ pub(super) async fn insert(
     let location = located.then(|| the_only_id(&written.body)).flatten();
     let mut response = changed(status, &prefer, media, written, false);
     if let Some(id) = location {
-        insert_header(&mut response, "location", &format!("{path}?id=eq.{id}"));
+        insert_header(&mut response, header::LOCATION, &format!("{path}?id=eq.{id}"));
     }
     Ok(response)
 }
@@ -192,7 +194,8 @@ fn the_only_id(body: &str) -> Option<String> {
     }
 }
 
-async fn answer(
+/// Answers a read.
+pub(super) async fn answer(
     engine: &Engine,
     tenant: &freehold_engine::Tenant,
     turn: &Turn,
@@ -236,13 +239,13 @@ async fn answer(
     let mut response = validate::not_modified(headers, &etag)
         .unwrap_or_else(|| media.body(status, validate::body(&found)));
     response.headers_mut().reserve(HEADERS);
-    insert_header(&mut response, "content-range", &content_range(rows));
+    insert_header(&mut response, header::CONTENT_RANGE, &content_range(rows));
     if let Some(search) = search {
-        insert_header(&mut response, "search-info", &search);
+        insert_header(&mut response, SEARCH_INFO, &search);
     }
     // A query that had to be a body is too long for a header as well.
     if query.len() <= LOCATION_BYTES_MAX {
-        insert_header(&mut response, "content-location", &media::location(entity, query));
+        insert_header(&mut response, header::CONTENT_LOCATION, &media::location(entity, query));
     }
     validate::tell(&mut response, &found, &etag);
     if let Some(applied) = prefer.applied(false) {
@@ -252,10 +255,12 @@ async fn answer(
 }
 
 pub(super) fn content_range(rows: &Rows) -> String {
-    let total = rows.total.map_or_else(|| "*".to_owned(), |total| total.to_string());
-    match rows.rows {
-        0 => format!("*/{total}"),
-        n => format!("{}-{}/{total}", rows.offset, rows.offset + n - 1),
+    let last = (rows.offset + rows.rows).saturating_sub(1);
+    match (rows.rows, rows.total) {
+        (0, None) => "*/*".to_owned(),
+        (0, Some(total)) => format!("*/{total}"),
+        (_, None) => format!("{}-{last}/*", rows.offset),
+        (_, Some(total)) => format!("{}-{last}/{total}", rows.offset),
     }
 }
 
@@ -278,7 +283,7 @@ fn changed(
         n if n > 0 && ranged => format!("0-{}/{total}", n - 1),
         _ => format!("*/{total}"),
     };
-    insert_header(&mut response, "content-range", &range);
+    insert_header(&mut response, header::CONTENT_RANGE, &range);
     consistency::tell(&mut response, token.as_deref());
     if let Some(applied) = prefer.applied(true) {
         response.headers_mut().insert("preference-applied", applied);
@@ -290,7 +295,7 @@ pub(super) fn json_body(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
 }
 
-pub(super) fn insert_header(response: &mut Response, name: &'static str, value: &str) {
+pub(super) fn insert_header(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }

@@ -103,7 +103,7 @@ async fn call(
         (_, false) if !as_csv => rows::json_body(status, answer.body),
         _ => media.body(status, answer.body.into()),
     };
-    rows::insert_header(&mut response, "content-range", &range);
+    rows::insert_header(&mut response, axum::http::header::CONTENT_RANGE, &range);
     if let Some(applied) = prefer.applied(false) {
         response.headers_mut().insert("preference-applied", applied);
     }

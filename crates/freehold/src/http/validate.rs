@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Bytes,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use freehold_engine::{
@@ -13,6 +13,9 @@ use freehold_engine::{
 };
 
 use super::rows::insert_header;
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 
 /// What answers depend on besides the URL.
 const VARY: &str =
@@ -67,17 +70,17 @@ pub(super) fn only_if(headers: &HeaderMap, single: bool) -> Option<OnlyIf> {
 
 /// Says all of it.
 pub(super) fn tell(response: &mut Response, found: &Found, etag: &str) {
-    insert_header(response, "etag", etag);
+    insert_header(response, header::ETAG, etag);
     let headers = response.headers_mut();
     // Whoever keeps it asks again, which costs a comparison here.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.insert(header::VARY, HeaderValue::from_static(VARY));
-    headers.insert("cache-status", status(found.status));
+    headers.insert(CACHE_STATUS, status(found.status));
     if matches!(found.status, Status::Hit | Status::Shared) {
-        insert_header(response, "age", &found.age.as_secs().to_string());
+        insert_header(response, header::AGE, &found.age.as_secs().to_string());
     }
     if let Some(token) = &found.token {
-        insert_header(response, "consistency-token", token);
+        insert_header(response, CONSISTENCY_TOKEN, token);
     }
 }
 

@@ -241,7 +241,7 @@ impl Store {
             return Ok(*cluster);
         }
         let doing = "asking which cluster this is";
-        let rows = self.ask(doing, "select freehold.cluster()", &[]).await?;
+        let rows = Box::pin(self.ask(doing, "select freehold.cluster()", &[])).await?;
         let cluster = rows.first().and_then(|row| row.int(0));
         let cluster = cluster.ok_or_else(|| Fault::new(doing, "no number"))?;
         Ok(*known.get_or_init(|| cluster))

@@ -246,7 +246,8 @@ impl Store {
         text: &str,
         by: &str,
     ) -> Result<Option<Tenant>, Error> {
-        let rows = self.ask(doing, text, &[Some(by)]).await?;
+        // Boxed: what is in mind already is not to carry the room for it.
+        let rows = Box::pin(self.ask(doing, text, &[Some(by)])).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let mut tenant =
             tenant_in(row).ok_or_else(|| Fault::new(doing, "a tenant without its fields"))?;
