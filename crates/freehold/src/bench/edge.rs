@@ -11,7 +11,7 @@ use freehold_engine::{Engine, Role, Tenant, Yardstick, cache::CacheConfig};
 
 use self::{
     load::{Wire, measure},
-    plain::{Bare, Redis},
+    plain::{Aside, Bare, Redis},
 };
 use super::{
     Ground,
@@ -45,17 +45,33 @@ pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
     let kept = ground.engine.clone().keeping(CacheConfig::default(), None);
     let with = server(kept).await?;
     let (bare, redis) = (Bare::bind(body.clone()).await?, Redis::start(&body).await?);
+    let aside = match &redis {
+        Some(redis) => Some(Aside::bind(redis.address()).await?),
+        None => None,
+    };
     let ways = Ways {
         bare: Wire::Http(bare.address()?, request(&two.keys[0], "", QUESTION)),
         bounded: Wire::Http(with.address()?, hit),
         default: Wire::Http(with.address()?, request(&two.keys[0], "", QUESTION)),
         uncached: Wire::Http(without.address()?, request(&two.keys[0], "", QUESTION)),
-        redis: redis.as_ref().map(|redis| Wire::Redis(redis.address())),
+        redis: match (&redis, &aside) {
+            (Some(redis), Some(aside)) => Some([
+                Wire::Http(aside.address()?, request(&two.keys[0], "", QUESTION)),
+                Wire::Redis(redis.address()),
+            ]),
+            _ => None,
+        },
     };
     let serving = async {
         let (with, without) =
             (with.run(std::future::pending()), without.run(std::future::pending()));
-        tokio::try_join!(with, without, bare.run()).map(drop)
+        let aside = async {
+            match aside {
+                Some(aside) => aside.run().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::try_join!(with, without, bare.run(), aside).map(drop)
     };
     let mut rows = tokio::select! {
         measured = all(ground, &ways) => measured?,
@@ -71,8 +87,9 @@ pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
         bench: "edge",
         about: format!(
             "one answer of 10 rows, {} bytes, over kept-alive HTTP/1.1: bounded hits ask nobody, default ones compare stamps. \
-             Bare: a server of the same library with the same bytes and nothing else. Redis: GET of the same bytes, one at a \
-             time on each connection. Spike: 64 connections read 1 % or 0.1 % of 100,000 rows by id, beside 200 reads/s of all \
+             Bare: a server of the same library with the same bytes and nothing else. A server that reads Redis: the same \
+             with a GET for each request, on a connection of its own, and without a time to live. Redis without HTTP: that GET \
+             alone. Spike: 64 connections read 1 % or 0.1 % of 100,000 rows by id, beside 200 reads/s of all \
              of them and 50 writes/s to them; load at PostgreSQL: the transactions that it counted, less those of the writes \
              and the 200 reads/s, of as many as it counts for the same reads without cache. Servers, clients and PostgreSQL share this machine{redis}",
             body.len()
@@ -115,7 +132,8 @@ struct Ways {
     bounded: Wire,
     default: Wire,
     uncached: Wire,
-    redis: Option<Wire>,
+    /// Through a server, and without one.
+    redis: Option<[Wire; 2]>,
 }
 
 /// Answers per second, and the time within which 99 of 100 came, of each round.
@@ -141,8 +159,8 @@ async fn side_by_side(
     let (rounds, time) = if ground.quick { (3, 400) } else { (11, 1_000) };
     let time = Duration::from_millis(time);
     let wires = [&ways.bare, &ways.bounded, &ways.default, &ways.uncached];
-    let wires: Vec<&Wire> = wires.into_iter().chain(&ways.redis).collect();
-    let mut samples: [Samples; 5] = Default::default();
+    let wires: Vec<&Wire> = wires.into_iter().chain(ways.redis.iter().flatten()).collect();
+    let mut samples: [Samples; 6] = Default::default();
     // The first round warms up.
     for round in 0..=rounds {
         ground.bar.set_message(format!("{connections} connections: round {round} of {rounds}"));
@@ -158,7 +176,10 @@ async fn side_by_side(
     Ok(rows(connections, &samples))
 }
 
-fn rows(connections: usize, [bare, bounded, default, uncached, redis]: &[Samples; 5]) -> Vec<Row> {
+fn rows(
+    connections: usize,
+    [bare, bounded, default, uncached, aside, redis]: &[Samples; 6],
+) -> Vec<Row> {
     let at = format!("{connections} connection{}", if connections == 1 { "" } else { "s" });
     let rate = |case: &str, ours: &Samples, other: &Samples, goal| Row {
         case: format!("{at}: {case}"),
@@ -183,8 +204,11 @@ fn rows(connections: usize, [bare, bounded, default, uncached, redis]: &[Samples
         tail("default hits", default),
     ];
     if !redis.rates.is_empty() {
-        rows.insert(1, rate("bounded hits, Redis", bounded, redis, Goal::AtLeast(1.0)));
-        rows.insert(3, rate("default hits, Redis", default, redis, Goal::Open));
+        rows.extend([
+            rate("bounded hits, a server that reads Redis", bounded, aside, Goal::AtLeast(1.0)),
+            rate("default hits, a server that reads Redis", default, aside, Goal::Open),
+            rate("bounded hits, Redis without HTTP", bounded, redis, Goal::Open),
+        ]);
     }
     rows
 }

@@ -44,7 +44,7 @@ impl Line {
     async fn ask(&mut self) -> Result<(), Failure> {
         match self {
             Self::Http(client, request) => client.send(request).await,
-            Self::Redis(getter) => getter.get().await,
+            Self::Redis(getter) => getter.get().await.map(drop),
         }
     }
 }

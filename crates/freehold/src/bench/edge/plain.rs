@@ -1,8 +1,20 @@
-//! The plain ways: a bare server that answers constant bytes, and a Redis that has them under one key.
+//! The plain ways: a bare server that answers constant bytes, a Redis that has them under one key, and a server that reads them
+//! there for each request, as a cache beside the database is written by hand.
 
-use std::{io, net::SocketAddr, process::Stdio, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use axum::{Router, body::Bytes, http::header, routing::get};
+use axum::{
+    Router,
+    body::Bytes,
+    http::{StatusCode, header},
+    routing::get,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -55,9 +67,41 @@ impl Bare {
     }
 }
 
+/// A server of the same library that reads its answer from Redis each time, on a connection that nobody else uses meanwhile.
+pub(super) struct Aside {
+    listener: TcpListener,
+    redis: SocketAddr,
+}
+
+impl Aside {
+    pub(super) async fn bind(redis: SocketAddr) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind("127.0.0.1:0").await?, redis })
+    }
+
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    pub(super) async fn run(self) -> io::Result<()> {
+        let (idle, redis) = (Arc::new(Mutex::new(Vec::<Getter>::new())), self.redis);
+        let answer = async move || {
+            let free = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut getter = match free {
+                Some(getter) => getter,
+                None => Getter::connect(redis).await.map_err(|_| StatusCode::BAD_GATEWAY)?,
+            };
+            let value = getter.get().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+            let value = Bytes::copy_from_slice(value);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(getter);
+            Ok::<_, StatusCode>(([(header::CONTENT_TYPE, "application/json")], value))
+        };
+        axum::serve(self.listener, Router::new().route("/rest/v1/item", get(answer))).await
+    }
+}
+
 /// A Redis of its own, which goes with this value.
 pub(super) struct Redis {
-    _child: Child,
+    child: Child,
     _folder: TempDir,
     address: SocketAddr,
 }
@@ -81,8 +125,11 @@ impl Redis {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             child => child?,
         };
-        let redis = Self { _child: child, _folder: folder, address };
+        let mut redis = Self { child, _folder: folder, address };
         for _ in 0..TRIES {
+            if let Some(status) = redis.child.try_wait()? {
+                return Err(Failure::Machine(format!("redis-server does not start: {status}")));
+            }
             let Ok(mut getter) = Getter::connect(address).await else {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
@@ -90,7 +137,7 @@ impl Redis {
             getter.set(body).await?;
             return Ok(Some(redis));
         }
-        Err(Failure::Machine("redis-server does not start".into()))
+        Err(Failure::Machine("redis-server takes too long to start".into()))
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -122,14 +169,14 @@ impl Getter {
     }
 
     /// Asks for the value and reads it to the end.
-    pub(super) async fn get(&mut self) -> Result<(), Failure> {
+    pub(super) async fn get(&mut self) -> Result<&[u8], Failure> {
         self.stream.write_all(b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n").await?;
         let mut read = 0;
         loop {
             let more = self.stream.read(&mut self.buffer[read..]).await?;
             read += more;
             match whole(&self.buffer[..read]) {
-                Some(length) if read >= length => return Ok(()),
+                Some((begin, end)) if read >= end + 2 => return Ok(&self.buffer[begin..end]),
                 _ if more == 0 || read == self.buffer.len() => {
                     return Err(said(&self.buffer[..read]));
                 }
@@ -139,11 +186,11 @@ impl Getter {
     }
 }
 
-/// The length of `$LENGTH\r\n…\r\n`, once its head is there.
-fn whole(bytes: &[u8]) -> Option<usize> {
-    let end = bytes.windows(2).position(|window| window == b"\r\n")? + 2;
-    let length = std::str::from_utf8(bytes.get(1..end - 2)?).ok()?;
-    bytes.starts_with(b"$").then(|| Some(end + length.parse::<usize>().ok()? + 2)).flatten()
+/// Where the value of `$LENGTH\r\n…\r\n` begins and ends, once its head is there.
+fn whole(bytes: &[u8]) -> Option<(usize, usize)> {
+    let begin = bytes.windows(2).position(|window| window == b"\r\n")? + 2;
+    let length = std::str::from_utf8(bytes.get(1..begin - 2)?).ok()?;
+    bytes.starts_with(b"$").then(|| Some((begin, begin + length.parse::<usize>().ok()?))).flatten()
 }
 
 fn said(bytes: &[u8]) -> Failure {
