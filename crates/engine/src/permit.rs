@@ -53,6 +53,22 @@ impl Snapshot {
             .hint("an admin of the tenant can make one that is"))
     }
 
+    /// What is wrong with a query, as its caller may know it: of how relations hang together it tells those who see all.
+    pub(crate) fn veiled(&self, tenant: &Tenant, refusal: Refusal) -> Refusal {
+        let tells = matches!(refusal.code, Code::NoRelationship | Code::AmbiguousRelationship);
+        match (tells, tenant.role(), tenant.scope()) {
+            (true, Role::Anonymous, _) => {
+                Refusal::new(Code::Forbidden, "what is embedded here is not open to everybody")
+                    .hint("send the header `Authorization: Bearer KEY`")
+            }
+            (true, _, Some(_)) => {
+                Refusal::new(Code::Forbidden, "this key is not made to read what is embedded here")
+                    .hint("an admin of the tenant can make one that is")
+            }
+            _ => refusal,
+        }
+    }
+
     /// Refuses a query that reads beside its own relation what the caller may not.
     pub(crate) fn permit_embeds(&self, tenant: &Tenant, query: &Query) -> Result<(), Refusal> {
         let mut read = query.embedded().into_iter();

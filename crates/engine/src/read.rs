@@ -150,7 +150,8 @@ impl Engine {
         let (model, range) = (&snapshot.model, manner.range);
         snapshot.permit(tenant, read.entity, Access::Read)?;
         let limits = self.limits_of(tenant);
-        let mut query = query::parse_within(model, read.entity, read.query, range, &limits)?;
+        let mut query = query::parse_within(model, read.entity, read.query, range, &limits)
+            .map_err(|refusal| snapshot.veiled(tenant, refusal))?;
         snapshot.permit_embeds(tenant, &query)?;
         query.shaped(manner.shape);
         if read.count {

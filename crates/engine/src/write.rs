@@ -190,20 +190,23 @@ impl Engine {
         let Operation { entity, verb, query, returning } = operation;
         snapshot.permit(tenant, &entity, Access::Write)?;
         let (model, limits) = (&snapshot.model, &self.limits_of(tenant));
-        let mut mutation = match verb {
-            Verb::Insert(body, resolution) => Mutation::Insert(mutate::insert(
-                model, &entity, &body, &query, resolution, returning, limits,
-            )?),
+        let checked = match verb {
+            Verb::Insert(body, resolution) => {
+                mutate::insert(model, &entity, &body, &query, resolution, returning, limits)
+                    .map(Mutation::Insert)
+            }
             Verb::Put(row) => {
-                Mutation::Insert(mutate::put(model, &entity, &row, &query, returning, limits)?)
+                mutate::put(model, &entity, &row, &query, returning, limits).map(Mutation::Insert)
             }
             Verb::Update(patch) => {
-                Mutation::Update(mutate::update(model, &entity, &patch, &query, returning, limits)?)
+                mutate::update(model, &entity, &patch, &query, returning, limits)
+                    .map(Mutation::Update)
             }
             Verb::Delete => {
-                Mutation::Delete(mutate::delete(model, &entity, &query, returning, limits)?)
+                mutate::delete(model, &entity, &query, returning, limits).map(Mutation::Delete)
             }
         };
+        let mut mutation = checked.map_err(|refusal| snapshot.veiled(tenant, refusal))?;
         if let Some(query) = mutation.returning_mut() {
             snapshot.permit_embeds(tenant, query)?;
         }

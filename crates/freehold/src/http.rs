@@ -1,6 +1,7 @@
 //! The HTTP API: every route on one screen.
 
 mod admit;
+mod arriving;
 mod auth;
 mod consistency;
 mod cors;
@@ -39,7 +40,7 @@ use freehold_engine::{
     auth::Verifier,
     cache::{CacheConfig, Shared},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::config::server::ServerConfig;
 
@@ -50,7 +51,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 32 << 20;
 fn guarded() -> Router<Engine> {
     Router::new()
         .route(
-            front::READ,
+            "/rest/v1/{entity}",
             get(rows::read)
                 .head(rows::read)
                 .post(rows::insert)
@@ -104,6 +105,8 @@ struct Face {
     engine: Engine,
     tokens: Option<Arc<Verifier>>,
     gate: limit::Gate,
+    /// MiB of bodies that stream.
+    uploads: Arc<Semaphore>,
     counts: observe::Counts,
     config: Arc<ServerConfig>,
 }
@@ -121,6 +124,7 @@ impl Face {
             engine,
             tokens: tokens.transpose()?.map(Arc::new),
             gate: limit::Gate::new(&config),
+            uploads: Arc::new(Semaphore::new(config.limits.upload_mib.max(1) as usize)),
             counts: observe::Counts::default(),
             config: Arc::new(config),
         })
@@ -157,6 +161,7 @@ impl Server {
             engine,
             tokens: None,
             gate: limit::Gate::new(&config),
+            uploads: Arc::new(Semaphore::new(config.limits.upload_mib.max(1) as usize)),
             counts: observe::Counts::default(),
             config: Arc::new(config),
         };

@@ -172,6 +172,14 @@ fn reported_by_server(report: &DbError) -> Option<Error> {
             refuse(Code::InvalidValue, "a value does not have its field's form")
         }
         "25006" => refuse(Code::Forbidden, "this role reads and does not write"),
+        // The words of a search, which to_tsquery reads as an expression of its own.
+        "42601" if report.message().contains("tsquery") => Some(Error::Refused(
+            Refusal::new(
+                Code::InvalidValue,
+                "the words searched for are no expression of to_tsquery",
+            )
+            .hint("join them with & or |, or use plfts, phfts or wfts, which take plain words"),
+        )),
         "42501" => refuse(Code::Forbidden, "this is not allowed"),
         "54000" => refuse(Code::Limit, "a value is too big for the index on its field"),
         "57014" => Some(Error::Refused(

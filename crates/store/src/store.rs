@@ -15,6 +15,7 @@ mod watch;
 mod yardstick;
 mod zone;
 
+pub(crate) use call::failed;
 pub use due::{Due, DueNotes};
 pub use load::{Load, Size, Target, Writer};
 pub(crate) use placement::Wording;

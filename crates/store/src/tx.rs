@@ -13,7 +13,7 @@ use crate::{
     refusal::explain,
     row::Row,
     session::{COMMIT, ROLLBACK, is_stale},
-    store::{Store, Wording},
+    store::{Store, Wording, failed},
 };
 
 /// A transaction with its tenant opened. Dropped, it is rolled back; after an error nothing but dropping it is of use.
@@ -54,6 +54,21 @@ impl TenantTx {
     /// # Errors
     /// That of the first that fails.
     pub async fn batch(&mut self, batch: &[Sql]) -> Result<Vec<Vec<Row>>, Error> {
+        self.batch_or(batch, |error| explain("running a statement", error)).await
+    }
+
+    /// A statement that calls a function, which answers with one row.
+    pub(crate) async fn call(&mut self, sql: &Sql) -> Result<Row, Error> {
+        let answers = self.batch_or(std::slice::from_ref(sql), failed).await?;
+        let row = answers.into_iter().flatten().next();
+        row.ok_or_else(|| Fault::new("calling a function", "no row").into())
+    }
+
+    async fn batch_or(
+        &mut self,
+        batch: &[Sql],
+        explain: impl FnOnce(tokio_postgres::Error) -> Error,
+    ) -> Result<Vec<Vec<Row>>, Error> {
         let was_failed = std::mem::replace(&mut self.failed, true);
         let wording = self.wording.clone();
         let texts: Vec<_> = batch.iter().map(|sql| wording.of(sql)).collect();
@@ -83,7 +98,7 @@ impl TenantTx {
                     .into());
             }
         }
-        Err(explain("running a statement", error))
+        Err(explain(error))
     }
 
     /// Runs a statement over many rows: its own parameters come first, then one array for each column. Says how many rows

@@ -41,7 +41,7 @@ impl Terms {
     }
 
     /// Whether that many rows may be changed.
-    pub(super) fn check(&self, rows: u64) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, rows: u64) -> Result<(), Refusal> {
         if let Some(most) = self.max_affected.filter(|most| rows > *most) {
             return Err(Refusal::new(
                 Code::TooManyAffected,

@@ -106,8 +106,10 @@ pub(crate) struct Limits {
     pub(crate) body_bytes: usize,
     /// From the first byte of a connection, or the end of an answer, to the end of a request's headers.
     pub(crate) header_seconds: u64,
-    /// From the headers to the end of the body.
+    /// From the headers to the end of the body; of an upload, from some of its bytes to the next.
     pub(crate) body_seconds: u64,
+    /// MiB of uploads that are in memory at once.
+    pub(crate) upload_mib: u32,
     /// Requests that work at once; no more than the pool has connections.
     pub(crate) running: usize,
     /// How long a request waits for its turn.
@@ -153,6 +155,7 @@ impl Default for Limits {
             body_bytes: 32 << 20,
             header_seconds: 30,
             body_seconds: 60,
+            upload_mib: 256,
             running: 16,
             wait_seconds: 10,
             drain_seconds: 10,

@@ -14,6 +14,7 @@ use freehold_engine::{Code, Refusal, Role, Tenant, cache::Turn as _};
 
 use super::{
     Face,
+    arriving::arriving,
     auth::{self, Asking},
     error::Answer,
     front,
@@ -66,12 +67,9 @@ where
                 Err(refusal) => return Ok(later(refusal, 1)),
             }
         };
-        let mut response = next(parts, body, turn, asking.clone()).await;
+        let response = next(parts, body, turn, asking.clone()).await;
         drop(pass);
-        if response.status() == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().entry(header::RETRY_AFTER).or_insert(1.into());
-        }
-        Ok(response)
+        Ok(slower(response))
     };
     let response = admitted.await.unwrap_or_else(|answer: Answer| answer.into_response());
     told(response, asking)
@@ -107,14 +105,21 @@ fn is_write(method: &Method) -> bool {
 /// The same where the body is not read here but streams, and where a signed URL needs no key.
 pub(super) async fn stream(
     State(face): State<Arc<Face>>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
+    // Also one that is not let in is answered as a whole.
+    let (parts, body) = request.into_parts();
+    let patience = Duration::from_secs(face.config.limits.body_seconds);
+    let body = arriving(&parts.headers, body, patience);
+    let mut request = Request::from_parts(parts, body);
     let path = request.uri().path();
     if path.starts_with("/storage/v1/object/upload/sign/") && request.method() == Method::PUT
         || path.starts_with("/storage/v1/object/sign/") && request.method() != Method::POST
     {
-        return next.run(request).await;
+        // Whose it is, the URL says, which is read there.
+        request.extensions_mut().insert(face.gate.clone());
+        return slower(with_room(&face, request, next).await);
     }
     let tenant = match auth::identify(&face, request.headers()).await {
         Ok(tenant) => tenant,
@@ -127,10 +132,41 @@ pub(super) async fn stream(
             return Ok(later(refusal, seconds));
         }
         request.extensions_mut().insert(asking.clone());
-        Ok(next.run(request).await)
+        Ok(with_room(&face, request, next).await)
     };
     let response = admitted.await.unwrap_or_else(|answer: Answer| answer.into_response());
     told(response, asking)
+}
+
+/// Bytes of a body on its way into the storage that are in memory at once, at most: a part that fills, those that travel, and
+/// what is sealed meanwhile.
+const IN_MEMORY: u64 = 32 << 20;
+
+/// Waits until there is memory for the body.
+async fn with_room(face: &Face, request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let (all, room) = (face.config.limits.upload_mib.max(1), face.uploads.clone());
+    let wanted = length.unwrap_or(IN_MEMORY).min(IN_MEMORY).div_ceil(1 << 20);
+    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX).clamp(1, all);
+    let patience = Duration::from_secs(face.config.limits.wait_seconds);
+    match tokio::time::timeout(patience, room.acquire_many_owned(wanted)).await {
+        Ok(Ok(_held)) => next.run(request).await,
+        _ => {
+            let refusal = Refusal::new(Code::TooMany, "too much is uploaded at the moment")
+                .detail(format!("at most {all} MiB are in memory at once"))
+                .hint("try again, or upload less at once");
+            later(refusal, 1)
+        }
+    }
+}
+
+/// Counts a request by a signed URL, which says whose it is.
+pub(super) fn counted(gate: &Gate, tenant: &Tenant) -> Result<(), Refusal> {
+    gate.count(tenant).map_err(|(refusal, _)| refusal)
 }
 
 /// The answer with whom it is for. What somebody without a key may not do, they may perhaps do with one: 401 says that.
@@ -172,6 +208,14 @@ async fn whole(face: &Face, headers: &axum::http::HeaderMap, body: Body) -> Resu
             .detail(format!("within {} s", limits.body_seconds))
             .into()),
     }
+}
+
+/// Says when to come again, where it is too much.
+fn slower(mut response: Response) -> Response {
+    if response.status() == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().entry(header::RETRY_AFTER).or_insert(1.into());
+    }
+    response
 }
 
 fn later(refusal: Refusal, seconds: u64) -> Response {

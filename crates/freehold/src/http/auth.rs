@@ -45,6 +45,10 @@ pub(super) async fn identify(face: &Face, headers: &HeaderMap) -> Result<Tenant,
 }
 
 async fn anybody(face: &Face, headers: &HeaderMap) -> Result<Tenant, Error> {
+    // Whoever says who they are in a way that is not understood is not nobody.
+    if headers.contains_key(header::AUTHORIZATION) || headers.contains_key("apikey") {
+        return Err(no_key().into());
+    }
     let anonymous = face.config.auth.anonymous.as_ref().ok_or_else(no_key)?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     face.engine.anonymous(anonymous.tenant_of(host).ok_or_else(no_key)?).await

@@ -55,9 +55,19 @@ pub(super) async fn query(
     Caller(tenant): Caller,
     turn: Turn,
     Entity(entity): Entity,
+    RawQuery(beside): Query,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Answer> {
+    if beside.is_some_and(|beside| !beside.is_empty()) {
+        // To drop it would widen what is read.
+        return Err(Refusal::new(
+            Code::Syntax,
+            "the query is the body here, and the URL has one, too",
+        )
+        .hint("put all of it into the body")
+        .into());
+    }
     let query = std::str::from_utf8(&body).map_err(|error| not_text(&error))?;
     answer(&engine, &tenant, &turn, &entity, query.trim(), &headers).await
 }
@@ -69,13 +79,14 @@ pub(super) async fn query_method(
     turn: Turn,
     entity: Entity,
     method: axum::http::Method,
+    beside: Query,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Answer> {
     if method.as_str() != "QUERY" {
         return Err(Refusal::new(Code::Method, "this method does not fit the path").into());
     }
-    query(state, caller, turn, entity, headers, body).await
+    query(state, caller, turn, entity, beside, headers, body).await
 }
 
 pub(super) async fn insert(

@@ -8,11 +8,12 @@ use axum::{
 use freehold_engine::{
     Code, Engine, Refusal, Tenant,
     call::{Arguments, Call, Called, Returns},
-    read::{Shape, not_singular},
+    read::Shape,
 };
 
 use super::{
     auth::Caller,
+    consistency,
     error::Answer,
     media::Media,
     prefer::Prefer,
@@ -68,30 +69,32 @@ async fn call(
     query: &str,
 ) -> Result<Response, Answer> {
     let mut prefer = Prefer::of(headers)?;
-    // A function runs as it is.
-    prefer.forget("timezone");
-    prefer.forget("recall");
-    let media = Media::of(headers);
-    let purpose = prefer.terms.purpose.as_deref();
-    let (count, shape) = (prefer.count, media.shape());
-    let call = Call { function, arguments, query, count, shape, purpose };
-    let called = engine.call(tenant, call).await?;
-    let single = called.single();
-    let Called { answer, returns } = called;
-    if returns == Returns::Nothing {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+    // It decides itself what comes back.
+    for name in ["recall", "return", "resolution", "missing"] {
+        prefer.forget(name);
     }
-    if let Some(total) = answer.total.filter(|total| answer.offset > *total) {
-        return Err(Refusal::new(Code::Range, "the rows asked for begin after the last one")
-            .detail(format!("offset {}, {total} rows", answer.offset))
-            .into());
+    let media = Media::of(headers);
+    (prefer.terms.shape, prefer.terms.single) = (media.shape(), media.single);
+    let call = Call { function, arguments, query, count: prefer.count, terms: &prefer.terms };
+    let called = engine.call(tenant, call).await?;
+    let token = called.token.clone();
+    let mut response = answer(media, called);
+    consistency::tell(&mut response, token.as_deref());
+    if let Some(applied) = prefer.applied(true) {
+        response.headers_mut().insert("preference-applied", applied);
+    }
+    Ok(response)
+}
+
+fn answer(media: Media, called: Called) -> Response {
+    let single = called.single();
+    let Called { answer, returns, .. } = called;
+    if returns == Returns::Nothing {
+        return StatusCode::NO_CONTENT.into_response();
     }
     let is_row = matches!(returns, Returns::Rows { .. });
     if media.single && (is_row || !single) {
-        if answer.rows != 1 {
-            return Err(not_singular(answer.rows).into());
-        }
-        return Ok(media.body(StatusCode::OK, answer.body.into()));
+        return media.body(StatusCode::OK, answer.body.into());
     }
     let partial = answer.total.is_some_and(|total| answer.rows < total);
     let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
@@ -104,10 +107,7 @@ async fn call(
         _ => media.body(status, answer.body.into()),
     };
     rows::insert_header(&mut response, axum::http::header::CONTENT_RANGE, &range);
-    if let Some(applied) = prefer.applied(false) {
-        response.headers_mut().insert("preference-applied", applied);
-    }
-    Ok(response)
+    response
 }
 
 fn inside(list: &str) -> String {

@@ -23,6 +23,9 @@ create function app.echo(jsonb) returns jsonb language sql immutable as 'select 
 create function app.twice(n integer) returns integer language sql immutable as 'select n * 2';
 create function app.twice(n text) returns text language sql immutable as 'select n || n';
 create function app.refuses() returns integer language plpgsql as 'begin raise exception ''not on Sundays'' using hint = ''wait''; end';
+create function app.shout(low integer) returns setof app.note language sql as 'update app.note set title = upper(title) where number >= low returning *';
+create function app.pay() returns integer language plpgsql as 'begin raise sqlstate ''PT402'' using message = ''not paid''; end';
+create function app.first() returns text language plpgsql as 'declare t text; begin select title into strict t from app.note; return t; end';
 create function app.mighty() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from app.note';
 create function app.match_documents(query_embedding freehold_ext.vector, match_count integer default 5, filter jsonb default '{}')
   returns table (id uuid, content text, metadata jsonb, similarity double precision) language sql stable as $$
@@ -75,6 +78,11 @@ async fn views_are_read_like_entities_and_never_written() {
     assert!(!whole.body.contains("tenant_id"), "{whole:?}");
     assert_eq!(ask("GET /rest/v1/authors?select=handle,note(id)").json()["code"], "PGRST200");
     assert_eq!(ask("GET /rest/v1/titled?tenant_id=is.null").json()["code"], "PGRST204");
+    assert_eq!(ask("GET /rest/v1/titled?title=fts.a%20b").json()["code"], "22P02");
+    assert_eq!(
+        ask("GET /rest/v1/titled?title=fts.ada%20%26%203&select=title").json(),
+        json!([{ "title": "ada 3" }])
+    );
     assert_eq!(ask("GET /rest/v1/loose").json()["code"], "PGRST205");
     assert_eq!(ask("DELETE /rest/v1/titled?number=eq.1").json()["code"], "PGRST117");
     assert_eq!(ask("GET /rest/v1/rpc%2Ftotals").json()["code"], "PGRST205");
@@ -99,7 +107,10 @@ async fn functions_are_found_by_the_names_of_their_arguments() {
     // Only what was done is said to be.
     let prefer = "prefer: purpose=support, timezone=Europe/Vienna, recall=exact";
     let answer = server.ask("GET /rest/v1/rpc/totals", &[&format!("apikey: {a}"), prefer], b"");
-    assert_eq!(answer.header("preference-applied"), Some("purpose=support"));
+    assert_eq!(
+        answer.header("preference-applied"),
+        Some("timezone=Europe/Vienna, purpose=support")
+    );
     assert_eq!(post("totals?notes=gt.1", "").json(), json!([{ "handle": "ada", "notes": 3 }]));
     assert_eq!(
         server.as_tenant(&b, "GET /rest/v1/rpc/totals", "").json(),
@@ -119,6 +130,8 @@ async fn functions_are_found_by_the_names_of_their_arguments() {
         (get("rename?old=ada&new=eve"), 405, "25006"),
         (post("writes_anyway", "{}"), 405, "25006"),
         (post("refuses", "{}"), 400, "P0001"),
+        (post("pay", "{}"), 400, "P0001"),
+        (post("first", "{}"), 400, "P0001"),
     ] {
         assert_eq!(
             (answer.status, answer.json()["code"].as_str()),
@@ -132,6 +145,44 @@ async fn functions_are_found_by_the_names_of_their_arguments() {
         house.number("select count(*) from app.person where handle in ('eve', 'bob')").await,
         2
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_function_changed_stands_only_on_its_callers_terms() {
+    let (house, server, a, _) = house().await;
+    let key = format!("apikey: {a}");
+    let call = |name: &str, header: &str, body: &str| {
+        let line = format!("POST /rest/v1/rpc/{name}");
+        server.ask(&line, &[&key, "content-type: application/json", header], body.as_bytes())
+    };
+    let shouted = "select count(*) from app.note where title = upper(title)";
+    let all = r#"{"low": 1}"#;
+    for (name, header, body, status) in [
+        ("shout", "prefer: tx=rollback", all, 200),
+        ("shout", "prefer: handling=strict, max-affected=2", all, 400),
+        ("shout", "accept: application/vnd.pgrst.object+json", all, 406),
+        ("shout?offset=9", "prefer: count=exact", all, 416),
+        ("rename", "prefer: tx=rollback", r#"{"old": "ada", "new": "eve"}"#, 204),
+        (
+            "rename",
+            "prefer: handling=strict, max-affected=9",
+            r#"{"old": "ada", "new": "eve"}"#,
+            400,
+        ),
+    ] {
+        let answer = call(name, header, body);
+        assert_eq!(answer.status, status, "{name} {header}: {answer:?}");
+        assert_eq!(answer.header("consistency-token"), None, "{name} {header}");
+        assert_eq!(house.number(shouted).await, 0, "{name} {header}");
+    }
+    let tried = call("rename", "prefer: tx=rollback", r#"{"old": "ada", "new": "eve"}"#);
+    assert_eq!(tried.header("preference-applied"), Some("tx=rollback"));
+    assert_eq!(house.number("select count(*) from app.person where handle = 'eve'").await, 0);
+    let one = call("shout", "accept: application/vnd.pgrst.object+json", r#"{"low": 3}"#);
+    assert_eq!((one.status, one.json()["title"].as_str()), (200, Some("ADA 3")), "{one:?}");
+    assert!(one.header("consistency-token").is_some(), "{one:?}");
+    let few = call("shout", "prefer: handling=strict, max-affected=2", r#"{"low": 2}"#);
+    assert_eq!((few.status, house.number(shouted).await), (200, 2), "{few:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ mod access;
 mod crash;
 mod cut;
 mod large;
+mod limits;
 mod moto;
 mod outage;
 mod s3;

@@ -1,6 +1,7 @@
 //! Downloads: whole and by ranges, if they have changed.
 
 use axum::{
+    Extension,
     body::Body,
     extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -13,7 +14,7 @@ use freehold_engine::{
 use serde::Deserialize;
 
 use super::{
-    super::{auth::Caller, error::Answer},
+    super::{admit, auth::Caller, error::Answer, limit::Gate},
     name,
 };
 
@@ -58,10 +59,12 @@ pub(super) async fn signed(
     method: Method,
     Path((bucket, path)): Path<(String, String)>,
     Query(asked): Query<Asked>,
+    Extension(gate): Extension<Gate>,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
     let token = asked.token.as_deref().unwrap_or_default();
     let tenant = engine.open_url(Verb::Get, &format!("{bucket}/{path}"), token)?;
+    admit::counted(&gate, &tenant)?;
     give(&engine, &tenant, &method, (&bucket, &path), &asked, &headers).await
 }
 

@@ -1,6 +1,7 @@
 //! Uploads: the bytes first, then the row, in one transaction that takes them.
 
 use axum::{
+    Extension,
     body::Body,
     extract::{Path, Query, State},
     http::{HeaderMap, header},
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    super::{auth::Caller, error::Answer},
+    super::{admit, auth::Caller, error::Answer, limit::Gate},
     bucket::answer,
     form, name,
 };
@@ -51,6 +52,7 @@ pub(super) async fn signed(
     State(engine): State<Engine>,
     Path(place): Path<(String, String)>,
     Query(Token { token }): Query<Token>,
+    Extension(gate): Extension<Gate>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Answer> {
@@ -60,6 +62,7 @@ pub(super) async fn signed(
         Ok(tenant) => (tenant, Mode::Create),
         Err(_) => (engine.open_url(Verb::Replace, &object, &token)?, Mode::Upsert),
     };
+    admit::counted(&gate, &tenant)?;
     take(&engine, &tenant, place, mode, &headers, body).await
 }
 
