@@ -76,7 +76,7 @@ impl Engine {
     pub async fn read_blob(&self, blob: &BlobPlace, range: Range<u64>) -> Result<Passed, Error> {
         let (unsealer, place) = blob.key.unsealer(blob.size, range);
         let sealed = fetch(self.blobs()?, &blob.object, place).await?;
-        Ok(Box::pin(opened(sealed, unsealer)))
+        Ok(Box::pin(opened(blob.object.clone(), sealed, unsealer)))
     }
 }
 
@@ -138,23 +138,30 @@ fn from_file(
 }
 
 /// Opens what comes; ends with an error if it is not what was stored.
-fn opened(sealed: Sealed, unsealer: Unsealer) -> impl Stream<Item = Result<Bytes, Error>> + Send {
-    stream::try_unfold(Some((sealed, unsealer)), |state| async move {
-        let Some((mut sealed, mut unsealer)) = state else { return Ok(None) };
+fn opened(
+    object: String,
+    sealed: Sealed,
+    unsealer: Unsealer,
+) -> impl Stream<Item = Result<Bytes, Error>> + Send {
+    stream::try_unfold((object, sealed, unsealer), |(object, mut sealed, mut unsealer)| async move {
+        // By then the answer has begun, so whoever gets it sees only that it breaks off.
+        let changed = |error: &_| {
+            tracing::error!(object, error = %error, "an object is not what was stored: `freehold blobs verify` says which are");
+        };
         let mut out = Vec::new();
         while out.is_empty() {
             match sealed.next().await {
                 Some(bytes) => {
                     let bytes = bytes?;
                     out.reserve(bytes.len());
-                    unsealer.push(&bytes, &mut out)?;
+                    unsealer.push(&bytes, &mut out).inspect_err(changed)?;
                 }
                 None => {
-                    unsealer.finish()?;
+                    unsealer.finish().inspect_err(changed)?;
                     return Ok(None);
                 }
             }
         }
-        Ok(Some((Bytes::from(out), Some((sealed, unsealer)))))
+        Ok(Some((Bytes::from(out), (object, sealed, unsealer))))
     })
 }
