@@ -120,7 +120,7 @@ async fn measure(
         BenchName::Write => write::run(&mut ground).await?,
         BenchName::Project => project::run(&mut ground, bench.tenants).await?,
         BenchName::Api => api::run(&mut ground).await?,
-        BenchName::Edge => edge::run(&mut ground).await?,
+        BenchName::Edge => Box::pin(edge::run(&mut ground)).await?,
         BenchName::Blob => blob::run(&mut ground, config).await?,
         BenchName::Seal => seal::run(&mut ground).await?,
         BenchName::Search => search::run(&mut ground, &bench.search).await?,

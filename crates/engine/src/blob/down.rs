@@ -143,25 +143,28 @@ fn opened(
     sealed: Sealed,
     unsealer: Unsealer,
 ) -> impl Stream<Item = Result<Bytes, Error>> + Send {
-    stream::try_unfold((object, sealed, unsealer), |(object, mut sealed, mut unsealer)| async move {
-        // By then the answer has begun, so whoever gets it sees only that it breaks off.
-        let changed = |error: &_| {
-            tracing::error!(object, error = %error, "an object is not what was stored: `freehold blobs verify` says which are");
-        };
-        let mut out = Vec::new();
-        while out.is_empty() {
-            match sealed.next().await {
-                Some(bytes) => {
-                    let bytes = bytes?;
-                    out.reserve(bytes.len());
-                    unsealer.push(&bytes, &mut out).inspect_err(changed)?;
-                }
-                None => {
-                    unsealer.finish().inspect_err(changed)?;
-                    return Ok(None);
+    stream::try_unfold(
+        (object, sealed, unsealer),
+        |(object, mut sealed, mut unsealer)| async move {
+            // By then the answer has begun, so whoever gets it sees only that it breaks off.
+            let changed = |error: &_| {
+                tracing::error!(object, error = %error, "an object is not what was stored: `freehold blobs verify` says which are");
+            };
+            let mut out = Vec::new();
+            while out.is_empty() {
+                match sealed.next().await {
+                    Some(bytes) => {
+                        let bytes = bytes?;
+                        out.reserve(bytes.len());
+                        unsealer.push(&bytes, &mut out).inspect_err(changed)?;
+                    }
+                    None => {
+                        unsealer.finish().inspect_err(changed)?;
+                        return Ok(None);
+                    }
                 }
             }
-        }
-        Ok(Some((Bytes::from(out), (object, sealed, unsealer))))
-    })
+            Ok(Some((Bytes::from(out), (object, sealed, unsealer))))
+        },
+    )
 }

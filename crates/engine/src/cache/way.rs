@@ -187,16 +187,8 @@ impl Engine {
             }
         };
         let (flight, waited) = cache.0.flights.enter(asked.name).await;
-        if waited
-            && let Some(entry) = cache.0.memory.get(&asked.name)
-            && !old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &entry))
-        {
-            let since = asked.right_since(&entry);
-            if entry.known().at >= since && cache.was_allowed(tenant, since)
-                || self.still(cache, tenant, &entry, since).await?
-            {
-                return Ok(found(entry, Status::Collapsed, asked.arrived));
-            }
+        if waited && let Some(entry) = self.made_meanwhile(cache, asked, old.as_ref()).await? {
+            return Ok(found(entry, Status::Collapsed, asked.arrived));
         }
         let lease = match self.shared_answer(cache, asked).await? {
             Others::Have(entry) => {
@@ -234,6 +226,22 @@ impl Engine {
         }
         drop(flight);
         Ok(found(entry, status, asked.arrived))
+    }
+
+    /// What somebody else has made, if it is not the `old` one and may be given.
+    async fn made_meanwhile(
+        &self,
+        cache: &Cache,
+        asked: &Asked<'_>,
+        old: Option<&Arc<Entry>>,
+    ) -> Result<Option<Arc<Entry>>, Error> {
+        let made = cache.0.memory.get(&asked.name);
+        let made = made.filter(|made| !old.is_some_and(|old| Arc::ptr_eq(old, made)));
+        let Some(entry) = made else { return Ok(None) };
+        let since = asked.right_since(&entry);
+        let is_right = entry.known().at >= since && cache.was_allowed(asked.tenant, since)
+            || self.still(cache, asked.tenant, &entry, since).await?;
+        Ok(is_right.then_some(entry))
     }
 
     /// Reads with the stamp of the sources, which were asked for after the time that it says.

@@ -66,7 +66,7 @@ pub(super) async fn run(ground: &Ground<'_>, two: &Two) -> Result<Vec<Row>, Fail
     for round in 1..=rounds {
         for (at, (name, level, one_in)) in CASES.into_iter().enumerate() {
             ground.bar.set_message(format!("spike on {name}: round {round} of {rounds}"));
-            runs[at].push(spike(ground, two, level, one_in).await?);
+            runs[at].push(Box::pin(spike(ground, two, level, one_in)).await?);
         }
     }
     let each = runs[0].iter().map(Spike::each).sum::<f64>() / runs[0].len() as f64;
