@@ -78,8 +78,7 @@ pub(super) async fn query_method(
     caller: Caller,
     turn: Turn,
     entity: Entity,
-    method: axum::http::Method,
-    beside: Query,
+    (method, beside): (axum::http::Method, Query),
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Answer> {
