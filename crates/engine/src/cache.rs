@@ -15,6 +15,7 @@ mod flight;
 mod memory;
 mod others;
 mod remote;
+mod told;
 mod verify;
 mod warm;
 mod way;
@@ -24,6 +25,7 @@ pub use entry::Entry;
 pub(crate) use entry::etag;
 pub use freehold_store::seal::{ANSWER_OVERHEAD, AnswerKeys, AnswerName, Closed};
 pub use remote::{Lease, Loser, Shared, SharedConfig, SharedState, Winner};
+pub use told::Told;
 
 use std::{
     collections::HashMap,

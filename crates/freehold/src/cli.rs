@@ -174,6 +174,9 @@ pub(crate) enum Command {
         /// Tenants that are furthest behind, and parked units, to show
         #[arg(long, value_name = "N", default_value_t = 10)]
         limit: usize,
+        /// Where a running server tells its metrics, to show what its cache did; again for each server
+        #[arg(long, value_name = "URL")]
+        metrics: Vec<String>,
     },
     /// Fill a read model anew beside the table that is read, and then let them change places; run it again if it is
     /// interrupted

@@ -5,6 +5,7 @@ mod audit;
 mod blobs;
 mod bulk;
 mod jobs;
+mod kept;
 mod model;
 mod placement;
 mod privacy;
@@ -85,7 +86,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
             project::once(config).await?;
             if placement { placement::once(config).await } else { Ok(()) }
         }
-        Command::Status { limit } => project::status(config, limit).await,
+        Command::Status { limit, metrics } => project::status(config, limit, &metrics).await,
         Command::Replay { name, job: None } => project::replay(config, name.as_deref()).await,
         Command::Replay { job: Some(kind), .. } => jobs::replay(config, &kind).await,
         Command::Audit(audit) => audit::audit(config, &audit).await,

@@ -9,7 +9,7 @@ use freehold_engine::{
 };
 use serde_json::{Value, json};
 
-use super::{Site, jobs, model::counted};
+use super::{Site, jobs, kept, model::counted};
 use crate::{
     config::Config,
     output::{self, FAILED, Failure, REFUSED},
@@ -22,7 +22,11 @@ const SHOWN: usize = 5;
 const LOOKS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 
-pub(super) async fn status(config: &Config, limit: usize) -> Result<(), Failure> {
+pub(super) async fn status(
+    config: &Config,
+    limit: usize,
+    metrics: &[String],
+) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     // It opens on a wall that stands only, and is refused with everything that is broken.
     let engine = site.engine(config).await?;
@@ -32,19 +36,24 @@ pub(super) async fn status(config: &Config, limit: usize) -> Result<(), Failure>
     let jobs = engine.jobs().await?;
     let version = engine.snapshot().version;
     if config.json {
-        output::say(json!({
+        let mut status = json!({
             "model_version": version,
             "wall": "whole",
             "read_models": reads.iter().map(lag_json).collect::<Vec<_>>(),
             "behind": tenants.iter().map(lag_json).collect::<Vec<_>>(),
             "parked": parked.iter().map(parked_json).collect::<Vec<_>>(),
             "jobs": jobs.iter().map(jobs::shown).collect::<Vec<_>>(),
-        }));
+        });
+        if let Some(kept) = kept::status(config, metrics, limit).await? {
+            status["cache"] = kept;
+        }
+        output::say(status);
     } else {
         output::say(format!("model version {version}, the wall is whole"));
         show_reads(&reads, &tenants);
         show_parked(&parked);
         jobs::show(&jobs);
+        kept::status(config, metrics, limit).await?;
     }
     Ok(())
 }

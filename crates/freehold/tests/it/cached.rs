@@ -78,3 +78,32 @@ async fn calm(house: &House) {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_says_what_servers_keep() {
+    let house = House::new().await;
+    let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ports = [port(), port()].map(|port| port.to_string());
+    let servers = ports.each_ref().map(|port| house.serve_with(&["--metrics", port]));
+    let key = format!("apikey: {}", house.key("a"));
+    calm(&house).await;
+    for server in &servers {
+        for _ in 0..3 {
+            assert_eq!(server.ask(READ, &[&key], b"").status, 200);
+        }
+    }
+    let urls = ports.map(|port| format!("http://{port}"));
+    let told = house.fine(&["status", "--json", "--metrics", &urls[0], "--metrics", &urls[1]]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let notes = &told["cache"]["relations"][0];
+    assert_eq!(notes["relation"], "note", "{told}");
+    assert_eq!(
+        (&notes["reads"], &notes["missed"], &notes["hits"]),
+        (&6.into(), &2.into(), &4.into())
+    );
+    assert_eq!(told["cache"]["entries"], 2, "{told}");
+    let shown = house.fine(&["status", "--metrics", &urls[0]]);
+    assert!(shown.contains("66.7 %") && shown.contains("not kept"), "{shown}");
+    let nowhere = house.run(&["status", "--metrics", &servers[0].url()]);
+    assert!(nowhere.code == Some(1) && nowhere.err.contains("--metrics"), "{nowhere:?}");
+}
