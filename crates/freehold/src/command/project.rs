@@ -34,6 +34,7 @@ pub(super) async fn status(
         engine.lag(limit).await?.into_iter().partition(|lag| lag.tenant.is_none());
     let parked = engine.parked(limit).await?;
     let jobs = engine.jobs().await?;
+    let told = kept::told(metrics).await?;
     let version = engine.snapshot().version;
     if config.json {
         let mut status = json!({
@@ -44,8 +45,8 @@ pub(super) async fn status(
             "parked": parked.iter().map(parked_json).collect::<Vec<_>>(),
             "jobs": jobs.iter().map(jobs::shown).collect::<Vec<_>>(),
         });
-        if let Some(kept) = kept::status(config, metrics, limit).await? {
-            status["cache"] = kept;
+        if let Some(told) = &told {
+            status["cache"] = kept::shown(told);
         }
         output::say(status);
     } else {
@@ -53,7 +54,9 @@ pub(super) async fn status(
         show_reads(&reads, &tenants);
         show_parked(&parked);
         jobs::show(&jobs);
-        kept::status(config, metrics, limit).await?;
+        if let Some(told) = &told {
+            kept::show(told, limit);
+        }
     }
     Ok(())
 }
