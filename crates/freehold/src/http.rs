@@ -19,6 +19,7 @@ mod page;
 mod prefer;
 mod profile;
 mod request;
+mod room;
 mod rows;
 mod rpc;
 mod storage;
@@ -40,7 +41,7 @@ use freehold_engine::{
     auth::Verifier,
     cache::{CacheConfig, Shared},
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::net::TcpListener;
 
 use crate::config::server::ServerConfig;
 
@@ -105,8 +106,7 @@ struct Face {
     engine: Engine,
     tokens: Option<Arc<Verifier>>,
     gate: limit::Gate,
-    /// MiB of bodies that stream.
-    uploads: Arc<Semaphore>,
+    room: room::Room,
     counts: observe::Counts,
     config: Arc<ServerConfig>,
 }
@@ -120,14 +120,18 @@ impl Face {
             Some(kept) => engine.keeping(kept, shared),
             None => engine,
         };
-        Ok(Self {
+        Ok(Self::of(engine, tokens.transpose()?.map(Arc::new), config))
+    }
+
+    fn of(engine: Engine, tokens: Option<Arc<Verifier>>, config: ServerConfig) -> Self {
+        Self {
             engine,
-            tokens: tokens.transpose()?.map(Arc::new),
+            tokens,
             gate: limit::Gate::new(&config),
-            uploads: Arc::new(Semaphore::new(config.limits.upload_mib.max(1) as usize)),
+            room: room::Room::new(&config.limits),
             counts: observe::Counts::default(),
             config: Arc::new(config),
-        })
+        }
     }
 
     /// What a page of this origin is told, if it may ask.
@@ -157,14 +161,7 @@ impl Server {
         engine: Engine,
         config: ServerConfig,
     ) -> std::io::Result<Self> {
-        let face = Face {
-            engine,
-            tokens: None,
-            gate: limit::Gate::new(&config),
-            uploads: Arc::new(Semaphore::new(config.limits.upload_mib.max(1) as usize)),
-            counts: observe::Counts::default(),
-            config: Arc::new(config),
-        };
+        let face = Face::of(engine, None, config);
         Ok(Self { listener: TcpListener::bind(listen).await?, metrics: None, face })
     }
 

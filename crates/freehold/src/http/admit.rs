@@ -113,13 +113,13 @@ pub(super) async fn stream(
     let patience = Duration::from_secs(face.config.limits.body_seconds);
     let body = arriving(&parts.headers, body, patience);
     let mut request = Request::from_parts(parts, body);
+    request.extensions_mut().insert(face.clone());
     let path = request.uri().path();
     if path.starts_with("/storage/v1/object/upload/sign/") && request.method() == Method::PUT
         || path.starts_with("/storage/v1/object/sign/") && request.method() != Method::POST
     {
         // Whose it is, the URL says, which is read there.
-        request.extensions_mut().insert(face.gate.clone());
-        return slower(with_room(&face, request, next).await);
+        return slower(next.run(request).await);
     }
     let tenant = match auth::identify(&face, request.headers()).await {
         Ok(tenant) => tenant,
@@ -132,41 +132,10 @@ pub(super) async fn stream(
             return Ok(later(refusal, seconds));
         }
         request.extensions_mut().insert(asking.clone());
-        Ok(with_room(&face, request, next).await)
+        Ok(slower(next.run(request).await))
     };
     let response = admitted.await.unwrap_or_else(|answer: Answer| answer.into_response());
     told(response, asking)
-}
-
-/// Bytes of a body on its way into the storage that are in memory at once, at most: a part that fills, those that travel, and
-/// what is sealed meanwhile.
-const IN_MEMORY: u64 = 32 << 20;
-
-/// Waits until there is memory for the body.
-async fn with_room(face: &Face, request: Request, next: Next) -> Response {
-    if request.body().is_end_stream() {
-        return next.run(request).await;
-    }
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let (all, room) = (face.config.limits.upload_mib.max(1), face.uploads.clone());
-    let wanted = length.unwrap_or(IN_MEMORY).min(IN_MEMORY).div_ceil(1 << 20);
-    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX).clamp(1, all);
-    let patience = Duration::from_secs(face.config.limits.wait_seconds);
-    match tokio::time::timeout(patience, room.acquire_many_owned(wanted)).await {
-        Ok(Ok(_held)) => next.run(request).await,
-        _ => {
-            let refusal = Refusal::new(Code::TooMany, "too much is uploaded at the moment")
-                .detail(format!("at most {all} MiB are in memory at once"))
-                .hint("try again, or upload less at once");
-            later(refusal, 1)
-        }
-    }
-}
-
-/// Counts a request by a signed URL, which says whose it is.
-pub(super) fn counted(gate: &Gate, tenant: &Tenant) -> Result<(), Refusal> {
-    gate.count(tenant).map_err(|(refusal, _)| refusal)
 }
 
 /// The answer with whom it is for. What somebody without a key may not do, they may perhaps do with one: 401 says that.

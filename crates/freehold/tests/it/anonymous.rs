@@ -123,6 +123,7 @@ async fn without_a_key_only_what_the_model_opens_is_read() {
         "GET /rest/v1/page?select=title,draft(text)",
         "GET /rest/v1/page?select=title,author!inner(name)",
         "GET /rest/v1/page?select=title,draft!left()&draft=is.null",
+        "GET /rest/v1/page?select=title,nothing(x)",
         "GET /rest/v1/hidden",
         "GET /rest/v1/rpc/own?word=x",
         "GET /rest/v1/rpc/drafts_like?word=x",
@@ -147,6 +148,20 @@ async fn without_a_key_only_what_the_model_opens_is_read() {
         is_ours(&answer.body);
     }
     assert_eq!(house.number("select count(*) from app.page").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_who_they_are_in_another_way_is_not_nobody() {
+    let (_house, server) = house().await;
+    assert_eq!(server.ask("GET /rest/v1/page", &[], b"").status, 200);
+    for header in ["authorization: Basic YTpi", "authorization: Bearer ", "apikey:"] {
+        let answer = server.ask("GET /rest/v1/page", &[header], b"");
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_str()),
+            (401, Some("PGRST301")),
+            "{header}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

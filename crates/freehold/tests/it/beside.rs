@@ -218,6 +218,14 @@ async fn the_api_describes_itself() {
         assert_eq!((answer.status, answer.header("allow")), (200, Some(allow)), "{answer:?}");
     }
     let key = format!("apikey: {a}");
+    for line in ["QUERY /rest/v1/note?number=eq.1", "POST /query/note?number=eq.1"] {
+        let both = server.ask(line, &[&key], b"select=number");
+        assert_eq!(
+            (both.status, both.json()["code"].as_str()),
+            (400, Some("PGRST100")),
+            "{both:?}"
+        );
+    }
     let query = server.ask("QUERY /rest/v1/note", &[&key], b"select=number&number=eq.2");
     assert_eq!(query.json(), json!([{ "number": 2 }]), "{query:?}");
     let query = server.ask("POST /rest/v1/query/note", &[&key], b"select=number&number=eq.2");

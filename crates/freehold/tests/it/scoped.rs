@@ -82,6 +82,8 @@ async fn a_key_reaches_what_it_is_for_and_no_more() {
         ("GET /rest/v1/person?select=name,part(id)", ""),
         ("GET /rest/v1/person?select=name,film(title,part(id))", ""),
         ("GET /rest/v1/film?select=title,part!inner()", ""),
+        ("GET /rest/v1/film?select=title,nothing(x)", ""),
+        ("PATCH /rest/v1/film?title=eq.one&select=nothing(x)", r#"{"title": "1"}"#),
         ("QUERY /rest/v1/part", "select=id"),
         ("POST /query/part", "select=id"),
         ("POST /rest/v1/person", r#"{"name": "mia"}"#),

@@ -1,5 +1,7 @@
 //! Downloads: whole and by ranges, if they have changed.
 
+use std::sync::Arc;
+
 use axum::{
     Extension,
     body::Body,
@@ -14,7 +16,7 @@ use freehold_engine::{
 use serde::Deserialize;
 
 use super::{
-    super::{admit, auth::Caller, error::Answer, limit::Gate},
+    super::{Face, auth::Caller, error::Answer},
     name,
 };
 
@@ -59,12 +61,12 @@ pub(super) async fn signed(
     method: Method,
     Path((bucket, path)): Path<(String, String)>,
     Query(asked): Query<Asked>,
-    Extension(gate): Extension<Gate>,
+    Extension(face): Extension<Arc<Face>>,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
     let token = asked.token.as_deref().unwrap_or_default();
     let tenant = engine.open_url(Verb::Get, &format!("{bucket}/{path}"), token)?;
-    admit::counted(&gate, &tenant)?;
+    face.gate.count(&tenant).map_err(|(refusal, _)| refusal)?;
     give(&engine, &tenant, &method, (&bucket, &path), &asked, &headers).await
 }
 

@@ -1,21 +1,23 @@
 //! Uploads: the bytes first, then the row, in one transaction that takes them.
 
+use std::sync::Arc;
+
 use axum::{
     Extension,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, Query},
     http::{HeaderMap, header},
     response::Response,
 };
 use freehold_engine::{
-    Code, Engine, Refusal, Tenant,
+    Code, Refusal, Tenant,
     blob::{Mode, Object, Put, Verb},
 };
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    super::{admit, auth::Caller, error::Answer, limit::Gate},
+    super::{Face, auth::Caller, error::Answer},
     bucket::answer,
     form, name,
 };
@@ -26,44 +28,44 @@ pub(super) struct Token {
 }
 
 pub(super) async fn create(
-    State(engine): State<Engine>,
     Caller(tenant): Caller,
     Path(place): Path<(String, String)>,
+    Extension(face): Extension<Arc<Face>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Answer> {
     let mode = if upsert(&headers) { Mode::Upsert } else { Mode::Create };
-    take(&engine, &tenant, place, mode, &headers, body).await
+    take(&face, &tenant, place, mode, &headers, body).await
 }
 
 pub(super) async fn replace(
-    State(engine): State<Engine>,
     Caller(tenant): Caller,
     Path(place): Path<(String, String)>,
+    Extension(face): Extension<Arc<Face>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Answer> {
     let mode = if upsert(&headers) { Mode::Upsert } else { Mode::Replace };
-    take(&engine, &tenant, place, mode, &headers, body).await
+    take(&face, &tenant, place, mode, &headers, body).await
 }
 
 /// For whoever has the URL.
 pub(super) async fn signed(
-    State(engine): State<Engine>,
     Path(place): Path<(String, String)>,
     Query(Token { token }): Query<Token>,
-    Extension(gate): Extension<Gate>,
+    Extension(face): Extension<Arc<Face>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Answer> {
     let object = format!("{}/{}", place.0, place.1);
     let token = token.unwrap_or_default();
+    let engine = &face.engine;
     let (tenant, mode) = match engine.open_url(Verb::Put, &object, &token) {
         Ok(tenant) => (tenant, Mode::Create),
         Err(_) => (engine.open_url(Verb::Replace, &object, &token)?, Mode::Upsert),
     };
-    admit::counted(&gate, &tenant)?;
-    take(&engine, &tenant, place, mode, &headers, body).await
+    face.gate.count(&tenant).map_err(|(refusal, _)| refusal)?;
+    take(&face, &tenant, place, mode, &headers, body).await
 }
 
 fn upsert(headers: &HeaderMap) -> bool {
@@ -71,13 +73,14 @@ fn upsert(headers: &HeaderMap) -> bool {
 }
 
 async fn take(
-    engine: &Engine,
+    face: &Face,
     tenant: &Tenant,
     (bucket, path): (String, String),
     mode: Mode,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Answer> {
+    let engine = &face.engine;
     let bucket = engine.bucket(&bucket)?;
     let path = name::checked(&path)?;
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
@@ -97,16 +100,15 @@ async fn take(
     let object = Object { bucket: &bucket, path };
     // Before any bytes are taken for nothing.
     engine.may_store(tenant, object, mode).await?;
+    let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let _held = face.room.take(tenant.id(), length).await?;
     let stored = match form::boundary(content_type) {
         Some(boundary) => {
             let file = form::file(body.into_data_stream(), boundary).await?;
             let content_type = file.content_type.unwrap_or_default();
             engine.put_blob(tenant, put(&content_type, None), file.bytes).await?
         }
-        None => {
-            let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-            engine.put_blob(tenant, put(content_type, length), body.into_data_stream()).await?
-        }
+        None => engine.put_blob(tenant, put(content_type, length), body.into_data_stream()).await?,
     };
     engine.take_blob(tenant, object, mode, &stored).await?;
     Ok(answer(&json!({ "Id": stored.id.to_string(), "Key": format!("{}/{path}", bucket.name) })))

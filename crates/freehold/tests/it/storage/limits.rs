@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{blobs, house};
 use crate::harness::{House, Served, answer};
 
-const LIMITS: &str = "[limits]\nupload_mib = 1\nbody_seconds = 2\nwait_seconds = 1\n[tenants]\nrate = 1\nburst = 40\n";
+const LIMITS: &str = "[limits]\nupload_mib = 2\nbody_seconds = 2\nwait_seconds = 1\n[tenants]\nrate = 1\nburst = 40\n";
 
 async fn limited() -> (House, Served, String) {
     let house = house().await;
@@ -43,6 +43,10 @@ async fn one_that_stalls_is_ended_and_others_are_not_let_in_beyond_the_memory() 
     let second = served.ask("POST /storage/v1/object/file/second", &[&header], b"whole");
     assert_eq!((second.status, second.json()["code"].as_str()), (429, Some("FH005")), "{second:?}");
     assert!(second.header("retry-after").is_some(), "{second:?}");
+    // No tenant has more than half of it.
+    let other = format!("apikey: {}", house.key("b"));
+    let theirs = served.ask("POST /storage/v1/object/file/theirs", &[&other], b"whole");
+    assert_eq!(theirs.status, 200, "{theirs:?}");
     let ended = answer(&mut stalled);
     assert_eq!((ended.status, ended.json()["code"].as_str()), (400, Some("PGRST102")), "{ended:?}");
     assert!(ended.body.contains("no bytes came for 2 s"), "{ended:?}");
