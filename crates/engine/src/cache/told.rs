@@ -30,7 +30,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// Adds what the server at this address tells, as `http://127.0.0.1:9100`, where its metrics are.
+    /// Adds what the server at this address tells, as `http://127.0.0.1:9100` or without `http://`, where its metrics are.
     ///
     /// # Errors
     /// `Usage` if nothing there tells of a cache.
@@ -92,7 +92,10 @@ impl Told {
 
 async fn metrics(url: &str) -> Result<String, reqwest::Error> {
     let client = reqwest::Client::builder().timeout(PATIENCE).redirect(Policy::none()).build()?;
-    let url = format!("{}/metrics", url.trim_end_matches('/').trim_end_matches("/metrics"));
+    // As `serve --metrics` takes it, an address alone is enough.
+    let scheme = if url.contains("://") { "" } else { "http://" };
+    let url = url.trim_end_matches('/').trim_end_matches("/metrics");
+    let url = format!("{scheme}{url}/metrics");
     client.get(url).send().await?.error_for_status()?.text().await
 }
 

@@ -102,7 +102,7 @@ async fn status_says_what_servers_keep() {
         (&6.into(), &2.into(), &4.into())
     );
     assert_eq!(told["cache"]["entries"], 2, "{told}");
-    let shown = house.fine(&["status", "--metrics", &urls[0]]);
+    let shown = house.fine(&["status", "--metrics", &urls[0][7..]]);
     assert!(shown.contains("66.7 %") && shown.contains("not kept"), "{shown}");
     let nowhere = house.run(&["status", "--metrics", &servers[0].url()]);
     assert!(nowhere.code == Some(1) && nowhere.err.contains("--metrics"), "{nowhere:?}");
