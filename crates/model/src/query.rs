@@ -38,7 +38,7 @@ use self::{ast::Written, level::Anchor, render::Renderer};
 use crate::{Model, Name, Refusal, Sql};
 
 pub use approach::{EF_SEARCH, Indexable};
-pub use keep::Fleeting;
+pub use keep::{ById, Fleeting, Sources};
 pub use sealed::Sought;
 
 pub(crate) use nearest::vector_text;

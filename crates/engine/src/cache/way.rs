@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use freehold_model::query::{Fleeting, Query};
+use freehold_model::query::{ById, Fleeting, Query, Sources};
 use freehold_store::{Current, Moment, Position, Question, Stamp, Tenant, digest_of};
 
 use super::{
@@ -198,7 +198,8 @@ impl Engine {
             Others::Lack(lease) => lease,
         };
         let held = turn.take().await?;
-        let (answer, at, stamp) = self.read_stamped(snapshot, asked, query, &sources).await?;
+        let (answer, at, stamp, sources) =
+            self.read_stamped(snapshot, asked, query, sources).await?;
         drop(held);
         cache.allow(tenant, at);
         if let Some((stamp, moment)) = stamp {
@@ -244,19 +245,30 @@ impl Engine {
         Ok(is_right.then_some(entry))
     }
 
-    /// Reads with the stamp of the sources, which were asked for after the time that it says.
+    /// Reads with the stamp of what the answer is made of, which was asked for after the time that it says. Where a row that was
+    /// asked for by its id is not there, only the whole table says when it is, so that is read again.
     async fn read_stamped(
         &self,
         snapshot: &Snapshot,
         asked: &Asked<'_>,
         mut query: Query,
-        sources: &[String],
-    ) -> Result<(Answer, Instant, Option<(Stamp, Moment)>), Error> {
-        query.stamped(sources);
+        sources: Sources,
+    ) -> Result<(Answer, Instant, Option<(Stamp, Moment)>, Vec<String>), Error> {
+        if let Some(ById { rows, parts }) = sources.by_id {
+            let mut query = query.clone();
+            query.stamped(&parts);
+            let at = Instant::now();
+            let (answer, stamp) =
+                self.answer_stamped(snapshot, asked.tenant, query, asked.manner).await?;
+            if answer.rows == rows {
+                return Ok((answer, at, stamp, parts));
+            }
+        }
+        query.stamped(&sources.tables);
         let at = Instant::now();
         let (answer, stamp) =
             self.answer_stamped(snapshot, asked.tenant, query, asked.manner).await?;
-        Ok((answer, at, stamp))
+        Ok((answer, at, stamp, sources.tables))
     }
 
     /// Reads without looking at what is kept.

@@ -1,9 +1,13 @@
 //! A history of many clients, and whether what they saw is what the levels promise, while Redis is killed, paused and emptied
 //! and servers die in the middle of what they do.
 //!
-//! One row holds a number that only grows. Its writers note when each number was acknowledged; a reader notes which number had
+//! Each row holds a number that only grows. Its writers note when each number was acknowledged; a reader notes which number had
 //! been acknowledged before it asked. `strong` shows no less than that, a session no less than what it wrote and read before,
-//! and `bounded` no less than what had been acknowledged so long before it asked.
+//! and `bounded` no less than what had been acknowledged so long before it asked. Rows are asked for and written by id, by name
+//! and many at once.
+//!
+//! `FREEHOLD_HISTORY_SECONDS` makes it longer, `FREEHOLD_HISTORY_SEED` makes its choices those of an earlier run; when each
+//! happens is up to the machine.
 
 use std::{
     sync::{
@@ -35,7 +39,26 @@ n = { type = "bigint", default = 0 }
 
 const AGE: Duration = Duration::from_millis(300);
 
-/// What was acknowledged, and when.
+/// Rows whose numbers are looked at.
+const ROWS: usize = 3;
+
+/// Rows beside them, so that a statement on all is one on many.
+const BESIDE: usize = 20;
+
+/// splitmix64.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let bound = u64::try_from(bound).unwrap();
+        usize::try_from((mixed ^ (mixed >> 31)) % bound).unwrap()
+    }
+}
+
+/// What was acknowledged of a row, and when.
 #[derive(Default)]
 struct Log(Mutex<Vec<(Instant, u64)>>);
 
@@ -51,11 +74,16 @@ impl Log {
     }
 }
 
+fn id(row: usize) -> String {
+    format!("00000000-0000-4000-8000-{row:012x}")
+}
+
 struct World {
     ground: Ground,
     redis: tokio::sync::Mutex<OwnRedis>,
     url: String,
-    log: Log,
+    logs: [Log; ROWS],
+    seed: u64,
     stop: AtomicBool,
     reads: AtomicU64,
     hits: AtomicU64,
@@ -67,6 +95,10 @@ impl World {
         !self.stop.load(Ordering::Relaxed)
     }
 
+    fn chance(&self, of: u64) -> Chance {
+        Chance(self.seed ^ of << 32)
+    }
+
     /// A server process of its own, with a connection to Redis of its own.
     async fn server(&self) -> Engine {
         let mut config = SharedConfig::new(self.url.clone());
@@ -76,25 +108,43 @@ impl World {
         self.ground.another().await.keeping(config, Some(shared))
     }
 
-    async fn read(&self, engine: &Engine, wanted: Wanted<'_>) -> (u64, Option<String>) {
-        let read = Read { entity: "counter", query: "select=n&name=eq.x", count: false };
+    /// The number of a row, asked for in one of several ways.
+    async fn read(
+        &self,
+        engine: &Engine,
+        row: usize,
+        way: usize,
+        wanted: Wanted<'_>,
+    ) -> (u64, Option<String>) {
+        let (id, other) = (id(row), id((row + 1) % ROWS));
+        let query = match way {
+            0 => format!("select=n&name=eq.x{row}"),
+            1 => format!("select=name,n&id=in.({id},{other})"),
+            _ => format!("select=n&id=eq.{id}"),
+        };
+        let read = Read { entity: "counter", query: &query, count: false };
         let tenant: &Tenant = &self.ground.a;
         let found = engine.read_kept(tenant, read, &Manner::default(), wanted, &()).await.unwrap();
         self.reads.fetch_add(1, Ordering::Relaxed);
-        match found.status {
-            Status::Hit | Status::Collapsed => &self.hits,
-            Status::Shared => &self.shared,
-            _ => return (number(&found.entry.answer.body), found.token),
-        }
-        .fetch_add(1, Ordering::Relaxed);
-        (number(&found.entry.answer.body), found.token)
+        let count = match found.status {
+            Status::Hit | Status::Collapsed => Some(&self.hits),
+            Status::Shared => Some(&self.shared),
+            _ => None,
+        };
+        count.inspect(|count| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        (number(&found.entry.answer.body, row), found.token)
     }
 
     /// Does something to Redis.
-    async fn disturb(&self, turn: u32) {
+    async fn disturb(&self, what: usize) {
         let mut redis = self.redis.lock().await;
-        match turn % 4 {
-            0 => redis.flush().await,
+        match what {
+            0 => {
+                redis.resume();
+                redis.flush().await;
+            }
             1 => redis.pause().await,
             2 => redis.resume(),
             _ => {
@@ -104,71 +154,109 @@ impl World {
         }
     }
 
-    /// Writes what is greater than all before.
-    async fn write(&self, engine: &Engine, n: u64) -> Option<String> {
+    /// Writes what is greater than all before. Nothing is written where a greater number is there already, or where the row was just
+    /// removed to be made again.
+    async fn write(&self, engine: &Engine, row: usize, way: usize, n: u64) -> Option<String> {
         let verb = Verb::Update(json!({ "n": n }));
-        let operation = operation(&format!("counter?name=eq.x&n=lt.{n}"), verb);
+        let which = if way == 0 { format!("name=eq.x{row}") } else { format!("id=eq.{}", id(row)) };
+        let operation = operation(&format!("counter?{which}&n=lt.{n}"), verb);
         let written = engine.write(&self.ground.a, operation).await.unwrap();
-        self.log.acknowledge(n);
+        if written.rows == 0 {
+            return None;
+        }
+        self.logs[row].acknowledge(n);
         written.token
     }
 }
 
-fn number(body: &str) -> u64 {
-    serde_json::from_str::<serde_json::Value>(body).unwrap()[0]["n"].as_u64().unwrap()
+fn number(body: &str, row: usize) -> u64 {
+    let rows: serde_json::Value = serde_json::from_str(body).unwrap();
+    let rows = rows.as_array().unwrap();
+    let name = format!("x{row}");
+    let row = rows.iter().find(|row| row.get("name").is_none_or(|found| found == &*name));
+    row.unwrap_or_else(|| panic!("{name} is not there: {body}"))["n"].as_u64().unwrap()
 }
 
-async fn reader(world: Arc<World>, consistency: Consistency) {
+async fn reader(world: Arc<World>, consistency: Consistency, mut chance: Chance) {
     let mut engine = world.server().await;
-    let mut turns = 0_u32;
     while world.goes_on() {
+        let (row, way) = (chance.below(ROWS), chance.below(4));
         let asked = Instant::now();
         let age = match consistency {
             Consistency::Bounded(age) => age,
             _ => Duration::ZERO,
         };
-        let least = world.log.by(asked - age);
-        let (seen, _) = world.read(&engine, Wanted { consistency, after: None }).await;
-        assert!(seen >= least, "{consistency:?} showed {seen}, but {least} had been acknowledged");
-        turns += 1;
+        let least = world.logs[row].by(asked - age);
+        let wanted = Wanted { consistency, after: None };
+        let (seen, _) = world.read(&engine, row, way, wanted).await;
+        assert!(
+            seen >= least,
+            "{consistency:?} showed {seen} of row {row} in way {way}, but {least} had been acknowledged"
+        );
         // The server dies and another takes its place, with nothing in its memory.
-        if turns.is_multiple_of(97) {
+        if chance.below(100) == 0 {
             engine = world.server().await;
         }
     }
 }
 
-/// A session that goes from one server to the other with each request.
-async fn session(world: Arc<World>, servers: [Engine; 2], next: Arc<AtomicU64>) {
-    let (mut seen, mut token): (u64, Option<String>) = (0, None);
-    let mut turn = 0_usize;
+/// A session that goes from one server to the other as it likes.
+async fn session(
+    world: Arc<World>,
+    servers: [Engine; 2],
+    next: Arc<AtomicU64>,
+    mut chance: Chance,
+) {
+    let (mut seen, mut token): ([u64; ROWS], Option<String>) = ([0; ROWS], None);
     while world.goes_on() {
-        turn += 1;
-        let engine = &servers[turn % 2];
-        if turn.is_multiple_of(9) {
+        let (row, way) = (chance.below(ROWS), chance.below(4));
+        let engine = &servers[chance.below(2)];
+        if chance.below(9) == 0 {
             let n = next.fetch_add(1, Ordering::Relaxed);
-            // Where a greater number is there already, nothing is written and there is nothing new to see.
-            if let Some(new) = world.write(engine, n).await {
-                (seen, token) = (seen.max(n), Some(new));
+            if let Some(new) = world.write(engine, row, way, n).await {
+                seen[row] = seen[row].max(n);
+                token = Some(new);
             }
             continue;
         }
         let patience = Duration::from_secs(30);
         let after = token.as_deref().map(|token| After { token, patience });
         let wanted = Wanted { consistency: Consistency::Session, after };
-        let (n, new) = world.read(engine, wanted).await;
-        assert!(n >= seen, "a session saw {seen}, and then {n}");
-        (seen, token) = (n, new.or(token));
+        let (n, new) = world.read(engine, row, way, wanted).await;
+        assert!(n >= seen[row], "a session saw {} of row {row}, and then {n}", seen[row]);
+        seen[row] = n;
+        token = new.or(token);
     }
 }
 
-async fn superuser(world: Arc<World>, next: Arc<AtomicU64>) {
+/// Writes past all servers: all rows, the rows that are looked at, one of them, or removes one and makes it again.
+async fn superuser(world: Arc<World>, next: Arc<AtomicU64>, mut chance: Chance) {
     let client = world.ground.db.client().await;
+    let tenant = world.ground.a.id();
     while world.goes_on() {
         let n = next.fetch_add(1, Ordering::Relaxed);
-        let text = format!("update app.counter set n = {n} where n < {n}");
+        let row = chance.below(ROWS);
+        let set =
+            format!("update app.counter set n = {n} where n < {n} and tenant_id = '{tenant}'");
+        let (text, rows) = match chance.below(4) {
+            0 => (set, 0..ROWS),
+            1 => (format!("{set} and name like 'x%'"), 0..ROWS),
+            2 => (format!("{set} and id = '{}'", id(row)), row..row + 1),
+            _ => (
+                format!(
+                    "begin; select from app.counter where id = '{id}' for update;
+                     create temp table gone on commit drop as select * from app.counter where id = '{id}';
+                     delete from app.counter where id = '{id}';
+                     update gone set n = greatest(n, {n}); insert into app.counter select * from gone; commit",
+                    id = id(row)
+                ),
+                row..row + 1,
+            ),
+        };
         client.batch_execute(&text).await.unwrap();
-        world.log.acknowledge(n);
+        for row in rows {
+            world.logs[row].acknowledge(n);
+        }
         // Plays: somebody who writes now and then.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -186,61 +274,77 @@ async fn dawdler(world: Arc<World>) {
     }
 }
 
-/// For how long; `FREEHOLD_HISTORY_SECONDS` makes it longer.
 #[expect(clippy::disallowed_methods, reason = "a switch of the test, not of the product")]
-fn seconds() -> u64 {
-    std::env::var("FREEHOLD_HISTORY_SECONDS").map_or(8, |text| text.parse().unwrap())
+fn switch(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_seen_is_what_the_levels_promise() {
-    let seconds = seconds();
+    let seconds = switch("FREEHOLD_HISTORY_SECONDS").unwrap_or(8);
+    let seed = switch("FREEHOLD_HISTORY_SEED").unwrap_or_else(|| {
+        u64::from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos())
+    });
+    // Told where a test fails.
+    println!("FREEHOLD_HISTORY_SEED={seed}");
+    history(Duration::from_secs(seconds), seed).await;
+}
+
+async fn world(seed: u64) -> Arc<World> {
     let redis = OwnRedis::start().await;
     let ground = ground(MODEL).await;
-    ground.insert(&ground.a, "counter", json!([{ "name": "x" }])).await;
+    let looked_at = (0..ROWS).map(|row| json!({ "id": id(row), "name": format!("x{row}") }));
+    let beside = (0..BESIDE).map(|row| json!({ "id": id(ROWS + row), "name": format!("y{row}") }));
+    let rows: Vec<_> = looked_at.chain(beside).collect();
+    ground.insert(&ground.a, "counter", json!(rows)).await;
     let url = redis.url();
-    let world = Arc::new(World {
+    Arc::new(World {
         ground,
         redis: tokio::sync::Mutex::new(redis),
         url,
-        log: Log::default(),
+        logs: Default::default(),
+        seed,
         stop: AtomicBool::new(false),
         reads: AtomicU64::new(0),
         hits: AtomicU64::new(0),
         shared: AtomicU64::new(0),
-    });
+    })
+}
+
+async fn history(time: Duration, seed: u64) {
+    let world = world(seed).await;
     let next = Arc::new(AtomicU64::new(1));
     let mut clients = tokio::task::JoinSet::new();
-    for _ in 0..2 {
-        clients.spawn(reader(Arc::clone(&world), Consistency::Strong));
-        clients.spawn(reader(Arc::clone(&world), Consistency::Session));
-        clients.spawn(reader(Arc::clone(&world), Consistency::Bounded(AGE)));
+    let levels = [Consistency::Strong, Consistency::Session, Consistency::Bounded(AGE)];
+    for (n, level) in (1..).zip(levels.into_iter().cycle().take(6)) {
+        clients.spawn(reader(Arc::clone(&world), level, world.chance(n)));
     }
     let servers = [world.server().await, world.server().await];
-    for _ in 0..2 {
-        clients.spawn(session(Arc::clone(&world), servers.clone(), Arc::clone(&next)));
+    for n in 7..9 {
+        let chance = world.chance(n);
+        clients.spawn(session(Arc::clone(&world), servers.clone(), Arc::clone(&next), chance));
     }
-    clients.spawn(superuser(Arc::clone(&world), Arc::clone(&next)));
+    clients.spawn(superuser(Arc::clone(&world), Arc::clone(&next), world.chance(9)));
     clients.spawn(dawdler(Arc::clone(&world)));
-    let until = Instant::now() + Duration::from_secs(seconds);
+    let until = Instant::now() + time;
     // A slow machine is given the time it takes for something to happen.
     let late = until + Duration::from_secs(100);
-    let mut turn = 0;
-    let is_enough = |turn: u32| {
-        turn > 4
+    let (mut turns, mut chance) = (0, world.chance(10));
+    let is_enough = |turns: u32| {
+        turns > 4
             && world.reads.load(Ordering::Relaxed) > 100
             && world.hits.load(Ordering::Relaxed) > 10
             && next.load(Ordering::Relaxed) > 20
     };
-    while Instant::now() < until || !is_enough(turn) && Instant::now() < late {
+    while Instant::now() < until || !is_enough(turns) && Instant::now() < late {
         // None ends before it is told to, unless it saw what it may not.
         if let Some(ended) = clients.try_join_next() {
             ended.unwrap();
         }
         // Plays: time in which nothing else happens to Redis.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        world.disturb(turn).await;
-        turn += 1;
+        world.disturb(chance.below(4)).await;
+        turns += 1;
     }
     world.stop.store(true, Ordering::Relaxed);
     world.redis.lock().await.resume();
@@ -251,7 +355,7 @@ async fn what_is_seen_is_what_the_levels_promise() {
     let shared = world.shared.load(Ordering::Relaxed);
     let writes = next.load(Ordering::Relaxed);
     println!(
-        "{reads} reads, {hits} hits, {shared} from Redis, {writes} writes, {turn} disturbances"
+        "seed {seed}: {reads} reads, {hits} hits, {shared} from Redis, {writes} writes, {turns} disturbances"
     );
     assert!(reads > 100 && hits > 10 && writes > 20, "{reads} reads, {hits} hits, {writes} writes");
     for server in &servers {

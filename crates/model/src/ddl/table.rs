@@ -67,7 +67,7 @@ impl Table {
         statements.extend(self.create_parts());
         statements.push(self.sample_nothing());
         statements.extend(wall::raise(&self.entity));
-        statements.push(wall::noted(&self.entity));
+        statements.extend(wall::noted_by_id(&self.entity));
         statements.push(self.grants());
         if self.anonymous {
             statements.extend(self.open());

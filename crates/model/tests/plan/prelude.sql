@@ -28,6 +28,7 @@ end $$;
 create table freehold.change_log (tenant_id uuid, entity text, op "char", fields text[], n integer, links text[]);
 grant insert on freehold.change_log to freehold_owner;
 create function freehold.note() returns trigger language plpgsql as $$ begin return null; end $$;
+create function freehold.note_rows() returns trigger language plpgsql as $$ begin return null; end $$;
 create function freehold.capture_truncate() returns trigger language plpgsql as $$ begin return null; end $$;
 create function freehold.projector_serve(model text) returns void language sql as '';
 create function freehold.projector_retire(model text) returns void language sql as '';

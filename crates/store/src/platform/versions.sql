@@ -7,6 +7,10 @@
 -- snapshots with the same stamp see the same rows. A stamp may change although nothing did, when a transaction elsewhere that
 -- was begun before m ends; it never stays although something did.
 --
+-- Rows of an entity are told apart by the last three digits of their ids, so that who reads rows by id need not read them again
+-- because others were changed: `person/0af` stands for rows that were changed or removed, `person/*` for any of them. A row that
+-- is new has no note of this kind, so such a stamp says nothing of rows that were not found.
+--
 -- Nothing of this is needed after a crash, so the tables are not logged: they are emptied together, and stamps begin anew
 -- under another epoch. The epoch also counts for one run of the server alone, so that notes which came from elsewhere, with a
 -- restored dump say, mean nothing here.
@@ -15,7 +19,7 @@ set local role freehold_gate;
 create unlogged table if not exists freehold.version_note (
   -- Zero for all tenants.
   tenant_id uuid not null,
-  -- The entity or read model; * for all of them, ~blob for what is known of blobs.
+  -- The entity or read model, or some rows of it; * for all of them, ~blob for what is known of blobs.
   relation text not null,
   xid xid8 not null default pg_current_xact_id(),
   primary key (tenant_id, relation, xid)
@@ -34,10 +38,33 @@ create unlogged table if not exists freehold.version_epoch (
 -- rows somebody else wrote, nobody knows.
 create or replace function freehold.note() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  whose constant uuid := case when session_user in ('freehold_app', 'freehold_project') and tg_op <> 'TRUNCATE' then freehold.tenant()
+      else '00000000-0000-0000-0000-000000000000' end;
 begin
+  insert into freehold.version_note (tenant_id, relation) values (whose, tg_table_name) on conflict do nothing;
+  if tg_op <> 'INSERT' then
+    insert into freehold.version_note (tenant_id, relation) values (whose, tg_table_name || '/*') on conflict do nothing;
+  end if;
+  return null;
+end $$;
+
+-- Trigger on each entity's table: these rows were changed or removed, each with the id that it had and still has. More than 16
+-- are noted as any.
+create or replace function freehold.note_rows() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  whose constant uuid := case when session_user in ('freehold_app', 'freehold_project') then freehold.tenant()
+      else '00000000-0000-0000-0000-000000000000' end;
+  parts text[];
+  many boolean;
+begin
+  select array_agg(distinct right(c.id::text, 3)), count(*) > 16 into parts, many from (select id from changed limit 17) c;
+  if parts is null then
+    return null;
+  end if;
   insert into freehold.version_note (tenant_id, relation)
-    values (case when session_user in ('freehold_app', 'freehold_project') and tg_op <> 'TRUNCATE' then freehold.tenant()
-        else '00000000-0000-0000-0000-000000000000' end, tg_table_name)
+    select whose, tg_table_name || part from unnest(''::text || case when many then array['/*'] else (select array_agg('/' || p) from unnest(parts) p) end) part
     on conflict do nothing;
   return null;
 end $$;
@@ -129,6 +156,24 @@ begin
     from freehold.seen() s, unnest(tenants, principals, roles, relations) with ordinality a (tenant, principal, role, tables, n) order by a.n;
 end $$;
 
+-- Where there are more than 200,000 notes, the older half of those of some rows become notes of any rows, of the newest
+-- transaction among them. Whoever sees such a note sees all that it stands for: it was made after that had been committed.
+create or replace function freehold.fold_versions(border xid8) returns void
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  middle xid8;
+begin
+  if not exists (select from freehold.version_note offset 200000) then
+    return;
+  end if;
+  select v.xid into middle from freehold.version_note v order by v.xid desc offset 100000 limit 1;
+  with gone as (delete from freehold.version_note where relation like '%/___' and xid < least(middle, border) returning tenant_id, relation, xid)
+    insert into freehold.version_note (tenant_id, relation, xid)
+    select g.tenant_id, split_part(g.relation, '/', 1) || '/*', max(g.xid) from gone g group by 1, 2 on conflict do nothing;
+  delete from freehold.version_note v where v.relation like '%/*'
+    and exists (select from freehold.version_note n where n.tenant_id = v.tenant_id and n.relation = v.relation and n.xid > v.xid);
+end $$;
+
 -- Begins an epoch if there is none; else takes away notes that newer ones of the same key make needless. Says whether there is
 -- an epoch that was there before.
 create or replace function freehold.tend_versions() returns boolean
@@ -153,6 +198,9 @@ begin
   if found then
     update freehold.version_epoch set pruned = border;
   end if;
+  if random() < 0.1 and pg_relation_size('freehold.version_note') > 16 << 20 then
+    perform freehold.fold_versions(border);
+  end if;
   return true;
 end $$;
 
@@ -161,26 +209,36 @@ declare
   routine regprocedure;
 begin
   for routine in select oid from pg_proc where pronamespace = 'freehold'::regnamespace and proowner = 'freehold_gate'::regrole
-      and proname in ('note', 'note_all', 'note_projector', 'note_blobs', 'stamp_of', 'seen', 'stamp', 'stamps', 'tend_versions') loop
+      and proname in ('note', 'note_all', 'note_rows', 'note_projector', 'note_blobs', 'stamp_of', 'seen', 'stamp', 'stamps', 'fold_versions', 'tend_versions') loop
     execute format('revoke all on function %s from public', routine);
   end loop;
 end $$;
-grant execute on function freehold.note() to freehold_owner;
+grant execute on function freehold.note(), freehold.note_rows() to freehold_owner;
 grant execute on function freehold.stamp(text[]) to freehold_app, freehold_anonymous;
 grant execute on function freehold.stamps(uuid[], uuid[], smallint[], text[]), freehold.tend_versions() to freehold_control;
 
 reset role;
 
--- Tables that an earlier version made.
+-- Tables that an earlier version made: all of them are noted, those of entities by row.
 set local role freehold_owner;
 do $$
 declare
-  name regclass;
+  made record;
 begin
-  for name in select c.oid from pg_class c where c.relnamespace = 'app'::regnamespace and c.relkind = 'p' and not c.relispartition
-      and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id')
-      and not exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgname = 'noted') loop
-    execute format('create trigger noted after insert or update or delete or truncate on %s for each statement execute function freehold.note()', name);
+  for made in select c.oid::regclass as name, exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgname = 'noted') as noted,
+        exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and i.indnkeyatts = 2
+          and (select array_agg(a.attname::text order by a.attname) from pg_attribute a where a.attrelid = c.oid and a.attnum = any (i.indkey::smallint[])) = '{id,tenant_id}') as by_id,
+        exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgname = 'noted_update') as by_row
+      from pg_class c where c.relnamespace = 'app'::regnamespace and c.relkind = 'p' and not c.relispartition
+        and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id') loop
+    if made.by_id and not made.by_row then
+      execute format('create or replace trigger noted after insert or truncate on %s for each statement execute function freehold.note()', made.name);
+      execute format('create trigger noted_moved after update of tenant_id, id on %s for each statement execute function freehold.note()', made.name);
+      execute format('create trigger noted_update after update on %s referencing new table as changed for each statement execute function freehold.note_rows()', made.name);
+      execute format('create trigger noted_delete after delete on %s referencing old table as changed for each statement execute function freehold.note_rows()', made.name);
+    elsif not made.noted then
+      execute format('create trigger noted after insert or update or delete or truncate on %s for each statement execute function freehold.note()', made.name);
+    end if;
   end loop;
 end $$;
 reset role;

@@ -30,7 +30,10 @@ create table app.note (
 create table freehold_shelf.\"note~d\" partition of app.note default;
 create trigger \"person~embedding~due\" after insert or update of embedding on app.person for each row
   when (new.embedding is null) execute function freehold.embedding_due('person', 'embedding');
-create trigger noted after insert or update or delete or truncate on app.person for each statement execute function freehold.note();
+create trigger noted after insert or truncate on app.person for each statement execute function freehold.note();
+create trigger noted_moved after update of tenant_id, id on app.person for each statement execute function freehold.note();
+create trigger noted_update after update on app.person referencing new table as changed for each statement execute function freehold.note_rows();
+create trigger noted_delete after delete on app.person referencing old table as changed for each statement execute function freehold.note_rows();
 create trigger noted after insert or update or delete or truncate on app.note for each statement execute function freehold.note();
 alter table app.person enable row level security; alter table app.person force row level security;
 alter table app.note enable row level security; alter table app.note force row level security;

@@ -53,8 +53,14 @@ alter table freehold_shelf."event~7" enable row level security, force row level 
 create policy wall on app."event" as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on app."event" for all to freehold_app using (true);
-create trigger noted after insert or update or delete or truncate on app."event"
+create trigger noted after insert or truncate on app."event"
   for each statement execute function freehold.note();
+create trigger noted_moved after update of tenant_id, id on app."event"
+  for each statement execute function freehold.note();
+create trigger noted_update after update on app."event"
+  referencing new table as changed for each statement execute function freehold.note_rows();
+create trigger noted_delete after delete on app."event"
+  referencing old table as changed for each statement execute function freehold.note_rows();
 grant select ("tenant_id", "id", "name"), insert ("tenant_id", "id", "name"), update ("name"), delete on app."event" to freehold_app;
 create policy anonymous on app."event" for select to freehold_anonymous using (true);
 grant select ("tenant_id", "id", "name") on app."event" to freehold_anonymous;

@@ -124,8 +124,14 @@ alter table freehold_shelf."file~7" enable row level security, force row level s
 create policy wall on app."file" as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on app."file" for all to freehold_app using (true);
-create trigger noted after insert or update or delete or truncate on app."file"
+create trigger noted after insert or truncate on app."file"
   for each statement execute function freehold.note();
+create trigger noted_moved after update of tenant_id, id on app."file"
+  for each statement execute function freehold.note();
+create trigger noted_update after update on app."file"
+  referencing new table as changed for each statement execute function freehold.note_rows();
+create trigger noted_delete after delete on app."file"
+  referencing old table as changed for each statement execute function freehold.note_rows();
 grant select ("tenant_id", "id", "path", "file"), insert ("tenant_id", "id", "path", "file"), update ("path", "file"), delete on app."file" to freehold_app;
 create unique index "file~path~key~0" on freehold_shelf."file~0" (tenant_id, "path");
 create unique index "file~path~key~1" on freehold_shelf."file~1" (tenant_id, "path");

@@ -45,8 +45,14 @@ alter table freehold_shelf."person~7" enable row level security, force row level
 create policy wall on app."person" as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on app."person" for all to freehold_app using (true);
-create trigger noted after insert or update or delete or truncate on app."person"
+create trigger noted after insert or truncate on app."person"
   for each statement execute function freehold.note();
+create trigger noted_moved after update of tenant_id, id on app."person"
+  for each statement execute function freehold.note();
+create trigger noted_update after update on app."person"
+  referencing new table as changed for each statement execute function freehold.note_rows();
+create trigger noted_delete after delete on app."person"
+  referencing old table as changed for each statement execute function freehold.note_rows();
 grant select ("tenant_id", "id", "handle", "joined"), insert ("tenant_id", "id", "handle", "joined"), update ("handle", "joined"), delete on app."person" to freehold_app;
 create unique index "person~handle~key~0" on freehold_shelf."person~0" (tenant_id, "handle");
 create unique index "person~handle~key~1" on freehold_shelf."person~1" (tenant_id, "handle");
@@ -121,8 +127,14 @@ alter table freehold_shelf."note~7" enable row level security, force row level s
 create policy wall on app."note" as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on app."note" for all to freehold_app using (true);
-create trigger noted after insert or update or delete or truncate on app."note"
+create trigger noted after insert or truncate on app."note"
   for each statement execute function freehold.note();
+create trigger noted_moved after update of tenant_id, id on app."note"
+  for each statement execute function freehold.note();
+create trigger noted_update after update on app."note"
+  referencing new table as changed for each statement execute function freehold.note_rows();
+create trigger noted_delete after delete on app."note"
+  referencing old table as changed for each statement execute function freehold.note_rows();
 grant select ("tenant_id", "id", "author", "reply_to", "state", "written_at", "title", "title~search", "body", "tags", "embedding"), insert ("tenant_id", "id", "author", "reply_to", "state", "written_at", "title", "body", "tags", "embedding"), update ("author", "reply_to", "state", "written_at", "title", "body", "tags", "embedding"), delete on app."note" to freehold_app;
 create index "note~state~written_at~idx~0" on freehold_shelf."note~0" (tenant_id, "state", "written_at");
 create index "note~state~written_at~idx~1" on freehold_shelf."note~1" (tenant_id, "state", "written_at");

@@ -43,8 +43,14 @@ alter table freehold_shelf."c~7" enable row level security, force row level secu
 create policy wall on app."c" as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on app."c" for all to freehold_app using (true);
-create trigger noted after insert or update or delete or truncate on app."c"
+create trigger noted after insert or truncate on app."c"
   for each statement execute function freehold.note();
+create trigger noted_moved after update of tenant_id, id on app."c"
+  for each statement execute function freehold.note();
+create trigger noted_update after update on app."c"
+  referencing new table as changed for each statement execute function freehold.note_rows();
+create trigger noted_delete after delete on app."c"
+  referencing old table as changed for each statement execute function freehold.note_rows();
 grant select ("tenant_id", "id", "there", "here"), insert ("tenant_id", "id", "there", "here"), update ("there", "here"), delete on app."c" to freehold_app;
 create index "c~there~idx~0" on freehold_shelf."c~0" (tenant_id, "there");
 create index "c~there~idx~1" on freehold_shelf."c~1" (tenant_id, "there");

@@ -41,8 +41,14 @@ alter table freehold_shelf."b~7" enable row level security, force row level secu
 create policy wall on app."b" as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on app."b" for all to freehold_app using (true);
-create trigger noted after insert or update or delete or truncate on app."b"
+create trigger noted after insert or truncate on app."b"
   for each statement execute function freehold.note();
+create trigger noted_moved after update of tenant_id, id on app."b"
+  for each statement execute function freehold.note();
+create trigger noted_update after update on app."b"
+  referencing new table as changed for each statement execute function freehold.note_rows();
+create trigger noted_delete after delete on app."b"
+  referencing old table as changed for each statement execute function freehold.note_rows();
 grant select ("tenant_id", "id", "t"), insert ("tenant_id", "id", "t"), update ("t"), delete on app."b" to freehold_app;
 commit;
 

@@ -90,7 +90,7 @@ select t.name, 'trigger ' || quote_ident(g.tgname) || ' runs ' || g.tgfoid::regp
     and not (f.proowner = (select oid from house where name = 'freehold_owner') and f.pronamespace = (select oid from home where name = 'freehold_shelf') 
       -- Those of the change log write it in the owner's name.
       and (not f.prosecdef or f.proname = g.tgname and coalesce(f.proconfig @> array['search_path=pg_catalog, pg_temp'], false)))
-    and not (f.proowner = (select oid from house where name = 'freehold_gate') and f.pronamespace in (select oid from platform) and f.proname in ('embedding_due', 'capture_truncate', 'note'))
+    and not (f.proowner = (select oid from house where name = 'freehold_gate') and f.pronamespace in (select oid from platform) and f.proname in ('embedding_due', 'capture_truncate', 'note', 'note_rows'))
 
 -- FH-W12 trigger-off error managed: same
 -- what: a trigger or reference of a table of tenants' rows that is switched off, or fires for replicas only
@@ -102,7 +102,15 @@ select t.name, string_agg(quote_ident(g.tgname), ', ' order by g.tgname)
 -- FH-W14 not-noted error managed: same
 -- what: a table of tenants' rows whose writes leave no notes
 -- why: answers that were kept are then given out although the rows have changed
--- mend: create trigger noted after insert or update or delete or truncate on <table> for each statement execute function freehold.note()
-select t.name, 'no trigger runs freehold.note()' from piece t
+-- mend: create or replace trigger noted after insert or update or delete or truncate on <table> for each statement execute function freehold.note()
+select t.name, 'not all that writes to it runs freehold.note() or freehold.note_rows()' from piece t
   where t.relnamespace = (select oid from home where name = 'app') and not t.relispartition
-    and not exists (select from pg_trigger g where g.tgrelid = t.oid and g.tgfoid = 'freehold.note()'::regprocedure and g.tgtype = 60)
+    and not (select coalesce(bool_or(n.whole), false) or array_agg(n.what) @> array['fresh', 'changed', 'removed', 'moved'] from (
+      select g.tgtype = 60 and f.name = 'note' as whole,
+          case when f.name = 'note' and g.tgtype = 36 then 'fresh'
+            when f.name = 'note_rows' and g.tgtype = 16 and g.tgnewtable = 'changed' then 'changed'
+            when f.name = 'note_rows' and g.tgtype = 8 and g.tgoldtable = 'changed' then 'removed'
+            when f.name = 'note' and g.tgtype = 16 and (select array_agg(a.attname::text) from pg_attribute a
+              where a.attrelid = t.oid and a.attnum = any (g.tgattr::smallint[])) @> '{tenant_id,id}' then 'moved' end as what
+        from pg_trigger g join (values ('note', 'freehold.note()'::regprocedure), ('note_rows', 'freehold.note_rows()')) f (name, id) on f.id = g.tgfoid
+        where g.tgrelid = t.oid and g.tgqual is null) n)

@@ -127,6 +127,9 @@ pub(crate) const SABOTAGES: &[Sabotage] = &[
     spoil("FH-W12", "alter table freehold_shelf.\"commit~0\" disable trigger all"),
     spoil("FH-W12", "alter table app.commit disable trigger \"commit~made~due\""),
     spoil("FH-W14", "drop trigger noted on app.commit"),
+    spoil("FH-W14", "drop trigger noted_moved on app.commit"),
+    spoil("FH-W14", "drop trigger noted_update on app.commit"),
+    spoil("FH-W14", "create or replace trigger noted_delete after delete on app.commit for each statement execute function freehold.note()"),
     // Grants.
     spoil("FH-G01", "grant truncate on app.person to freehold_app"),
     spoil("FH-G01", "grant references (id) on app.person to freehold_app"),
