@@ -20,7 +20,7 @@ use crate::error::{Error, Fault};
 const BATCH_MAX: usize = 1_000;
 
 /// Most last answers that are kept in mind.
-const HEARD_MAX: u64 = 10_000;
+const HEARD_MAX: u64 = 50_000;
 
 /// What is so, and since when it is known.
 pub(super) type Checked = (Instant, Current);
