@@ -81,11 +81,11 @@ impl Query {
 }
 
 impl Index {
-    /// What has to be set for its transaction. Sorting is made unattractive, because without statistics PostgreSQL
-    /// thinks that few rows are to be sorted; relaxed order, because the page is sorted again.
+    /// What has to be set for its transaction, whatever the database or the role sets. Sorting is made unattractive, because
+    /// without statistics PostgreSQL thinks that few rows are to be sorted; relaxed order, because the page is sorted again.
     pub(crate) fn settings(self) -> String {
         format!(
-            "set local enable_sort = off; set local hnsw.ef_search = {}; \
+            "set local enable_indexscan = on; set local enable_sort = off; set local hnsw.ef_search = {}; \
              set local hnsw.iterative_scan = relaxed_order; set local hnsw.max_scan_tuples = {SCAN_MAX}",
             self.ef_search
         )
