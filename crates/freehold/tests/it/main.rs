@@ -22,6 +22,7 @@ mod registry;
 mod routes;
 mod rows;
 mod scoped;
+mod searched;
 mod sql;
 mod sql_drivers;
 mod sql_prompt;
