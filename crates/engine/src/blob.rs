@@ -20,13 +20,15 @@ mod sealing;
 mod sweep;
 mod tend;
 mod up;
+mod verify;
 
 pub use abandoned::Abandoned;
 pub use down::{Found, Passed};
 pub use place::Blobs;
 pub use rows::{Mode, Object};
-pub use sweep::{Rotten, Swept, Verified};
+pub use sweep::Swept;
 pub use up::{Put, Stored};
+pub use verify::{Amiss, Verified};
 
 pub use freehold_model::blobs::{Bucket, Listing, bucket, buckets};
 use freehold_model::entity::Entity;
@@ -113,6 +115,12 @@ impl Engine {
     /// `Unauthenticated`.
     pub fn open_url(&self, verb: Verb, object: &str, token: &str) -> Result<Tenant, Error> {
         self.store.open_url(verb, object, token)
+    }
+
+    /// How often reads of this process found an object missing, cut or changed.
+    #[must_use]
+    pub fn unsound_blobs(&self) -> u64 {
+        self.blobs.as_ref().map_or(0, Blobs::unsound)
     }
 
     /// Blobs of all tenants together.

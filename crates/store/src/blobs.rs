@@ -56,6 +56,8 @@ pub struct Upload {
 /// A blob whose bytes are all there.
 #[derive(Debug, Clone)]
 pub struct BlobPlace {
+    /// Its id.
+    pub id: Uuid,
     /// Where its bytes are.
     pub object: String,
     /// What opens them.
@@ -260,6 +262,7 @@ impl Store {
         let key = opened(&secret, tenant.id(), id, row.text(1))
             .ok_or_else(|| Fault::new(doing, "the blob's key does not open"))?;
         Ok(Some(BlobPlace {
+            id,
             object: text(0),
             key,
             size: unsigned(row, 2),

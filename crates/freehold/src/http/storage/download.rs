@@ -89,7 +89,7 @@ async fn give(
         Some(status) => status.into_response(),
         None => {
             let range = range(headers, &etag, blob.size);
-            bytes(engine, &blob, range, *method == Method::HEAD).await?
+            bytes(engine, tenant, &blob, (range, *method == Method::HEAD)).await?
         }
     };
     let shown = match asked.download.as_deref() {
@@ -124,9 +124,9 @@ enum Part {
 
 async fn bytes(
     engine: &Engine,
+    tenant: &Tenant,
     blob: &BlobPlace,
-    part: Part,
-    head: bool,
+    (part, head): (Part, bool),
 ) -> Result<Response, Answer> {
     let (status, from, to) = match part {
         Part::Whole => (StatusCode::OK, 0, blob.size),
@@ -143,7 +143,7 @@ async fn bytes(
     };
     let body = match head {
         true => Body::empty(),
-        false => Body::from_stream(engine.read_blob(blob, from..to).await?),
+        false => Body::from_stream(engine.read_blob(tenant, blob, from..to).await?),
     };
     let mut response = (status, body).into_response();
     let all = response.headers_mut();
