@@ -12,6 +12,7 @@ mod abandoned;
 mod down;
 mod folder;
 mod hashing;
+mod paging;
 mod parts;
 mod place;
 mod plain;
@@ -24,13 +25,14 @@ mod verify;
 
 pub use abandoned::Abandoned;
 pub use down::{Found, Passed};
+pub use paging::{Names, Shown};
 pub use place::Blobs;
 pub use rows::{Mode, Object};
 pub use sweep::Swept;
 pub use up::{Put, Stored};
 pub use verify::{Amiss, Verified};
 
-pub use freehold_model::blobs::{Bucket, Listing, bucket, buckets};
+pub use freehold_model::blobs::{Bucket, Listing, Page, Sort, bucket, buckets};
 use freehold_model::entity::Entity;
 pub use freehold_store::{BlobPlace, BlobTotals, Verb};
 

@@ -85,7 +85,9 @@ impl Engine {
         let blobs = self.blobs()?;
         let (unsealer, place) = blob.key.unsealer(blob.size, range);
         match fetch(blobs, &blob.object, place).await? {
-            Ok(sealed) => Ok(Box::pin(opened(blobs.clone(), blob.object.clone(), sealed, unsealer))),
+            Ok(sealed) => {
+                Ok(Box::pin(opened(blobs.clone(), blob.object.clone(), sealed, unsealer)))
+            }
             Err(_) if self.store.blob_place(tenant, blob.id).await?.is_none() => {
                 Err(Refusal::new(Code::NoSuchBlob, "there is no such object")
                     .detail("it was removed a moment ago")

@@ -235,7 +235,9 @@ struct EmptyPlace;
 
 impl fmt::Display for EmptyPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing at all is stored in the place for blobs: is it mounted, is it the right one?")
+        f.write_str(
+            "nothing at all is stored in the place for blobs: is it mounted, is it the right one?",
+        )
     }
 }
 
@@ -264,5 +266,5 @@ fn retry() -> RetryConfig {
 fn unknown(url: &str) -> Refusal {
     Refusal::new(Code::Usage, "this is no place for blobs")
         .detail(url)
-        .hint("file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX")
+        .hint("file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; memory:/// to try things out")
 }

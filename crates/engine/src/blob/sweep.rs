@@ -53,7 +53,9 @@ impl Engine {
                 let there = stored.remove(&noted.object).is_some();
                 match (there, noted.state.as_str()) {
                     (true, _) => swept.kept += 1,
-                    (false, "pending" | "live") if self.is_missing(tenant, blobs, &noted).await? => {
+                    (false, "pending" | "live")
+                        if self.is_missing(tenant, blobs, &noted).await? =>
+                    {
                         swept.missing.push(noted.id.to_string());
                     }
                     _ => {}

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use freehold_engine::{Code, Engine, Refusal, Tenant, blob::{Abandoned, Amiss, Verified}};
+use freehold_engine::{
+    Code, Engine, Refusal, Tenant,
+    blob::{Abandoned, Amiss, Verified},
+};
 use serde_json::{Value, json};
 
 use super::Site;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Extension,
     body::Body,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -16,12 +16,17 @@ use freehold_engine::{
 use serde::Deserialize;
 
 use super::{
-    super::{Face, auth::Caller, error::Answer},
+    super::{
+        Face,
+        auth::Caller,
+        error::Answer,
+        request::{Asked, Place},
+    },
     name,
 };
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct Wanted {
     /// Asks for a file instead of something to show; empty for the object's own name.
     download: Option<String>,
     token: Option<String>,
@@ -31,8 +36,8 @@ pub(super) async fn object(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
     method: Method,
-    Path((bucket, path)): Path<(String, String)>,
-    Query(asked): Query<Asked>,
+    Place((bucket, path)): Place<(String, String)>,
+    Asked(asked): Asked<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
     give(&engine, &tenant, &method, (&bucket, &path), &asked, &headers).await
@@ -43,8 +48,8 @@ pub(super) async fn public(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
     method: Method,
-    Path((bucket, path)): Path<(String, String)>,
-    Query(asked): Query<Asked>,
+    Place((bucket, path)): Place<(String, String)>,
+    Asked(asked): Asked<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
     if !engine.bucket_is_open(&engine.bucket(&bucket)?) {
@@ -59,8 +64,8 @@ pub(super) async fn public(
 pub(super) async fn signed(
     State(engine): State<Engine>,
     method: Method,
-    Path((bucket, path)): Path<(String, String)>,
-    Query(asked): Query<Asked>,
+    Place((bucket, path)): Place<(String, String)>,
+    Asked(asked): Asked<Wanted>,
     Extension(face): Extension<Arc<Face>>,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
@@ -75,7 +80,7 @@ async fn give(
     tenant: &Tenant,
     method: &Method,
     (bucket, path): (&str, &str),
-    asked: &Asked,
+    asked: &Wanted,
     headers: &HeaderMap,
 ) -> Result<Response, Answer> {
     let bucket = engine.bucket(bucket)?;
