@@ -4,7 +4,10 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use freehold_model::entity::{Blob, Kind};
-use freehold_store::{Access, NewBlob, Tenant, seal::Sum};
+use freehold_store::{
+    Access, NewBlob, Tenant,
+    seal::{Part, Sum},
+};
 use futures_util::{
     Stream,
     future::{Either, select},
@@ -160,7 +163,7 @@ impl Drop for Unwanted {
 async fn store<S, E>(
     parts: &mut Parts<'_>,
     mut sealing: Sealing<'_, S>,
-    first: Option<Vec<u8>>,
+    first: Option<Part>,
     length: Option<u64>,
 ) -> Result<Sum, Error>
 where
