@@ -137,6 +137,7 @@ impl Engine {
 pub(crate) fn no_such_blob(path: &str) -> Refusal {
     Refusal::new(Code::NoSuchBlob, "there is no such object")
         .detail(path.chars().take(200).collect::<String>())
+        .hint("list the bucket: paths are compared byte by byte")
 }
 
 // A path that is no id, in a bucket whose blobs are told apart by ids, leads nowhere.

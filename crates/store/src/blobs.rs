@@ -385,6 +385,7 @@ fn opened(secret: &[u8; 32], tenant: Uuid, id: Uuid, sealed: Option<&str>) -> Op
 fn given_up() -> Refusal {
     Refusal::new(Code::NoSuchBlob, "the upload was given up")
         .detail("it took longer than uploads are waited for")
+        .hint("upload it again")
 }
 
 fn over_quota() -> Refusal {

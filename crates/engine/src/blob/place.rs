@@ -57,6 +57,7 @@ impl Blobs {
         let refuse = |error: &dyn std::error::Error| {
             Refusal::new(Code::Usage, "the place for blobs cannot be used")
                 .detail(format!("{url}: {error}"))
+                .hint("keys, region and endpoint come from the environment, by the names that the service's own tools use")
         };
         let (scheme, rest) = url.split_once(':').ok_or_else(|| unknown(url))?;
         let prefix = match rest.trim_start_matches('/').split_once('/') {
@@ -113,6 +114,7 @@ impl Blobs {
         let store = made.map_err(|error| {
             Refusal::new(Code::Usage, "the folder for blobs cannot be used")
                 .detail(format!("{}: {error}", path.display()))
+                .hint("name a folder in which this user may write")
         })?;
         let local = Some(Arc::from(path));
         Ok(Self { local, ..Self::over(Arc::new(store.with_fsync(true))) })

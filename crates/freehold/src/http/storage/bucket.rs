@@ -27,7 +27,9 @@ pub(super) async fn one(
 ) -> Result<Response, Answer> {
     let bucket = engine.bucket(&name)?;
     if !engine.snapshot().permits(&tenant, &bucket.entity, Access::Read) {
-        return Err(Refusal::new(Code::Forbidden, "the bucket is not open to this caller").into());
+        return Err(Refusal::new(Code::Forbidden, "the bucket is not open to this caller")
+            .hint("a key has to be allowed to read the bucket's entity")
+            .into());
     }
     Ok(answer(&shown(&engine, &bucket)))
 }

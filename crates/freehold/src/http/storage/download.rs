@@ -88,8 +88,9 @@ async fn give(
     let etag = format!("\"{}\"", &blob.hash[..32]);
     let mut response = match condition(headers, &etag) {
         Some(StatusCode::PRECONDITION_FAILED) => {
-            Answer::from(Refusal::new(Code::Precondition, "the object is another by now"))
-                .into_response()
+            let refusal = Refusal::new(Code::Precondition, "the object is another by now")
+                .hint("read it again: its ETag says which it is");
+            Answer::from(refusal).into_response()
         }
         Some(status) => status.into_response(),
         None => {
@@ -137,7 +138,9 @@ async fn bytes(
         Part::Whole => (StatusCode::OK, 0, blob.size),
         Part::Range(from, to) => (StatusCode::PARTIAL_CONTENT, from, to),
         Part::Impossible => {
-            let refusal = Refusal::new(Code::Range, "the object has no such bytes");
+            let refusal = Refusal::new(Code::Range, "the object has no such bytes")
+                .detail(format!("it has {}", blob.size))
+                .hint("ask for a range that begins before its end");
             let mut response = Answer::from(refusal).into_response();
             let whole = HeaderValue::from_str(&format!("bytes */{}", blob.size));
             whole.into_iter().for_each(|whole| {

@@ -153,7 +153,9 @@ fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
 }
 
 fn wrong(what: &str) -> Refusal {
-    Refusal::new(Code::Body, "the body is no form with a file").detail(what)
+    Refusal::new(Code::Body, "the body is no form with a file")
+        .detail(what)
+        .hint("one part has to have a filename or a Content-Type; or send the bytes alone, with their own type")
 }
 
 #[cfg(test)]

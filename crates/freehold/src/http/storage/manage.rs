@@ -101,7 +101,10 @@ pub(super) async fn remove_one(
 ) -> Result<Response, Answer> {
     let bucket = engine.bucket(&bucket)?;
     if away(&engine, &tenant, &bucket, std::slice::from_ref(&path)).await?.is_empty() {
-        return Err(Refusal::new(Code::NoSuchBlob, "there is no such object").into());
+        return Err(Refusal::new(Code::NoSuchBlob, "there is no such object")
+            .detail(path.chars().take(200).collect::<String>())
+            .hint("list the bucket: paths are compared byte by byte")
+            .into());
     }
     Ok(answer(&json!({ "message": "Successfully deleted" })))
 }
@@ -205,19 +208,23 @@ fn life(seconds: u64) -> Result<Duration, Refusal> {
         return Ok(Duration::from_secs(seconds));
     }
     Err(Refusal::new(Code::OutOfRange, "a signed URL lives from a second to a week")
-        .detail(format!("{seconds} seconds")))
+        .detail(format!("{seconds} seconds"))
+        .hint(format!("send expiresIn: 1 to {LIFE_MAX}")))
 }
 
 fn few(paths: &[String]) -> Result<(), Refusal> {
     if paths.len() <= MANY {
         return Ok(());
     }
-    Err(Refusal::new(Code::Limit, format!("{MANY} objects at most in one request")))
+    Err(Refusal::new(Code::Limit, format!("{MANY} objects at most in one request"))
+        .hint("send the others in another request"))
 }
 
 pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| {
-        Refusal::new(Code::Body, "the body is not the JSON this takes").detail(error.to_string())
+        Refusal::new(Code::Body, "the body is not the JSON this takes")
+            .detail(error.to_string())
+            .hint("send a JSON object with the fields that storage clients send here")
     })
 }
