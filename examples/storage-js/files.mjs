@@ -41,6 +41,14 @@ assert.equal(notes[0].name, 'ä ö&+.png')
 assert.equal(notes[0].metadata.size, 300_000)
 assert.deepEqual(fine(await bucket.list('notes', { search: 'HELL' })).map((o) => o.name), ['hello.txt'])
 
+// Page by page.
+const first = fine(await bucket.listV2({ limit: 1, with_delimiter: true }))
+assert.deepEqual([first.folders.map((f) => f.name), first.objects, first.hasNext], [['notes/'], [], true])
+const second = fine(await bucket.listV2({ limit: 1, with_delimiter: true, cursor: first.nextCursor }))
+assert.deepEqual([second.objects.map((o) => [o.name, o.metadata.size]), second.hasNext], [[['top.txt', 3]], false])
+const flat = fine(await bucket.listV2({ prefix: 'notes/', sortBy: { column: 'created_at', order: 'asc' } }))
+assert.equal(flat.objects.length, 2)
+
 // Move, copy.
 fine(await bucket.move('notes/hello.txt', 'moved.txt'))
 fine(await bucket.copy('moved.txt', 'copied.txt'))

@@ -12,6 +12,7 @@ mod abandoned;
 mod down;
 mod folder;
 mod hashing;
+mod paging;
 mod parts;
 mod place;
 mod plain;
@@ -20,15 +21,18 @@ mod sealing;
 mod sweep;
 mod tend;
 mod up;
+mod verify;
 
 pub use abandoned::Abandoned;
 pub use down::{Found, Passed};
+pub use paging::{Names, Shown};
 pub use place::Blobs;
 pub use rows::{Mode, Object};
-pub use sweep::{Rotten, Swept, Verified};
+pub use sweep::Swept;
 pub use up::{Put, Stored};
+pub use verify::{Amiss, Verified};
 
-pub use freehold_model::blobs::{Bucket, Listing, bucket, buckets};
+pub use freehold_model::blobs::{Bucket, Listing, Page, Sort, bucket, buckets};
 use freehold_model::entity::Entity;
 pub use freehold_store::{BlobPlace, BlobTotals, Verb};
 
@@ -115,6 +119,12 @@ impl Engine {
         self.store.open_url(verb, object, token)
     }
 
+    /// How often reads of this process found an object missing, cut or changed.
+    #[must_use]
+    pub fn unsound_blobs(&self) -> u64 {
+        self.blobs.as_ref().map_or(0, Blobs::unsound)
+    }
+
     /// Blobs of all tenants together.
     ///
     /// # Errors
@@ -127,6 +137,7 @@ impl Engine {
 pub(crate) fn no_such_blob(path: &str) -> Refusal {
     Refusal::new(Code::NoSuchBlob, "there is no such object")
         .detail(path.chars().take(200).collect::<String>())
+        .hint("list the bucket: paths are compared byte by byte")
 }
 
 // A path that is no id, in a bucket whose blobs are told apart by ids, leads nowhere.

@@ -1,4 +1,7 @@
-//! What is one person's, for that person: their row and those that refer to them, without what is others'.
+//! What is one person's, for that person: their row and those that refer to them, with their files, and without what is
+//! others'.
+
+mod files;
 
 use std::io::Write;
 
@@ -10,6 +13,8 @@ use freehold_model::{
 use freehold_store::Tenant;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
+
+pub use files::Files;
 
 use crate::{
     Engine,
@@ -26,16 +31,19 @@ const PURPOSE: &str = "access by the person";
 
 impl Engine {
     /// Writes what is one person's as JSON lines: first `manifest`, then a line of `entity`, `reference` and `row` each.
-    /// References to other people, and what is personal of them, are left out. Gives the number of rows.
+    /// References to other people, and what is personal of them, are left out. A blob is said to be in a file of `files`, or
+    /// lost. Gives the number of rows.
     ///
     /// # Errors
-    /// `NoSuchEntity`, `Usage`; `Import` if it cannot be written; faults.
+    /// `NoSuchEntity`, `Usage`; `Import` if it cannot be written; `Storage`, or `NotBuilt` without a place for blobs, if there
+    /// are files and cannot be read; faults.
     pub async fn export_person(
         &self,
         tenant: &Tenant,
         entity: &str,
         person: Uuid,
         output: &mut (dyn Write + Send),
+        mut files: Option<&mut Files>,
     ) -> Result<u64, Error> {
         let snapshot = self.snapshot();
         let subject = crate::erase::subject(&snapshot.model, entity)?;
@@ -66,9 +74,12 @@ impl Engine {
                 let manner = Manner { purpose: Some(PURPOSE.into()), ..Manner::default() };
                 let read = Read { entity: &entity.name, query: &query, count: false };
                 let answer = self.read_as(tenant, read, &manner).await?;
-                let page: Vec<Map<String, Value>> =
+                let mut page: Vec<Map<String, Value>> =
                     serde_json::from_str(&answer.body).unwrap_or_default();
-                for row in &page {
+                for row in &mut page {
+                    if let Some(files) = &mut files {
+                        Box::pin(self.export_files(tenant, entity, row, files)).await?;
+                    }
                     line(
                         &json!({ "entity": entity.name.as_str(), "reference": duty.reference.as_deref(), "row": row }),
                     )?;

@@ -1,6 +1,10 @@
 //! Statements that find blobs by their rows, and rows by their blobs. All of them run inside the tenant's wall, so the rights
 //! to a blob are those to its row, and what has expired is not shown, as in all reads.
 
+mod listing;
+
+pub use listing::{Listing, Page, Sort};
+
 use crate::{
     Model, Name, Refusal, Sql,
     entity::{Blob, Entity, Kind},
@@ -22,23 +26,6 @@ pub struct Bucket {
     // That a row `t` has not expired, and that it still has the field.
     there: Vec<String>,
     has: Vec<String>,
-}
-
-/// A page of a listing, as storage clients ask for it.
-#[derive(Debug, Clone, Default)]
-pub struct Listing<'a> {
-    /// What names begin with; up to the last `/` a folder.
-    pub prefix: &'a str,
-    /// What the last part of names contains; empty for all.
-    pub search: &'a str,
-    /// `name`, `created_at` or `updated_at`.
-    pub sort: &'a str,
-    /// Whether from the last to the first.
-    pub descending: bool,
-    /// How many.
-    pub limit: u32,
-    /// From which on, counted from 0.
-    pub offset: u32,
 }
 
 /// The bucket called `name`.
@@ -107,35 +94,6 @@ impl Bucket {
         sql.ident(&self.field).raw("::text end from app.").ident(&self.entity).raw(" t where t.");
         sql.ident(self.key()).raw(" = ").param(Some(path.to_owned()));
         sql.raw(" and ").raw(&all(&self.there));
-        sql
-    }
-
-    /// A page of what is in a folder: one text, a JSON array in the form of Supabase's storage.
-    #[must_use]
-    pub fn list(&self, listing: &Listing<'_>) -> Sql {
-        let mut sql = Sql::new();
-        let folder = listing.prefix.rfind('/').map_or("", |at| &listing.prefix[..=at]);
-        sql.raw("select coalesce(json_agg(json_build_object('name', l.name, 'id', l.id, 'created_at', l.at, 'updated_at', l.at, 'last_accessed_at', l.at, 'metadata', l.metadata)), '[]')::text \
-                 from (select i.name, i.id, i.at, i.metadata from (select distinct on (n.name, n.is_folder, n.id) n.name, n.is_folder, n.id, n.at, n.metadata from (select \
-                 split_part(f.rest, '/', 1) as name, strpos(f.rest, '/') > 0 as is_folder, \
-                 case when strpos(f.rest, '/') = 0 then f.id end as id, case when strpos(f.rest, '/') = 0 then f.at end as at, \
-                 case when strpos(f.rest, '/') = 0 then f.metadata end as metadata \
-                 from (select t.id, b.created_at as at, substr(t.");
-        sql.ident(self.key()).raw("::text, ").raw(&(folder.chars().count() + 1).to_string());
-        sql.raw(") as rest, ").raw(METADATA).raw(" as metadata from app.").ident(&self.entity);
-        sql.raw(" t join freehold.blob b on b.id = t.").ident(&self.field);
-        sql.raw(" where ").raw(&all(&self.there)).raw(" and ").raw(&all(&self.has));
-        sql.raw(" and starts_with(t.").ident(self.key()).raw("::text, ");
-        sql.param(Some(listing.prefix.to_owned()));
-        sql.raw(")) f) n) i where strpos(lower(i.name), lower(");
-        sql.param(Some(listing.search.to_owned())).raw(")) > 0 order by ");
-        let column = match listing.sort {
-            "created_at" | "updated_at" | "last_accessed_at" => "i.at",
-            _ => "i.name collate \"C\"",
-        };
-        sql.raw(column).raw(if listing.descending { " desc" } else { "" });
-        sql.raw(", i.name collate \"C\" limit ").param(Some(listing.limit.to_string()));
-        sql.raw(" offset ").param(Some(listing.offset.to_string())).raw(") l");
         sql
     }
 

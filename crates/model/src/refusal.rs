@@ -175,6 +175,8 @@ codes! {
     Storage = "FH073", 503;
     /// A condition of the request does not hold.
     Precondition = "FH074", 412;
+    /// The bytes of a blob are missing in the object storage, or cut; only a backup of it can bring them back.
+    BlobLost = "FH075", 500;
     /// Sealed personal data is compared, sorted or computed with as only what PostgreSQL sees can be.
     Sealed = "FH080", 400;
     /// The person is being erased, or is erased.

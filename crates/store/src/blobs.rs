@@ -56,6 +56,8 @@ pub struct Upload {
 /// A blob whose bytes are all there.
 #[derive(Debug, Clone)]
 pub struct BlobPlace {
+    /// Its id.
+    pub id: Uuid,
     /// Where its bytes are.
     pub object: String,
     /// What opens them.
@@ -260,6 +262,7 @@ impl Store {
         let key = opened(&secret, tenant.id(), id, row.text(1))
             .ok_or_else(|| Fault::new(doing, "the blob's key does not open"))?;
         Ok(Some(BlobPlace {
+            id,
             object: text(0),
             key,
             size: unsigned(row, 2),
@@ -382,6 +385,7 @@ fn opened(secret: &[u8; 32], tenant: Uuid, id: Uuid, sealed: Option<&str>) -> Op
 fn given_up() -> Refusal {
     Refusal::new(Code::NoSuchBlob, "the upload was given up")
         .detail("it took longer than uploads are waited for")
+        .hint("upload it again")
 }
 
 fn over_quota() -> Refusal {

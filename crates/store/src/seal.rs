@@ -14,6 +14,7 @@
 //! associated data are the format, the tenant and the blob.
 
 mod answer;
+mod part;
 mod personal;
 mod unseal;
 pub(crate) mod value;
@@ -21,6 +22,7 @@ pub(crate) mod wrap;
 mod yardstick;
 
 pub use answer::{ANSWER_OVERHEAD, AnswerKeys, AnswerName};
+pub use part::{BLOCK, Part};
 pub use personal::Personal;
 pub use unseal::Unsealer;
 pub use value::{BlindKey, Class, Closed, OVERHEAD, Place, SubjectKey, class_of};
@@ -128,10 +130,10 @@ pub struct Sealer {
     cipher: Cipher,
     // What is sealed and not taken yet, and behind it the chunk that is being filled, in the clear: it is sealed where it is,
     // and only when there is more, since the last one is told apart.
-    bytes: Vec<u8>,
+    bytes: Part,
     open: usize,
     size: u64,
-    spare: Option<Vec<u8>>,
+    spare: Option<Part>,
 }
 
 struct Cipher {
@@ -152,8 +154,8 @@ impl BlobKey {
     /// Begins to seal; with room for so many sealed bytes. A key seals one object only.
     #[must_use]
     pub fn sealer(&self, room: usize) -> Sealer {
-        let mut bytes = Vec::with_capacity(room.max(HEADER));
-        bytes.extend_from_slice(&self.header());
+        let mut bytes = Part::with_capacity(room.max(HEADER));
+        bytes.push(&self.header());
         Sealer { cipher: self.cipher(0), bytes, open: 0, size: 0, spare: None }
     }
 
@@ -199,7 +201,7 @@ impl Sealer {
                 self.seal(false);
             }
             let some = bytes.len().min(CHUNK - self.open);
-            self.bytes.extend_from_slice(&bytes[..some]);
+            self.bytes.push(&bytes[..some]);
             self.open += some;
             bytes = &bytes[some..];
         }
@@ -212,34 +214,33 @@ impl Sealer {
     }
 
     /// The next `wanted` bytes of the object, once so many are sealed.
-    pub fn take(&mut self, wanted: usize) -> Option<Vec<u8>> {
+    pub fn take(&mut self, wanted: usize) -> Option<Part> {
         if self.bytes.len() - self.open < wanted {
             return None;
         }
-        let room = || Vec::with_capacity(wanted + wanted / 8);
+        let room = || Part::with_capacity(wanted + wanted / 8);
         let mut rest = self.spare.take().unwrap_or_else(room);
-        rest.extend_from_slice(&self.bytes[wanted..]);
+        rest.push(&self.bytes[wanted..]);
         self.bytes.truncate(wanted);
         Some(std::mem::replace(&mut self.bytes, rest))
     }
 
     /// Bytes that were taken from it and are needed no more: memory that need not be asked for again.
-    pub fn give_back(&mut self, mut bytes: Vec<u8>) {
-        bytes.clear();
-        self.spare = Some(bytes);
+    pub fn give_back(&mut self, memory: Vec<u8>) {
+        self.spare = Some(Part::of(memory));
     }
 
     /// Seals what is left; the rest of the object.
     #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
+    pub fn finish(mut self) -> Part {
         self.seal(true);
         self.bytes
     }
 
     fn seal(&mut self, last: bool) {
         let begin = self.bytes.len() - self.open;
-        let tag = self.cipher.seal(&mut self.bytes[begin..], last);
-        self.bytes.extend_from_slice(tag.as_ref());
+        let tag = self.cipher.seal(self.bytes.tail(begin), last);
+        self.bytes.push(tag.as_ref());
         self.open = 0;
     }
 }

@@ -13,7 +13,10 @@ use object_store::{GetOptions, GetRange, GetResultPayload};
 use uuid::Uuid;
 
 use super::{Blobs, Bucket, no_such_blob, place, unreadable};
-use crate::{Engine, error::Error};
+use crate::{
+    Engine,
+    error::{Code, Error, Refusal},
+};
 
 /// Bytes read from a file at once.
 const READ: usize = 1 << 20;
@@ -71,24 +74,79 @@ impl Engine {
     /// The bytes `range` of a blob, which is not empty and ends within it, unless the blob is empty itself.
     ///
     /// # Errors
-    /// `Storage` before the first byte, or in the stream; a fault in the stream if the bytes are not those that were
-    /// stored.
-    pub async fn read_blob(&self, blob: &BlobPlace, range: Range<u64>) -> Result<Passed, Error> {
+    /// `Storage` before the first byte, or in the stream; `BlobLost`, or `NoSuchBlob` if it was deleted meanwhile; a fault
+    /// in the stream if the bytes are not those that were stored.
+    pub async fn read_blob(
+        &self,
+        tenant: &Tenant,
+        blob: &BlobPlace,
+        range: Range<u64>,
+    ) -> Result<Passed, Error> {
+        let blobs = self.blobs()?;
         let (unsealer, place) = blob.key.unsealer(blob.size, range);
-        let sealed = fetch(self.blobs()?, &blob.object, place).await?;
-        Ok(Box::pin(opened(blob.object.clone(), sealed, unsealer)))
+        match fetch(blobs, &blob.object, place).await? {
+            Ok(sealed) => {
+                Ok(Box::pin(opened(blobs.clone(), blob.object.clone(), sealed, unsealer)))
+            }
+            Err(_) if self.store.blob_place(tenant, blob.id).await?.is_none() => {
+                Err(Refusal::new(Code::NoSuchBlob, "there is no such object")
+                    .detail("it was removed a moment ago")
+                    .into())
+            }
+            Err(lost) => {
+                blobs.found_unsound(&blob.object, lost.what());
+                Err(Refusal::new(Code::BlobLost, "the bytes of this object are lost")
+                    .detail(lost.what())
+                    .hint("only a backup of the object storage has them; `freehold blobs verify` says which others are lost")
+                    .into())
+            }
+        }
+    }
+}
+
+/// What an object is, of which the storage itself says that it is not what was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    Missing,
+    Cut,
+}
+
+impl Lost {
+    pub(super) fn what(self) -> &'static str {
+        match self {
+            Self::Missing => "the storage has no such object",
+            Self::Cut => "the object is shorter than it was stored",
+        }
     }
 }
 
 /// The sealed bytes `range` of an object.
-pub(super) async fn fetch(blobs: &Blobs, object: &str, range: Range<u64>) -> Result<Sealed, Error> {
+///
+/// # Errors
+/// `Storage` if nothing can be said of the object.
+pub(super) async fn fetch(
+    blobs: &Blobs,
+    object: &str,
+    range: Range<u64>,
+) -> Result<Result<Sealed, Lost>, Error> {
     let doing = "reading a blob";
     let path = blobs.at(object);
+    let end = range.end;
     let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
-    let got = blobs.in_time(doing, blobs.store().get_opts(&path, options)).await?;
+    let got = match blobs.in_time(doing, blobs.store().get_opts(&path, options)).await {
+        Ok(got) => got,
+        // An error may mean anything: so the storage is asked for the object itself.
+        Err(error) => {
+            return match blobs.size_of(object).await {
+                Ok(None) => Ok(Err(Lost::Missing)),
+                Ok(Some(size)) if size < end => Ok(Err(Lost::Cut)),
+                _ => Err(error),
+            };
+        }
+    };
     let range = got.range.clone();
     match got.payload {
-        GetResultPayload::File(file, _) => Ok(Box::pin(from_file(file, range))),
+        GetResultPayload::File(file, _) => Ok(Ok(Box::pin(from_file(file, range)))),
         GetResultPayload::Stream(bytes) => {
             let patience = blobs.patience();
             let in_time = move |mut bytes: stream::BoxStream<
@@ -106,7 +164,7 @@ pub(super) async fn fetch(blobs: &Blobs, object: &str, range: Range<u64>) -> Res
                     }
                 }
             };
-            Ok(Box::pin(stream::unfold(bytes, in_time)))
+            Ok(Ok(Box::pin(stream::unfold(bytes, in_time))))
         }
     }
 }
@@ -139,17 +197,16 @@ fn from_file(
 
 /// Opens what comes; ends with an error if it is not what was stored.
 fn opened(
+    blobs: Blobs,
     object: String,
     sealed: Sealed,
     unsealer: Unsealer,
 ) -> impl Stream<Item = Result<Bytes, Error>> + Send {
     stream::try_unfold(
-        (object, sealed, unsealer),
-        |(object, mut sealed, mut unsealer)| async move {
+        (blobs, object, sealed, unsealer),
+        |(blobs, object, mut sealed, mut unsealer)| async move {
             // By then the answer has begun, so whoever gets it sees only that it breaks off.
-            let changed = |error: &_| {
-                tracing::error!(object, error = %error, "an object is not what was stored: `freehold blobs verify` says which are");
-            };
+            let changed = |error: &_| blobs.found_unsound(&object, error);
             let mut out = Vec::new();
             while out.is_empty() {
                 match sealed.next().await {
@@ -164,7 +221,7 @@ fn opened(
                     }
                 }
             }
-            Ok(Some((Bytes::from(out), (object, sealed, unsealer))))
+            Ok(Some((Bytes::from(out), (blobs, object, sealed, unsealer))))
         },
     )
 }

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use freehold_store::{Tenant, Upload};
+use bytes::Bytes;
+use freehold_store::{Tenant, Upload, seal::Part};
 use object_store::{
     MultipartId, MultipartUpload, ObjectStoreExt as _,
     multipart::{MultipartStore, PartId},
@@ -77,7 +78,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Sends a part of [`PART`] bytes on its way; gives the memory of an earlier one back, if it is free.
-    pub(super) async fn send(&mut self, part: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) async fn send(&mut self, part: Part) -> Result<Option<Vec<u8>>, Error> {
         let mut free = None;
         while self.on_the_way.len() >= PARTS {
             free = self.arrived().await?;
@@ -101,12 +102,12 @@ impl<'a> Parts<'a> {
             Begun::Named(store, id) => {
                 let (store, id, path) = (store.clone(), id.clone(), self.path.clone());
                 self.on_the_way.spawn(async move {
-                    let stored = store.put_part(&path, &id, number, part.into());
+                    let stored = store.put_part(&path, &id, number, Bytes::from(part).into());
                     Ok(Arrived::Named(number, blobs.in_time(STORING, stored).await?))
                 });
             }
             Begun::Held(upload) => {
-                let stored = upload.put_part(part.into());
+                let stored = upload.put_part(Bytes::from(part).into());
                 self.on_the_way.spawn(async move {
                     blobs.in_time(STORING, stored).await.map(|()| Arrived::Held)
                 });
@@ -131,13 +132,13 @@ impl<'a> Parts<'a> {
     }
 
     /// Sends what is left, and waits until all of it is stored.
-    pub(super) async fn finish(&mut self, last: Vec<u8>) -> Result<(), Error> {
+    pub(super) async fn finish(&mut self, last: Part) -> Result<(), Error> {
         if self.begun.is_none() {
             let doing = "storing a blob";
             if let Some(place) = self.blobs.file(&self.upload.object) {
                 return self.blobs.io_in_time(doing, folder::write(place, last)).await;
             }
-            let stored = self.blobs.store().put(&self.path, last.into());
+            let stored = self.blobs.store().put(&self.path, Bytes::from(last).into());
             return self.blobs.in_time(doing, stored).await.map(drop);
         }
         self.send(last).await?;

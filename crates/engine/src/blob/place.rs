@@ -1,9 +1,18 @@
 //! Where the bytes of blobs are kept: a local folder, or somebody's object storage.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
+use futures_util::StreamExt as _;
 use object_store::{
-    BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig,
+    BackoffConfig, ClientConfigKey, ObjectStore, ObjectStoreExt as _, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey},
     azure::{AzureConfigKey, MicrosoftAzureBuilder},
     gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
@@ -31,6 +40,8 @@ pub struct Blobs {
     local: Option<Arc<std::path::Path>>,
     prefix: String,
     patience: Duration,
+    // How often what is stored was found not to be what was noted.
+    unsound: Arc<AtomicU64>,
 }
 
 impl Blobs {
@@ -46,6 +57,7 @@ impl Blobs {
         let refuse = |error: &dyn std::error::Error| {
             Refusal::new(Code::Usage, "the place for blobs cannot be used")
                 .detail(format!("{url}: {error}"))
+                .hint("keys, region and endpoint come from the environment, by the names that the service's own tools use")
         };
         let (scheme, rest) = url.split_once(':').ok_or_else(|| unknown(url))?;
         let prefix = match rest.trim_start_matches('/').split_once('/') {
@@ -102,6 +114,7 @@ impl Blobs {
         let store = made.map_err(|error| {
             Refusal::new(Code::Usage, "the folder for blobs cannot be used")
                 .detail(format!("{}: {error}", path.display()))
+                .hint("name a folder in which this user may write")
         })?;
         let local = Some(Arc::from(path));
         Ok(Self { local, ..Self::over(Arc::new(store.with_fsync(true))) })
@@ -110,7 +123,14 @@ impl Blobs {
     /// Any store there is.
     #[must_use]
     pub fn over(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, named: None, local: None, prefix: String::new(), patience: PATIENCE }
+        Self {
+            store,
+            named: None,
+            local: None,
+            prefix: String::new(),
+            patience: PATIENCE,
+            unsound: Arc::default(),
+        }
     }
 
     /// The same with another wait for the storage.
@@ -142,6 +162,41 @@ impl Blobs {
     pub(super) fn name_of(&self, path: &Path) -> String {
         let path = path.as_ref();
         path.strip_prefix(self.prefix.as_str()).unwrap_or(path).trim_start_matches('/').to_owned()
+    }
+
+    /// How often a read found an object missing, cut or changed.
+    pub(crate) fn unsound(&self) -> u64 {
+        self.unsound.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn found_unsound(&self, object: &str, what: impl fmt::Display) {
+        self.unsound.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(object, %what, "an object is not what was stored: `freehold blobs verify` says which are");
+    }
+
+    /// Bytes of an object; none if the storage does not have it, but others. A place without any object is not the one that
+    /// was written to: a disk that is not mounted, a bucket of another name.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub(super) async fn size_of(&self, object: &str) -> Result<Option<u64>, Error> {
+        let doing = "looking for a blob";
+        let path = self.at(object);
+        let head = async {
+            match self.store.head(&path).await {
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                other => other.map(|meta| Some(meta.size)),
+            }
+        };
+        let size = self.in_time(doing, head).await?;
+        if size.is_none() {
+            let mut listed = self.store.list(Some(&self.at("")));
+            let any = self.in_time(doing, async { listed.next().await.transpose() }).await?;
+            if any.is_none() {
+                return Err(failed(doing, &EmptyPlace));
+            }
+        }
+        Ok(size)
     }
 
     pub(super) fn patience(&self) -> Duration {
@@ -177,6 +232,19 @@ impl Blobs {
     }
 }
 
+#[derive(Debug)]
+struct EmptyPlace;
+
+impl fmt::Display for EmptyPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "nothing at all is stored in the place for blobs: is it mounted, is it the right one?",
+        )
+    }
+}
+
+impl std::error::Error for EmptyPlace {}
+
 /// The storage's failure is told to the caller as one that may pass, and its words stay in the log.
 pub(super) fn failed(doing: &'static str, error: &dyn std::error::Error) -> Error {
     let mut chain = error.to_string();
@@ -200,5 +268,5 @@ fn retry() -> RetryConfig {
 fn unknown(url: &str) -> Refusal {
     Refusal::new(Code::Usage, "this is no place for blobs")
         .detail(url)
-        .hint("file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX")
+        .hint("file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; memory:/// to try things out")
 }

@@ -146,14 +146,14 @@ impl Engine {
     ) -> Result<(), Error> {
         let same = from.bucket.name == to.bucket.name;
         if !same || !from.bucket.makes_rows() {
-            self.copy_blob(tenant, from, to, Mode::Create).await?;
+            self.copy_blob(tenant, from, to, Mode::Create).await.map_err(in_the_way)?;
             self.remove_blob(tenant, from).await?;
             return Ok(());
         }
         let verb = Verb::Update(json!({ from.bucket.key(): to.path }));
         match self.write(tenant, self.change(from.bucket, verb, at(from))).await {
             Ok(written) if written.rows == 0 => Err(no_such_blob(from.path).into()),
-            Err(error) if is_conflict(&error) => Err(taken(to.path).into()),
+            Err(error) if is_conflict(&error) => Err(in_the_way(taken(to.path).into())),
             other => other.map(drop),
         }
     }
@@ -178,7 +178,7 @@ impl Engine {
             content_type: &blob.content_type,
             length: Some(blob.size),
         };
-        let bytes = self.read_blob(&blob, 0..blob.size).await?;
+        let bytes = self.read_blob(tenant, &blob, 0..blob.size).await?;
         let stored = self.put_blob(tenant, put, bytes).await?;
         self.take_blob(tenant, to, mode, &stored).await?;
         Ok(stored)
@@ -208,7 +208,17 @@ fn encoded(text: &str) -> String {
 fn taken(path: &str) -> Refusal {
     Refusal::new(Code::Conflict, "there is an object at this path")
         .detail(path.chars().take(200).collect::<String>())
-        .hint("send x-upsert: true to replace it")
+        .hint("send x-upsert: true to replace it; by a signed URL, when it is signed")
+}
+
+/// A move replaces nothing.
+fn in_the_way(error: Error) -> Error {
+    match error {
+        Error::Refused(refusal) if refusal.code == Code::Conflict => {
+            refusal.hint("remove that one before, or move to another path").into()
+        }
+        other => other,
+    }
 }
 
 fn is_conflict(error: &Error) -> bool {

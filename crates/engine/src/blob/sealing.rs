@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use freehold_model::entity::Blob;
-use freehold_store::seal::{BlobKey, Sealer, sealed_size};
+use freehold_store::seal::{BlobKey, Part, Sealer, sealed_size};
 use futures_util::{Stream, StreamExt as _};
 
 use super::{hashing::Hashing, parts::PART, up};
@@ -42,7 +42,7 @@ where
     ///
     /// # Errors
     /// `Limit`, `Body`.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) async fn next(&mut self) -> Result<Option<Part>, Error> {
         loop {
             if let Some(part) = self.sealer.take(PART) {
                 return Ok(Some(part));
@@ -63,7 +63,7 @@ where
     }
 
     /// What is left of the object, how large the blob is, and its hash as far as it is made.
-    pub(super) fn finish(self) -> (Vec<u8>, u64, Hashing) {
+    pub(super) fn finish(self) -> (Part, u64, Hashing) {
         let size = self.sealer.size();
         (self.sealer.finish(), size, self.hashing)
     }

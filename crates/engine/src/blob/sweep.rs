@@ -2,10 +2,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use freehold_store::{NotedBlob, Tenant, seal::Hash};
+use freehold_store::{NotedBlob, Tenant};
 use futures_util::StreamExt as _;
 
-use super::{Blobs, buckets, down, tend};
+use super::{Blobs, buckets, tend};
 use crate::{Engine, error::Error};
 
 /// Blobs looked at in one statement.
@@ -26,28 +26,6 @@ pub struct Swept {
     pub without_row: Vec<String>,
     /// Rows that name a blob that is not theirs: entity, field and the row's id.
     pub without_blob: Vec<String>,
-}
-
-/// What reading everything again found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Verified {
-    /// Blobs that are as they were stored.
-    pub sound: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Those that are not.
-    pub rotten: Vec<Rotten>,
-}
-
-/// A blob that is not as it was stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rotten {
-    /// Its id.
-    pub id: String,
-    /// The field that it is for, as `entity.field`.
-    pub field: String,
-    /// What is wrong.
-    pub what: String,
 }
 
 impl Engine {
@@ -75,7 +53,9 @@ impl Engine {
                 let there = stored.remove(&noted.object).is_some();
                 match (there, noted.state.as_str()) {
                     (true, _) => swept.kept += 1,
-                    (false, "pending" | "live") if self.is_missing(blobs, &noted).await? => {
+                    (false, "pending" | "live")
+                        if self.is_missing(tenant, blobs, &noted).await? =>
+                    {
                         swept.missing.push(noted.id.to_string());
                     }
                     _ => {}
@@ -119,50 +99,14 @@ impl Engine {
     }
 
     // Stored after the list was read, or deleted meanwhile; or really missing.
-    async fn is_missing(&self, blobs: &Blobs, noted: &NotedBlob) -> Result<bool, Error> {
-        use object_store::ObjectStoreExt as _;
-        let path = blobs.at(&noted.object);
-        let head = async {
-            match blobs.store().head(&path).await {
-                Err(object_store::Error::NotFound { .. }) => Ok(true),
-                other => other.map(|_| false),
-            }
-        };
-        blobs.in_time("looking for a blob", head).await
-    }
-
-    /// Reads every whole blob of a tenant again and compares its hash.
-    ///
-    /// # Errors
-    /// Faults of the database. What the storage cannot give is reported as rotten.
-    pub async fn verify_blobs(
+    async fn is_missing(
         &self,
         tenant: &Tenant,
-        mut progress: impl FnMut(u64),
-    ) -> Result<Verified, Error> {
-        let blobs = self.blobs()?;
-        let mut verified = Verified::default();
-        let mut after = None;
-        loop {
-            let page = self.store.blobs_of(tenant, after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            for noted in page.iter().filter(|noted| matches!(&*noted.state, "pending" | "live")) {
-                match read_again(blobs, noted).await {
-                    Ok(()) => {
-                        verified.sound += 1;
-                        verified.bytes += noted.size;
-                        progress(verified.bytes);
-                    }
-                    Err(what) => verified.rotten.push(Rotten {
-                        id: noted.id.to_string(),
-                        field: format!("{}.{}", noted.entity, noted.field),
-                        what,
-                    }),
-                }
-            }
-        }
-        Ok(verified)
+        blobs: &Blobs,
+        noted: &NotedBlob,
+    ) -> Result<bool, Error> {
+        Ok(blobs.size_of(&noted.object).await?.is_none()
+            && self.store.blob_place(tenant, noted.id).await?.is_some())
     }
 }
 
@@ -181,23 +125,4 @@ impl Blobs {
         }
         Ok(stored)
     }
-}
-
-async fn read_again(blobs: &Blobs, noted: &NotedBlob) -> Result<(), String> {
-    let key = noted.key.as_ref().ok_or("its key does not open")?;
-    let (mut unsealer, place) = key.unsealer(noted.size, 0..noted.size);
-    let mut sealed =
-        down::fetch(blobs, &noted.object, place).await.map_err(|error| error.to_string())?;
-    let (mut out, mut hash) = (Vec::new(), Hash::default());
-    while let Some(bytes) = sealed.next().await {
-        let bytes = bytes.map_err(|error| error.to_string())?;
-        unsealer.push(&bytes, &mut out).map_err(|rot| rot.to_string())?;
-        hash.update(&out);
-        out.clear();
-    }
-    unsealer.finish().map_err(|rot| rot.to_string())?;
-    if noted.hash.as_deref() == Some(&hash.digits()) {
-        return Ok(());
-    }
-    Err("its hash is another than the one that was noted".into())
 }

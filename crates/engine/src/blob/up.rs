@@ -4,7 +4,10 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use freehold_model::entity::{Blob, Kind};
-use freehold_store::{Access, NewBlob, Tenant, seal::Sum};
+use freehold_store::{
+    Access, NewBlob, Tenant,
+    seal::{Part, Sum},
+};
 use futures_util::{
     Stream,
     future::{Either, select},
@@ -160,7 +163,7 @@ impl Drop for Unwanted {
 async fn store<S, E>(
     parts: &mut Parts<'_>,
     mut sealing: Sealing<'_, S>,
-    first: Option<Vec<u8>>,
+    first: Option<Part>,
     length: Option<u64>,
 ) -> Result<Sum, Error>
 where
@@ -189,7 +192,8 @@ pub(super) fn check_size(takes: &Blob, size: u64) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::new(Code::Limit, "the blob is larger than the field takes")
-        .detail(format!("at most {} bytes", takes.max)))
+        .detail(format!("at most {} bytes", takes.max))
+        .hint("`max` of the field in the model says how large it may be"))
 }
 
 fn check_type(takes: &Blob, content_type: &str) -> Result<(), Refusal> {
@@ -215,7 +219,8 @@ fn essence(content_type: &str) -> Result<String, Refusal> {
         return Ok(essence);
     }
     Err(Refusal::new(Code::BlobType, "this is no content type")
-        .detail(content_type.chars().filter(|c| !c.is_control()).take(100).collect::<String>()))
+        .detail(content_type.chars().filter(|c| !c.is_control()).take(100).collect::<String>())
+        .hint("send one such as image/png"))
 }
 
 fn is_given_up(error: &Error) -> bool {
@@ -223,5 +228,5 @@ fn is_given_up(error: &Error) -> bool {
 }
 
 pub(super) fn cut_short() -> Refusal {
-    Refusal::new(Code::Body, "the bytes ended before the blob was whole")
+    Refusal::new(Code::Body, "the bytes ended before the blob was whole").hint("send it again")
 }

@@ -41,7 +41,8 @@ async fn a_person_gets_what_is_theirs_and_nothing_of_others() {
     ground.insert(&ground.a, "letter?select=n", Value::Array(letters)).await;
     let id = ada.as_str().unwrap().parse().unwrap();
     let mut out = Vec::new();
-    let exported = ground.engine.export_person(&ground.a, "person", id, &mut out).await.unwrap();
+    let exported =
+        ground.engine.export_person(&ground.a, "person", id, &mut out, None).await.unwrap();
     assert_eq!(exported, 1004);
     let text = String::from_utf8(out).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -57,9 +58,12 @@ async fn a_person_gets_what_is_theirs_and_nothing_of_others() {
     );
     // Another tenant has nobody of that id.
     let mut out = Vec::new();
-    assert_eq!(ground.engine.export_person(&ground.b, "person", id, &mut out).await.unwrap(), 0);
     assert_eq!(
-        code(ground.engine.export_person(&ground.a, "letter", id, &mut out).await),
+        ground.engine.export_person(&ground.b, "person", id, &mut out, None).await.unwrap(),
+        0
+    );
+    assert_eq!(
+        code(ground.engine.export_person(&ground.a, "letter", id, &mut out, None).await),
         freehold_engine::Code::Usage
     );
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use freehold_engine::{
-    Engine, Tenant,
+    Engine, Tenant, Way, Work, Yardstick,
     blob::{Blobs, Mode, Object, Put},
 };
 use futures_util::{StreamExt as _, stream};
@@ -29,25 +29,33 @@ pub(super) async fn run(ground: &mut Ground<'_>, config: &Config) -> Result<Repo
     };
     let tenant = super::tenant(ground, "acme").await?;
     let engine = ground.engine.clone().with_blobs(blobs.clone());
+    let mut rival = Yardstick::open(&ground.url, ground.engine.store(), tenant.clone()).await?;
+    rival.fill(1).await?;
     let mut rows = Vec::new();
     for (name, size, many, rounds, few) in CASES {
         let rounds = if ground.quick { few } else { rounds };
         let bytes: Vec<bytes_of::Piece> = bytes_of::pieces(size, PIECE);
         let (mut up, mut down) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        let mut noted = Vec::new();
         for round in 0..=rounds {
             ground.bar.set_message(format!("{name}: round {round} of {rounds}"));
             let ours = sealed(&engine, &tenant, &bytes, size, many).await?;
-            let plain = plain(&blobs, &bytes, many).await?;
+            let plain_noted = plain(&blobs, &bytes, many, Some(&mut rival)).await?;
+            let plain = plain(&blobs, &bytes, many, None).await?;
             if round > 0 {
                 let rate = |seconds: f64| (size * many) as f64 / seconds / 1e6;
                 up.0.push(rate(ours.0));
                 down.0.push(rate(ours.1));
                 up.1.push(rate(plain.0));
                 down.1.push(rate(plain.1));
+                noted.push(rate(plain_noted.0));
             }
         }
         let goal = if size >= 1 << 20 { Goal::AtLeast(0.8) } else { Goal::Open };
-        for (what, (ours, other)) in [("up", up), ("down", down)] {
+        let beside = (up.0.clone(), noted);
+        for (what, (ours, other), goal) in
+            [("up", up, goal), ("up, with a row by hand", beside, Goal::Open), ("down", down, goal)]
+        {
             rows.push(Row { case: format!("{name} {what}"), ours, other, unit: "MB/s", goal });
         }
     }
@@ -55,7 +63,7 @@ pub(super) async fn run(ground: &mut Ground<'_>, config: &Config) -> Result<Repo
         bench: "blob",
         about: format!(
             "sealed, hashed, noted in PostgreSQL and taken by a row; against the same bytes by object_store alone, one after the \
-             other in both; peak memory of this process {}",
+             other in both; or by object_store and then a durable row without a wall, as one would by hand; peak memory of this process {}",
             peak()
         ),
         rows,
@@ -90,7 +98,7 @@ async fn sealed(
     let begun = Instant::now();
     for number in 0..many {
         let blob = engine.blob_at(tenant, &bucket, &number.to_string()).await?;
-        let mut bytes = engine.read_blob(&blob, 0..blob.size).await?;
+        let mut bytes = engine.read_blob(tenant, &blob, 0..blob.size).await?;
         while let Some(some) = bytes.next().await {
             some?;
         }
@@ -107,10 +115,14 @@ async fn plain(
     blobs: &Blobs,
     bytes: &[bytes_of::Piece],
     many: usize,
+    mut rival: Option<&mut Yardstick>,
 ) -> Result<(f64, f64), Failure> {
     let begun = Instant::now();
     for number in 0..many {
         blobs.put_plain(&format!("plain/{number}"), bytes).await?;
+        if let Some(rival) = &mut rival {
+            rival.request(Way::Plain, Work::Insert).await?;
+        }
     }
     let up = begun.elapsed().as_secs_f64();
     let begun = Instant::now();

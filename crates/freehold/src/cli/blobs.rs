@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BlobsAt {
-    /// Where the bytes of blobs are kept: file:///FOLDER, s3://BUCKET/PREFIX, gs://…, az://… [default: the folder blobs in the
+    /// Where the bytes of blobs are kept: file:///FOLDER, s3://BUCKET/PREFIX, gs://…, az://…, or memory:/// for trying things out [default: the folder blobs in the
     /// state folder, beside a PostgreSQL of Freehold's own]
     #[arg(id = "blobs", long = "blobs", global = true, value_name = "URL", env = "FREEHOLD_BLOBS")]
     pub(crate) url: Option<String>,
@@ -34,7 +34,7 @@ pub(crate) enum Blobs {
         #[arg(long, value_name = "HOURS", default_value_t = 24)]
         grace: u32,
     },
-    /// Read everything again and compare its hashes; exit with 1 if something is not as it was stored
+    /// Read everything again and compare its hashes; exit with 1 if something is not as it was stored, or cannot be read
     Verify {
         /// [default: all that are active]
         #[arg(long)]

@@ -75,7 +75,7 @@ pub(crate) enum Privacy {
         #[arg(long, value_enum, default_value_t = ReportFormat::Markdown)]
         format: ReportFormat,
     },
-    /// What is one person's, as JSON lines in a new file that only its owner can read
+    /// What is one person's, as JSON lines in a new file that only its owner can read; their files are in a folder beside it
     Export {
         /// The entity whose rows are people
         entity: String,
@@ -84,6 +84,9 @@ pub(crate) enum Privacy {
         #[arg(long)]
         tenant: String,
         file: PathBuf,
+        /// Only what is known of their files, not the files
+        #[arg(long)]
+        without_files: bool,
     },
 }
 

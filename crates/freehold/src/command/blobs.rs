@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use freehold_engine::{Code, Engine, Refusal, Tenant, blob::Abandoned};
+use freehold_engine::{
+    Code, Engine, Refusal, Tenant,
+    blob::{Abandoned, Amiss, Verified},
+};
 use serde_json::{Value, json};
 
 use super::Site;
@@ -130,48 +133,67 @@ async fn delete_doomed(engine: &Engine) -> Result<usize, Failure> {
 async fn verify(config: &Config, site: &Site, named: Option<&str>) -> Result<(), Failure> {
     let engine = site.engine(config).await?;
     let bar = output::spinner("verifying");
-    let (mut all, mut rotten) = (Vec::new(), 0);
+    let (mut all, mut bad, mut away) = (Vec::new(), 0, None);
     for tenant in tenants(site, &engine, named, "blobs verify").await? {
         let name = tenant.name().to_owned();
         let progress = |bytes| bar.set_message(format!("{name}: {bytes} bytes"));
-        let verified = engine.verify_blobs(&tenant, progress).await?;
-        rotten += verified.rotten.len();
+        let mut verified = engine.verify_blobs(&tenant, progress).await?;
+        bad += verified.rotten.len() + verified.unread.len();
+        away = verified.away.take();
         all.push((name, verified));
+        if away.is_some() {
+            break;
+        }
     }
     bar.finish_and_clear();
     if config.json {
         let list: Vec<Value> = all
             .iter()
             .map(|(tenant, verified)| {
-                let rotten: Vec<Value> = verified
-                    .rotten
-                    .iter()
-                    .map(|rot| json!({ "id": rot.id, "field": rot.field, "what": rot.what }))
-                    .collect();
-                json!({ "tenant": tenant, "sound": verified.sound, "bytes": verified.bytes, "rotten": rotten })
+                json!({
+                    "tenant": tenant, "sound": verified.sound, "bytes": verified.bytes,
+                    "rotten": amiss(&verified.rotten), "unread": amiss(&verified.unread),
+                })
             })
             .collect();
         output::say(json!(list));
     } else {
-        let rows: Vec<Vec<String>> = all
-            .iter()
-            .map(|(tenant, verified)| {
-                vec![
-                    tenant.clone(),
-                    verified.sound.to_string(),
-                    verified.bytes.to_string(),
-                    verified.rotten.len().to_string(),
-                ]
-            })
-            .collect();
-        output::table(&["tenant", "sound", "bytes", "rotten"], &rows);
-        for (tenant, verified) in &all {
-            for rot in &verified.rotten {
-                output::say(format!("{} of {tenant}, {}: {}", rot.id, rot.field, rot.what));
+        say_verified(&all);
+    }
+    match away {
+        Some(error) => Err(error.into()),
+        None if bad > 0 => Err(Failure::Told(1)),
+        None => Ok(()),
+    }
+}
+
+fn amiss(list: &[Amiss]) -> Vec<Value> {
+    let shown = |one: &Amiss| json!({ "id": one.id, "field": one.field, "what": one.what });
+    list.iter().map(shown).collect()
+}
+
+fn say_verified(all: &[(String, Verified)]) {
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|(tenant, verified)| {
+            vec![
+                tenant.clone(),
+                verified.sound.to_string(),
+                verified.bytes.to_string(),
+                verified.rotten.len().to_string(),
+                verified.unread.len().to_string(),
+            ]
+        })
+        .collect();
+    output::table(&["tenant", "sound", "bytes", "rotten", "unread"], &rows);
+    for (tenant, verified) in all {
+        for (state, list) in [("rotten", &verified.rotten), ("unread", &verified.unread)] {
+            for one in list {
+                let Amiss { id, field, what } = one;
+                output::say(format!("{state}: {id} of {tenant}, {field}: {what}"));
             }
         }
     }
-    if rotten > 0 { Err(Failure::Told(1)) } else { Ok(()) }
 }
 
 async fn quota(

@@ -108,6 +108,8 @@ pub(crate) struct Limits {
     pub(crate) header_seconds: u64,
     /// From the headers to the end of the body; of an upload, from some of its bytes to the next.
     pub(crate) body_seconds: u64,
+    /// Bytes a second that an upload brings at least, over each `body_seconds` in which it is waited for; 0 for any.
+    pub(crate) body_rate: u32,
     /// MiB of uploads that are in memory at once.
     pub(crate) upload_mib: u32,
     /// Requests that work at once; no more than the pool has connections.
@@ -155,6 +157,7 @@ impl Default for Limits {
             body_bytes: 32 << 20,
             header_seconds: 30,
             body_seconds: 60,
+            body_rate: 4 << 10,
             upload_mib: 256,
             running: 16,
             wait_seconds: 10,

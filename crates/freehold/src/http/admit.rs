@@ -110,8 +110,9 @@ pub(super) async fn stream(
 ) -> Response {
     // Also one that is not let in is answered as a whole.
     let (parts, body) = request.into_parts();
-    let patience = Duration::from_secs(face.config.limits.body_seconds);
-    let body = arriving(&parts.headers, body, patience);
+    let limits = &face.config.limits;
+    let patience = Duration::from_secs(limits.body_seconds);
+    let body = arriving(&parts.headers, body, patience, limits.body_rate);
     let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(face.clone());
     let path = request.uri().path();

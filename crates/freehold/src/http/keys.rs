@@ -1,15 +1,15 @@
 //! `/admin/v1/keys`: an admin of a tenant makes, lists and revokes its API keys.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use freehold_engine::{Code, Engine, Refusal, Role, Scope, WantedKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{auth::Caller, error::Answer, request::JsonBody};
+use super::{
+    auth::Caller,
+    error::Answer,
+    request::{JsonBody, Place},
+};
 
 /// Longest name of a key, in bytes.
 const NAME_MAX: usize = 200;
@@ -84,7 +84,7 @@ pub(super) async fn create(
 pub(super) async fn revoke(
     State(engine): State<Engine>,
     Caller(admin): Caller,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> Result<StatusCode, Answer> {
     engine.store().end_key(&admin, &id).await?;
     Ok(StatusCode::NO_CONTENT)

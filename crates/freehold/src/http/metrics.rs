@@ -84,7 +84,7 @@ async fn show(State(face): State<Arc<Face>>) -> Response {
         Err(error) => tracing::warn!(%error, "how jobs are doing is not known"),
     }
     match face.engine.blob_totals().await {
-        Ok(totals) => blobs(&totals, &mut all),
+        Ok(totals) => blobs(&totals, face.engine.unsound_blobs(), &mut all),
         Err(error) => tracing::warn!(%error, "how many blobs there are is not known"),
     }
     if let Some(kept) = face.engine.cache() {
@@ -123,8 +123,8 @@ fn text(lags: &[Lag]) -> String {
     text
 }
 
-/// Blobs of all tenants together.
-fn blobs(totals: &BlobTotals, text: &mut String) {
+/// Blobs of all tenants together, and how often this process found one's bytes lost.
+fn blobs(totals: &BlobTotals, unsound: u64, text: &mut String) {
     let states = [
         ("live", totals.live),
         ("pending", totals.pending),
@@ -152,6 +152,9 @@ fn blobs(totals: &BlobTotals, text: &mut String) {
         let name = format!("freehold_blobs_{name}");
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
     }
+    let name = "freehold_blobs_unsound_total";
+    let help = "Reads that found a blob's bytes missing, cut or changed.";
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {unsound}");
 }
 
 fn seconds(ms: u64) -> String {

@@ -3,10 +3,11 @@
 use axum::{
     RequestPartsExt as _,
     body::{Body as Stream, Bytes},
-    extract::{FromRequest, FromRequestParts, Path, Request},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{HeaderMap, header, request::Parts},
 };
 use freehold_engine::{Code, Refusal};
+use serde::de::DeserializeOwned;
 
 use super::{BODY_BYTES_MAX, error::Answer};
 
@@ -18,11 +19,42 @@ impl<S: Sync> FromRequestParts<S> for Entity {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Answer> {
         acceptable(&parts.headers)?;
-        match parts.extract::<Path<String>>().await {
-            Ok(Path(name)) => Ok(Self(name)),
+        parts.extract::<Place<String>>().await.map(|Place(name)| Self(name))
+    }
+}
+
+/// What the path names, decoded: a text, or a tuple of them.
+pub(super) struct Place<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send + 'static> FromRequestParts<S> for Place<T> {
+    type Rejection = Answer;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Answer> {
+        match parts.extract::<Path<T>>().await {
+            Ok(Path(named)) => Ok(Self(named)),
             Err(_) => Err(Refusal::new(Code::Path, "the path is not UTF-8 text")
-                .hint("percent-encode the entity's name as UTF-8")
+                .hint("percent-encode names as UTF-8")
                 .into()),
+        }
+    }
+}
+
+/// The parameters behind the `?`, each once at most.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send + 'static> FromRequestParts<S> for Asked<T> {
+    type Rejection = Answer;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Answer> {
+        match parts.extract::<Query<T>>().await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(rejection) => {
+                let source = std::error::Error::source(&rejection).map(ToString::to_string);
+                Err(Refusal::new(Code::Syntax, "the query string cannot be read")
+                    .detail(source.unwrap_or_else(|| rejection.body_text()))
+                    .hint("send each parameter once, percent-encoded as UTF-8")
+                    .into())
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 mod bucket;
 mod download;
 mod form;
+mod list;
 mod manage;
 mod name;
 mod upload;
@@ -22,7 +23,8 @@ pub(super) fn routes() -> Router<Engine> {
         .route("/bucket", get(bucket::all).fallback(declared))
         .route("/bucket/{bucket}", get(bucket::one).fallback(declared))
         .route("/bucket/{bucket}/empty", post(declared))
-        .route("/object/list/{bucket}", post(manage::list))
+        .route("/object/list/{bucket}", post(list::folder))
+        .route("/object/list-v2/{bucket}", post(list::pages))
         .route("/object/move", post(manage::rename))
         .route("/object/copy", post(manage::copy))
         .route("/object/sign/{bucket}", post(manage::sign_many))

@@ -6,6 +6,7 @@ mod cut;
 mod large;
 mod limits;
 mod moto;
+mod names;
 mod outage;
 mod s3;
 

@@ -67,6 +67,7 @@ impl Store {
     pub fn open_url(&self, verb: Verb, object: &str, token: &str) -> Result<Tenant, Error> {
         let refuse = || {
             Refusal::new(Code::Unauthenticated, "the signed URL is not right, or its time is over")
+                .hint("ask whoever signed it for another; it holds for one path and verb")
         };
         let sealed = unhex(token).ok_or_else(refuse)?;
         let purpose = [&b"url 1"[..], verb.as_bytes(), object.as_bytes()];

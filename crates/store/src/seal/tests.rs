@@ -16,7 +16,7 @@ fn seal(key: &BlobKey, bytes: &[u8], step: usize) -> (Vec<u8>, Sum) {
         // Parts of whatever size, and the memory of the last one once more.
         while let Some(part) = sealer.take(step * 3 + 1) {
             out.extend_from_slice(&part);
-            sealer.give_back(part);
+            sealer.give_back(part.into_memory());
         }
     }
     assert_eq!(sealer.size(), bytes.len() as u64);

@@ -70,6 +70,12 @@ impl Flaky {
         self.store.put(path, bytes.into()).await.unwrap();
     }
 
+    /// Leaves nothing of an object but its name.
+    pub(super) async fn cut(&self, path: &Path) {
+        use object_store::ObjectStoreExt as _;
+        self.store.put(path, PutPayload::new()).await.unwrap();
+    }
+
     pub(super) async fn lose(&self, path: &Path) {
         use object_store::ObjectStoreExt as _;
         self.store.delete(path).await.unwrap();

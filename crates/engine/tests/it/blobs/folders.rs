@@ -1,11 +1,12 @@
-//! What is left in folders of tenants that are gone, and folders of which nobody here knows.
+//! What is left in folders of tenants that are gone, folders of which nobody here knows, and large files in a folder.
 
 use std::time::Duration;
 
-use freehold_engine::blob::Abandoned;
+use freehold_engine::blob::{Abandoned, Blobs};
+use futures_util::StreamExt as _;
 use object_store::{ObjectStoreExt as _, path::Path};
 
-use super::Yard;
+use super::{Yard, pattern, store};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -99,4 +100,32 @@ async fn nothing_is_deleted_that_cannot_be_looked_up() {
         .unwrap();
     assert!(yard.engine.sweep_folders(Duration::ZERO, false).await.is_err());
     assert_eq!(yard.names().await.len(), 2);
+}
+
+/// Files are as long as what was sealed, wherever a block or a part of them ends.
+#[tokio::test]
+async fn large_blobs_in_a_folder_come_back_as_they_were() {
+    let yard = Yard::new().await;
+    let a = &yard.ground.a;
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = Blobs::folder(folder.path().to_owned()).unwrap();
+    let engine = yard.ground.engine.clone().with_blobs(blobs);
+    let bucket = engine.bucket("file").unwrap();
+    // A part is 8 MiB of the sealed object, which has 40 bytes more, and 16 for each 64 KiB.
+    let part = (8 << 20) - 40 - 16 * 128;
+    for size in [0, 1, 4096, part - 1, part, part + 1, part + 4096, 20_000_000] {
+        store(&engine, a, "large", size).await.unwrap();
+        let blob = engine.blob_at(a, &bucket, "large").await.unwrap();
+        let mut bytes = engine.read_blob(a, &blob, 0..blob.size).await.unwrap();
+        let mut back = Vec::new();
+        while let Some(some) = bytes.next().await {
+            back.extend_from_slice(&some.unwrap());
+        }
+        assert!(back == pattern(size), "{size}");
+        let file = std::fs::metadata(folder.path().join(&blob.object)).unwrap();
+        let chunks = size.div_ceil(1 << 16).max(1);
+        assert_eq!(file.len(), (40 + size + 16 * chunks) as u64, "{size}");
+    }
+    let verified = engine.verify_blobs(a, |_| {}).await.unwrap();
+    assert!(verified.rotten.is_empty() && verified.unread.is_empty(), "{verified:?}");
 }

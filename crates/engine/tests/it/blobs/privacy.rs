@@ -1,16 +1,20 @@
 //! What is erased or expired takes its blobs along, and their bytes.
 
-use std::sync::Arc;
+use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use freehold_engine::{
-    Code, Tenant,
+    Code, Files, Tenant,
     blob::{Mode, Object},
     erase::ErasureState,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Yard, blobs, flaky::Flaky, pattern, put};
+use super::{
+    Yard, blobs,
+    flaky::{Flaky, Trouble},
+    pattern, put,
+};
 use crate::ground::{code, ground};
 
 const MODEL: &str = r#"
@@ -184,4 +188,50 @@ async fn what_has_expired_is_given_to_nobody_and_its_bytes_go() {
     assert_eq!(yard.noted(a).await, left);
     assert_eq!(yard.noted(b).await, left);
     assert_eq!(yard.flaky.objects().await.len(), 6);
+}
+
+#[tokio::test]
+async fn a_person_gets_their_files_and_nobody_elses() {
+    let yard = yard().await;
+    let (a, b) = (&yard.ground.a, &yard.ground.b);
+    let [ada, bob] = yard.people(a).await;
+    yard.people(b).await;
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("ada.files");
+    let mut files = Files::in_folder(folder.clone());
+    let mut out = Vec::new();
+    let export = yard.engine.export_person(a, "person", ada, &mut out, Some(&mut files));
+    assert_eq!(export.await.unwrap(), 3);
+    let lines: Vec<Value> =
+        out.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let told: Vec<&Value> = lines[1..]
+        .iter()
+        .flat_map(|line| ["face", "scan", "stamp", "ticket"].map(|field| &line["row"][field]))
+        .filter(|value| value.is_object())
+        .collect();
+    assert_eq!(told.len(), 4, "{lines:?}");
+    let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &pattern(1000));
+    let sum: String = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    for blob in &told {
+        assert_eq!((&blob["type"], &blob["size"]), (&json!("image/png"), &json!(1000)), "{blob}");
+        assert_eq!((&blob["name"], &blob["sha256"]), (&json!("a name"), &json!(sum)), "{blob}");
+        let file = folder.join(blob["file"].as_str().unwrap());
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read(file).unwrap(), pattern(1000));
+    }
+    assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!((std::fs::read_dir(&folder).unwrap().count(), files.written, files.lost), (4, 4, 0));
+    // One that is lost is said to be; a storage that is away ends it.
+    let bucket = yard.engine.bucket("person.face").unwrap();
+    let face = yard.engine.blob_at(a, &bucket, &bob.to_string()).await.unwrap();
+    yard.flaky.lose(&face.object.as_str().into()).await;
+    let mut files = Files::in_folder(home.path().join("bob.files"));
+    let mut out = Vec::new();
+    yard.engine.export_person(a, "person", bob, &mut out, Some(&mut files)).await.unwrap();
+    assert_eq!((files.written, files.lost), (3, 1));
+    assert!(String::from_utf8(out).unwrap().contains("\"lost\":"));
+    yard.flaky.fail_after(0, Trouble::Fails);
+    let mut files = Files::in_folder(home.path().join("again.files"));
+    let away = yard.engine.export_person(a, "person", ada, &mut Vec::new(), Some(&mut files)).await;
+    assert_eq!(code(away), Code::Storage);
 }

@@ -110,7 +110,7 @@ async fn dies(yard: &Yard, engine: freehold_engine::Engine, size: usize, polls: 
 async fn rot_and_loss_are_found_and_strays_are_swept() {
     let yard = Yard::new().await;
     let (a, b) = (&yard.ground.a, &yard.ground.b);
-    for path in ["sound", "rotten", "lost"] {
+    for path in ["sound", "rotten", "cut", "lost"] {
         yard.store(a, path, 200_000).await.unwrap();
     }
     yard.store(b, "sound", 10).await.unwrap();
@@ -118,16 +118,27 @@ async fn rot_and_loss_are_found_and_strays_are_swept() {
         let bucket = yard.engine.bucket("file").unwrap();
         yard.engine.blob_at(a, &bucket, path).await.unwrap().object
     };
-    let (rotten, lost) = (place("rotten").await, place("lost").await);
+    let (rotten, cut, lost) = (place("rotten").await, place("cut").await, place("lost").await);
     yard.flaky.rot(&rotten.as_str().into(), 150_000).await;
+    yard.flaky.cut(&cut.as_str().into()).await;
     yard.flaky.lose(&lost.as_str().into()).await;
     let fault = yard.get(a, "rotten").await.unwrap_err();
     assert!(matches!(fault, Error::Failed(_)), "{fault:?}");
+    for path in ["cut", "lost"] {
+        assert_eq!(code(yard.get(a, path).await), Code::BlobLost, "{path}");
+    }
+    assert_eq!(yard.engine.unsound_blobs(), 3);
     let verified = yard.engine.verify_blobs(a, |_| {}).await.unwrap();
     assert_eq!(verified.sound, 1);
-    let what: Vec<&str> = verified.rotten.iter().map(|rot| rot.what.as_str()).collect();
-    assert_eq!(what.len(), 2, "{what:?}");
-    assert!(what.contains(&"a chunk of the object does not open"), "{what:?}");
+    let mut what: Vec<&str> = verified.rotten.iter().map(|rot| rot.what.as_str()).collect();
+    what.sort_unstable();
+    let expected = [
+        "a chunk of the object does not open",
+        "the object is shorter than it was stored",
+        "the storage has no such object",
+    ];
+    assert_eq!(what, expected);
+    assert!(verified.unread.is_empty() && verified.away.is_none(), "{verified:?}");
     // An object that nobody noted, a blob that no row has.
     use object_store::{ObjectStoreExt as _, path::Path};
     let folder = rotten.split('/').next().unwrap();
@@ -137,12 +148,38 @@ async fn rot_and_loss_are_found_and_strays_are_swept() {
                  alter table app.file enable trigger user";
     yard.ground.db.client().await.batch_execute(loose).await.unwrap();
     let swept = yard.engine.sweep_blobs(a, Duration::from_secs(60), false).await.unwrap();
-    assert_eq!((swept.kept, swept.young, swept.stray.len()), (2, 1, 0));
+    assert_eq!((swept.kept, swept.young, swept.stray.len()), (3, 1, 0));
     let swept = yard.engine.sweep_blobs(a, Duration::ZERO, true).await.unwrap();
     assert_eq!(swept.stray, [stray.as_ref()]);
     let swept = yard.engine.sweep_blobs(a, Duration::ZERO, false).await.unwrap();
     assert_eq!((swept.stray.len(), swept.missing.len()), (1, 1));
     while yard.engine.delete_doomed().await.unwrap() > 0 {}
-    // Left are the rotten one, the other tenant's, and no stray.
-    assert_eq!(yard.flaky.objects().await.len(), 2);
+    // Left are the rotten one, the one that was cut, the other tenant's, and no stray.
+    assert_eq!(yard.flaky.objects().await.len(), 3);
+}
+
+/// A storage that does not answer says nothing of what is in it, nor does a place where nothing is at all.
+#[tokio::test]
+async fn a_storage_that_is_away_is_not_taken_for_rot() {
+    let yard = Yard::new().await;
+    let a = &yard.ground.a;
+    for path in ["1", "2", "3", "4", "5"] {
+        yard.store(a, path, 200_000).await.unwrap();
+    }
+    for trouble in ALL {
+        yard.flaky.fail_after(0, trouble);
+        let verified = yard.engine.verify_blobs(a, |_| {}).await.unwrap();
+        assert_eq!((verified.sound, verified.rotten.len()), (0, 0), "{trouble:?}");
+        assert_eq!(verified.unread.len(), 3, "{trouble:?}");
+        assert_eq!(code(Err::<(), _>(verified.away.unwrap())), Code::Storage, "{trouble:?}");
+    }
+    yard.flaky.work();
+    for object in yard.flaky.objects().await {
+        yard.flaky.lose(&object).await;
+    }
+    assert_eq!(code(yard.get(a, "1").await), Code::Storage);
+    let verified = yard.engine.verify_blobs(a, |_| {}).await.unwrap();
+    assert!(verified.rotten.is_empty() && verified.away.is_some(), "{verified:?}");
+    assert_eq!(code(yard.engine.sweep_blobs(a, Duration::ZERO, true).await), Code::Storage);
+    assert_eq!(yard.engine.unsound_blobs(), 0);
 }

@@ -4,9 +4,12 @@ use std::{
     fs::OpenOptions,
     io::{BufWriter, Write},
     os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
 };
 
+use freehold_engine::{Engine, Files, Tenant};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
     cli,
@@ -43,23 +46,47 @@ pub(in crate::command) async fn privacy(
                 cli::ReportFormat::Html => html(&register),
             });
         }
-        cli::Privacy::Export { entity, id, tenant, file } => {
+        cli::Privacy::Export { entity, id, tenant, file, without_files } => {
             let tenant = engine.tenant(&tenant).await?;
-            // For its owner alone: it is in the clear.
-            let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
-            let made = opened.map_err(|error| output::at("made", &file, &error))?;
-            let mut writer = BufWriter::new(made);
-            let rows = engine.export_person(&tenant, &entity, id, &mut writer).await?;
-            writer.flush().map_err(|error| output::at("written", &file, &error))?;
-            if config.json {
-                output::say(
-                    json!({ "rows": rows, "file": file.display().to_string(), "encrypted": false }),
-                );
-            } else {
-                output::say(format!("{} in {}", counted(rows as usize, "row"), file.display()));
-                output::note("it is not encrypted; only its owner can read it");
-            }
+            return export(config, &engine, &tenant, (&entity, id), &file, !without_files).await;
         }
+    }
+    Ok(())
+}
+
+async fn export(
+    config: &Config,
+    engine: &Engine,
+    tenant: &Tenant,
+    (entity, person): (&str, Uuid),
+    file: &Path,
+    with_files: bool,
+) -> Result<(), Failure> {
+    // For its owner alone: it is in the clear.
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    let made = opened.map_err(|error| output::at("made", file, &error))?;
+    let mut writer = BufWriter::new(made);
+    let mut folder = file.as_os_str().to_owned();
+    folder.push(".files");
+    let folder = PathBuf::from(folder);
+    let mut files = with_files.then(|| Files::in_folder(folder.clone()));
+    let rows = engine.export_person(tenant, entity, person, &mut writer, files.as_mut()).await?;
+    writer.flush().map_err(|error| output::at("written", file, &error))?;
+    let (written, lost) = files.map_or((0, 0), |files| (files.written, files.lost));
+    if config.json {
+        output::say(json!({
+            "rows": rows, "file": file.display().to_string(), "encrypted": false,
+            "files": written, "lost": lost, "folder": (written > 0).then(|| folder.display().to_string()),
+        }));
+    } else {
+        output::say(format!("{} in {}", counted(rows as usize, "row"), file.display()));
+        if written > 0 {
+            output::say(format!("{} in {}", counted(written as usize, "file"), folder.display()));
+        }
+        if lost > 0 {
+            output::note(format!("{} lost: freehold blobs verify", counted(lost as usize, "file")));
+        }
+        output::note("it is not encrypted; only its owner can read it");
     }
     Ok(())
 }

@@ -1,14 +1,14 @@
 //! Buckets, as the model declares them.
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
 use freehold_engine::{Access, Code, Engine, Refusal, blob};
 use serde_json::{Value, json};
 
-use super::super::{auth::Caller, error::Answer};
+use super::super::{auth::Caller, error::Answer, request::Place};
 
 pub(super) async fn all(State(engine): State<Engine>, Caller(tenant): Caller) -> Response {
     let snapshot = engine.snapshot();
@@ -23,11 +23,13 @@ pub(super) async fn all(State(engine): State<Engine>, Caller(tenant): Caller) ->
 pub(super) async fn one(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
-    Path(name): Path<String>,
+    Place(name): Place<String>,
 ) -> Result<Response, Answer> {
     let bucket = engine.bucket(&name)?;
     if !engine.snapshot().permits(&tenant, &bucket.entity, Access::Read) {
-        return Err(Refusal::new(Code::Forbidden, "the bucket is not open to this caller").into());
+        return Err(Refusal::new(Code::Forbidden, "the bucket is not open to this caller")
+            .hint("a key has to be allowed to read the bucket's entity")
+            .into());
     }
     Ok(answer(&shown(&engine, &bucket)))
 }

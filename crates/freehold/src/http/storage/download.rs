@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Extension,
     body::Body,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -16,12 +16,17 @@ use freehold_engine::{
 use serde::Deserialize;
 
 use super::{
-    super::{Face, auth::Caller, error::Answer},
+    super::{
+        Face,
+        auth::Caller,
+        error::Answer,
+        request::{Asked, Place},
+    },
     name,
 };
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct Wanted {
     /// Asks for a file instead of something to show; empty for the object's own name.
     download: Option<String>,
     token: Option<String>,
@@ -31,8 +36,8 @@ pub(super) async fn object(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
     method: Method,
-    Path((bucket, path)): Path<(String, String)>,
-    Query(asked): Query<Asked>,
+    Place((bucket, path)): Place<(String, String)>,
+    Asked(asked): Asked<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
     give(&engine, &tenant, &method, (&bucket, &path), &asked, &headers).await
@@ -43,8 +48,8 @@ pub(super) async fn public(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
     method: Method,
-    Path((bucket, path)): Path<(String, String)>,
-    Query(asked): Query<Asked>,
+    Place((bucket, path)): Place<(String, String)>,
+    Asked(asked): Asked<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
     if !engine.bucket_is_open(&engine.bucket(&bucket)?) {
@@ -59,8 +64,8 @@ pub(super) async fn public(
 pub(super) async fn signed(
     State(engine): State<Engine>,
     method: Method,
-    Path((bucket, path)): Path<(String, String)>,
-    Query(asked): Query<Asked>,
+    Place((bucket, path)): Place<(String, String)>,
+    Asked(asked): Asked<Wanted>,
     Extension(face): Extension<Arc<Face>>,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
@@ -75,7 +80,7 @@ async fn give(
     tenant: &Tenant,
     method: &Method,
     (bucket, path): (&str, &str),
-    asked: &Asked,
+    asked: &Wanted,
     headers: &HeaderMap,
 ) -> Result<Response, Answer> {
     let bucket = engine.bucket(bucket)?;
@@ -83,13 +88,14 @@ async fn give(
     let etag = format!("\"{}\"", &blob.hash[..32]);
     let mut response = match condition(headers, &etag) {
         Some(StatusCode::PRECONDITION_FAILED) => {
-            Answer::from(Refusal::new(Code::Precondition, "the object is another by now"))
-                .into_response()
+            let refusal = Refusal::new(Code::Precondition, "the object is another by now")
+                .hint("read it again: its ETag says which it is");
+            Answer::from(refusal).into_response()
         }
         Some(status) => status.into_response(),
         None => {
             let range = range(headers, &etag, blob.size);
-            bytes(engine, &blob, range, *method == Method::HEAD).await?
+            bytes(engine, tenant, &blob, (range, *method == Method::HEAD)).await?
         }
     };
     let shown = match asked.download.as_deref() {
@@ -124,15 +130,17 @@ enum Part {
 
 async fn bytes(
     engine: &Engine,
+    tenant: &Tenant,
     blob: &BlobPlace,
-    part: Part,
-    head: bool,
+    (part, head): (Part, bool),
 ) -> Result<Response, Answer> {
     let (status, from, to) = match part {
         Part::Whole => (StatusCode::OK, 0, blob.size),
         Part::Range(from, to) => (StatusCode::PARTIAL_CONTENT, from, to),
         Part::Impossible => {
-            let refusal = Refusal::new(Code::Range, "the object has no such bytes");
+            let refusal = Refusal::new(Code::Range, "the object has no such bytes")
+                .detail(format!("it has {}", blob.size))
+                .hint("ask for a range that begins before its end");
             let mut response = Answer::from(refusal).into_response();
             let whole = HeaderValue::from_str(&format!("bytes */{}", blob.size));
             whole.into_iter().for_each(|whole| {
@@ -143,7 +151,7 @@ async fn bytes(
     };
     let body = match head {
         true => Body::empty(),
-        false => Body::from_stream(engine.read_blob(blob, from..to).await?),
+        false => Body::from_stream(engine.read_blob(tenant, blob, from..to).await?),
     };
     let mut response = (status, body).into_response();
     let all = response.headers_mut();

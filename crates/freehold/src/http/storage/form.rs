@@ -7,6 +7,9 @@ use futures_util::{Stream, StreamExt as _, stream};
 /// Bytes of a part's headers, and of a field that is no file.
 const SMALL: usize = 64 << 10;
 
+/// Characters of a boundary, by RFC 2046.
+const BOUNDARY: usize = 70;
+
 /// The file of a form.
 pub(super) struct FormFile<S> {
     pub(super) content_type: Option<String>,
@@ -14,16 +17,23 @@ pub(super) struct FormFile<S> {
 }
 
 /// The boundary, if the body is a form.
-pub(super) fn boundary(content_type: &str) -> Option<&str> {
-    let (media, parameters) = content_type.split_once(';')?;
+///
+/// # Errors
+/// `Body` if it is a form that has none: its file could not be told from what is around it.
+pub(super) fn boundary(content_type: &str) -> Result<Option<&str>, Refusal> {
+    let (media, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
     if !media.trim().eq_ignore_ascii_case("multipart/form-data") {
-        return None;
+        return Ok(None);
     }
     let value = parameters.split(';').find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("boundary").then_some(value.trim().trim_matches('"'))
-    })?;
-    (1..=70).contains(&value.len()).then_some(value)
+    });
+    let value = value.filter(|value| (1..=BOUNDARY).contains(&value.len()));
+    value.map(Some).ok_or_else(|| {
+        Refusal::new(Code::Body, "the form has no boundary that can be read")
+            .hint(format!("send Content-Type: multipart/form-data; boundary=…, of 1 to {BOUNDARY} characters; or the bytes alone, with their own type"))
+    })
 }
 
 /// Skips the fields before the file; those after it are not read.
@@ -143,7 +153,9 @@ fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
 }
 
 fn wrong(what: &str) -> Refusal {
-    Refusal::new(Code::Body, "the body is no form with a file").detail(what)
+    Refusal::new(Code::Body, "the body is no form with a file")
+        .detail(what)
+        .hint("one part has to have a filename or a Content-Type; or send the bytes alone, with their own type")
 }
 
 #[cfg(test)]
@@ -188,12 +200,14 @@ mod tests {
 
     #[test]
     fn boundaries_are_read_from_the_header() {
-        assert_eq!(boundary("multipart/form-data; boundary=XX"), Some("XX"));
-        assert_eq!(boundary("Multipart/Form-Data; charset=x; boundary=\"X Y\""), Some("X Y"));
-        for none in
-            ["multipart/form-data", "multipart/form-data; boundary=", "text/plain; boundary=x"]
-        {
-            assert_eq!(boundary(none), None, "{none}");
+        let read = |content_type| boundary(content_type).map_err(|refusal| refusal.code);
+        assert_eq!(read("multipart/form-data; boundary=XX"), Ok(Some("XX")));
+        assert_eq!(read("Multipart/Form-Data; charset=x; boundary=\"X Y\""), Ok(Some("X Y")));
+        assert_eq!(read("text/plain; boundary=x"), Ok(None));
+        let long = |length| format!("multipart/form-data; boundary={}", "x".repeat(length));
+        assert!(boundary(&long(70)).is_ok_and(|boundary| boundary.is_some()));
+        for wrong in ["multipart/form-data", "multipart/form-data; boundary=", &long(71)] {
+            assert_eq!(read(wrong), Err(Code::Body), "{wrong}");
         }
     }
 }

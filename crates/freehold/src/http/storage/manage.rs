@@ -1,77 +1,36 @@
-//! What is done with objects besides their bytes: listed, described, moved, copied, removed, signed.
+//! What is done with objects besides their bytes: described, moved, copied, removed, signed.
 
 use std::time::Duration;
 
-use axum::{
-    extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use freehold_engine::{
     Code, Engine, Refusal, Tenant,
-    blob::{Bucket, Listing, Mode, Object, Verb},
+    blob::{Bucket, Mode, Object, Verb},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    super::{auth::Caller, error::Answer, request::Body},
+    super::{
+        auth::Caller,
+        error::Answer,
+        request::{Body, Place},
+    },
     bucket::{answer, text},
     name,
 };
 
-/// Objects in one listing, and paths in one request.
+/// Paths in one request.
 const MANY: usize = 1000;
 
 /// A signed URL lives for a week at most, and one for an upload for two hours.
 const LIFE_MAX: u64 = 7 * 86_400;
 const UPLOAD_LIFE: Duration = Duration::from_secs(2 * 3600);
 
-#[derive(Deserialize)]
-struct List {
-    #[serde(default)]
-    prefix: Option<String>,
-    #[serde(default)]
-    search: Option<String>,
-    limit: Option<u32>,
-    #[serde(default)]
-    offset: Option<u32>,
-    #[serde(default, rename = "sortBy")]
-    sort_by: Option<Sort>,
-}
-
-#[derive(Deserialize)]
-struct Sort {
-    column: Option<String>,
-    order: Option<String>,
-}
-
-pub(super) async fn list(
-    State(engine): State<Engine>,
-    Caller(tenant): Caller,
-    Path(bucket): Path<String>,
-    Body(body): Body,
-) -> Result<Response, Answer> {
-    let bucket = engine.bucket(&bucket)?;
-    let asked: List = read(&body)?;
-    let folder = asked.prefix.as_deref().unwrap_or_default().trim_matches('/');
-    let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-    let sort = asked.sort_by.as_ref();
-    let listing = Listing {
-        prefix: &prefix,
-        search: asked.search.as_deref().unwrap_or_default(),
-        sort: sort.and_then(|sort| sort.column.as_deref()).unwrap_or("name"),
-        descending: sort.and_then(|sort| sort.order.as_deref()) == Some("desc"),
-        limit: asked.limit.unwrap_or(100).min(MANY as u32),
-        offset: asked.offset.unwrap_or(0),
-    };
-    Ok(text(engine.list_blobs(&tenant, &bucket, &listing).await?))
-}
-
 pub(super) async fn info(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
-    Path((bucket, path)): Path<(String, String)>,
+    Place((bucket, path)): Place<(String, String)>,
 ) -> Result<Response, Answer> {
     let bucket = engine.bucket(&bucket)?;
     Ok(text(engine.blob_info(&tenant, &bucket, name::checked(&path)?).await?))
@@ -94,7 +53,8 @@ pub(super) async fn rename(
     let asked: Transfer = read(&body)?;
     let from = engine.bucket(&asked.bucket_id)?;
     let to = engine.bucket(asked.destination_bucket.as_deref().unwrap_or(&asked.bucket_id))?;
-    let source = Object { bucket: &from, path: name::checked(&asked.source_key)? };
+    // A bad name is a reason to move it.
+    let source = Object { bucket: &from, path: &asked.source_key };
     let target = Object { bucket: &to, path: name::checked(&asked.destination_key)? };
     engine.move_blob(&tenant, source, target).await?;
     Ok(answer(&json!({ "message": "Successfully moved" })))
@@ -126,7 +86,7 @@ struct Remove {
 pub(super) async fn remove(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
-    Path(bucket): Path<String>,
+    Place(bucket): Place<String>,
     Body(body): Body,
 ) -> Result<Response, Answer> {
     let bucket = engine.bucket(&bucket)?;
@@ -137,11 +97,14 @@ pub(super) async fn remove(
 pub(super) async fn remove_one(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
-    Path((bucket, path)): Path<(String, String)>,
+    Place((bucket, path)): Place<(String, String)>,
 ) -> Result<Response, Answer> {
     let bucket = engine.bucket(&bucket)?;
     if away(&engine, &tenant, &bucket, std::slice::from_ref(&path)).await?.is_empty() {
-        return Err(Refusal::new(Code::NoSuchBlob, "there is no such object").into());
+        return Err(Refusal::new(Code::NoSuchBlob, "there is no such object")
+            .detail(path.chars().take(200).collect::<String>())
+            .hint("list the bucket: paths are compared byte by byte")
+            .into());
     }
     Ok(answer(&json!({ "message": "Successfully deleted" })))
 }
@@ -154,8 +117,10 @@ async fn away(
 ) -> Result<Vec<Value>, Answer> {
     few(paths)?;
     let mut removed = Vec::new();
-    for path in paths {
-        let object = Object { bucket, path: name::checked(path)? };
+    // No text in PostgreSQL has a zero.
+    for path in paths.iter().filter(|path| !path.contains('\0')) {
+        // Whatever it is called: SQL may have given it a name that uploads may not have.
+        let object = Object { bucket, path };
         if let Some(id) = engine.remove_blob(tenant, object).await? {
             removed.push(json!({ "name": path, "id": id, "bucket_id": bucket.name }));
         }
@@ -174,7 +139,7 @@ struct Sign {
 pub(super) async fn sign(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
-    Path((bucket, path)): Path<(String, String)>,
+    Place((bucket, path)): Place<(String, String)>,
     Body(body): Body,
 ) -> Result<Response, Answer> {
     let asked: Sign = read(&body)?;
@@ -187,7 +152,7 @@ pub(super) async fn sign(
 pub(super) async fn sign_many(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
-    Path(bucket): Path<String>,
+    Place(bucket): Place<String>,
     Body(body): Body,
 ) -> Result<Response, Answer> {
     let asked: Sign = read(&body)?;
@@ -222,7 +187,7 @@ fn signed(engine: &Engine, tenant: &Tenant, bucket: &Bucket, path: &str, life: D
 pub(super) async fn sign_upload(
     State(engine): State<Engine>,
     Caller(tenant): Caller,
-    Path((bucket, path)): Path<(String, String)>,
+    Place((bucket, path)): Place<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
     let bucket = engine.bucket(&bucket)?;
@@ -243,19 +208,23 @@ fn life(seconds: u64) -> Result<Duration, Refusal> {
         return Ok(Duration::from_secs(seconds));
     }
     Err(Refusal::new(Code::OutOfRange, "a signed URL lives from a second to a week")
-        .detail(format!("{seconds} seconds")))
+        .detail(format!("{seconds} seconds"))
+        .hint(format!("send expiresIn: 1 to {LIFE_MAX}")))
 }
 
 fn few(paths: &[String]) -> Result<(), Refusal> {
     if paths.len() <= MANY {
         return Ok(());
     }
-    Err(Refusal::new(Code::Limit, format!("{MANY} objects at most in one request")))
+    Err(Refusal::new(Code::Limit, format!("{MANY} objects at most in one request"))
+        .hint("send the others in another request"))
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| {
-        Refusal::new(Code::Body, "the body is not the JSON this takes").detail(error.to_string())
+        Refusal::new(Code::Body, "the body is not the JSON this takes")
+            .detail(error.to_string())
+            .hint("send a JSON object with the fields that storage clients send here")
     })
 }

@@ -16,7 +16,7 @@ pub(super) fn checked(path: &str) -> Result<&str, Refusal> {
         return Ok(path);
     }
     Err(Refusal::new(Code::InvalidText, "this cannot be the path of an object")
-        .hint(format!("names between slashes, none empty, `.` or `..`, no control characters or backslashes, {PATH_MAX} bytes at most")))
+        .hint(format!("names between slashes, none empty, `.` or `..`, no control characters or backslashes, {PATH_MAX} bytes at most; what has another name can be moved and removed")))
 }
 
 /// The last part of a path.

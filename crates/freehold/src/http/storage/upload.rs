@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::{
     Extension,
     body::Body,
-    extract::{Path, Query},
     http::{HeaderMap, header},
     response::Response,
 };
@@ -17,7 +16,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    super::{Face, auth::Caller, error::Answer},
+    super::{
+        Face,
+        auth::Caller,
+        error::Answer,
+        request::{Asked, Place},
+    },
     bucket::answer,
     form, name,
 };
@@ -29,7 +33,7 @@ pub(super) struct Token {
 
 pub(super) async fn create(
     Caller(tenant): Caller,
-    Path(place): Path<(String, String)>,
+    Place(place): Place<(String, String)>,
     Extension(face): Extension<Arc<Face>>,
     headers: HeaderMap,
     body: Body,
@@ -40,7 +44,7 @@ pub(super) async fn create(
 
 pub(super) async fn replace(
     Caller(tenant): Caller,
-    Path(place): Path<(String, String)>,
+    Place(place): Place<(String, String)>,
     Extension(face): Extension<Arc<Face>>,
     headers: HeaderMap,
     body: Body,
@@ -51,8 +55,8 @@ pub(super) async fn replace(
 
 /// For whoever has the URL.
 pub(super) async fn signed(
-    Path(place): Path<(String, String)>,
-    Query(Token { token }): Query<Token>,
+    Place(place): Place<(String, String)>,
+    Asked(Token { token }): Asked<Token>,
     Extension(face): Extension<Arc<Face>>,
     headers: HeaderMap,
     body: Body,
@@ -85,6 +89,7 @@ async fn take(
     let path = name::checked(&path)?;
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let content_type = text(header::CONTENT_TYPE).unwrap_or_default();
+    let form = form::boundary(content_type)?;
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Refusal::new(Code::Body, "encoded bodies are not read here")
             .hint("send the bytes as they are, without Content-Encoding")
@@ -102,7 +107,7 @@ async fn take(
     engine.may_store(tenant, object, mode).await?;
     let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let _held = face.room.take(tenant.id(), length).await?;
-    let stored = match form::boundary(content_type) {
+    let stored = match form {
         Some(boundary) => {
             let file = form::file(body.into_data_stream(), boundary).await?;
             let content_type = file.content_type.unwrap_or_default();

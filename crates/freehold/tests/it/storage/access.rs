@@ -243,6 +243,7 @@ async fn a_quota_is_exact_and_metrics_say_what_there_is() {
         "freehold_blobs_bytes 110",
         "freehold_blobs_oldest_doomed_seconds 0.000",
         "freehold_blobs_stuck 0",
+        "freehold_blobs_unsound_total 0",
     ] {
         assert!(text.lines().any(|said| said == line), "{line}: {text}");
     }

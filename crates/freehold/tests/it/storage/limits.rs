@@ -55,6 +55,38 @@ async fn one_that_stalls_is_ended_and_others_are_not_let_in_beyond_the_memory() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_drips_is_ended_and_its_room_is_free() {
+    let (house, served, key) = limited().await;
+    let mut dripping = begun(&served, &key, "dripping");
+    crate::harness::until("the first upload is on its way", async || {
+        house.number("select count(*) from freehold.blob").await == 1
+    })
+    .await;
+    // Each byte comes in time, until the server ends it.
+    let mut writing = dripping.try_clone().unwrap();
+    let drips = std::thread::spawn(move || {
+        let mut drips = 0;
+        while writing.write_all(b"x").is_ok() && drips < 600 {
+            drips += 1;
+            writing.set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
+            if writing.peek(&mut [0]).is_ok() {
+                break;
+            }
+        }
+        writing.set_read_timeout(None).unwrap();
+        drips
+    });
+    let drips = drips.join().unwrap();
+    assert!((5..600).contains(&drips), "{drips}");
+    let ended = answer(&mut dripping);
+    assert_eq!((ended.status, ended.json()["code"].as_str()), (400, Some("PGRST102")), "{ended:?}");
+    assert!(ended.body.contains("fewer than 4096 bytes a second came"), "{ended:?}");
+    let header = format!("apikey: {key}");
+    let next = served.ask("POST /storage/v1/object/file/next", &[&header], b"whole");
+    assert_eq!(next.status, 200, "{next:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_refused_early_hears_why_and_may_go_on() {
     let (_house, served, key) = limited().await;
     let mut stream = served.connect();
