@@ -1,11 +1,13 @@
 //! What Freehold needs in a database besides the model's tables: roles, schemas, its own tables, the gate.
 
 mod install;
+mod reroot;
 
 use freehold_model::{Code, Refusal};
 use tokio_postgres::Error as PgError;
 
 pub(crate) use install::{install, repair_login};
+pub(crate) use reroot::reroot;
 
 use crate::{
     error::{Error, Fault},
@@ -27,7 +29,7 @@ pub(crate) const CONTROL: &str = "freehold_control";
 pub(crate) const PROJECT: &str = "freehold_project";
 
 /// Raised with every change of the SQL in `platform/`.
-pub(crate) const VERSION: i64 = 6;
+pub(crate) const VERSION: i64 = 7;
 
 /// Serialises operators of one database.
 pub(crate) const LOCK: i64 = 0x6672_6565_686f_6c64;
