@@ -315,7 +315,8 @@ pub(crate) fn take_place(new: &Path, path: &Path) -> io::Result<()> {
 
 /// Makes the name of a file durable.
 pub(crate) fn durable(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn wipe(mut file: File) -> io::Result<()> {
