@@ -119,7 +119,7 @@ impl Engine {
             ErasureState::Ended => Ok(()),
         };
         if let Err(error) = done {
-            self.store.erasure_failed(erasure.id, &error.to_string()).await?;
+            self.store.erasure_failed(erasure.id, &crate::error::without_values(&error)).await?;
             return Err(error);
         }
         let gone = || Refusal::new(Code::TryAgain, "the erasure is gone");

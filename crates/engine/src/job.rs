@@ -8,7 +8,10 @@ pub use freehold_store::{Job, JobStatus, Wanted};
 
 use std::time::Duration;
 
-use crate::{Engine, error::Error};
+use crate::{
+    Engine,
+    error::{Error, without_values},
+};
 
 /// The kinds this version does; others are left to whoever knows them.
 const KINDS: [&str; 5] = [TEND_LOG, ERASE, ERASE_KEPT, EXPIRE, EPOCH];
@@ -97,8 +100,15 @@ impl Engine {
         match done {
             Ok(every) => self.store.job_done(&job, every).await?,
             Err(error) => {
-                tracing::warn!(job = job.id, kind = job.kind, attempt = job.attempt, error = %error, "a job failed");
-                self.store.job_failed(&job, &error.to_string()).await?
+                let why = without_values(&error);
+                tracing::warn!(
+                    job = job.id,
+                    kind = job.kind,
+                    attempt = job.attempt,
+                    error = why,
+                    "a job failed"
+                );
+                self.store.job_failed(&job, &why).await?
             }
         };
         Ok(true)
@@ -132,7 +142,7 @@ impl Engine {
                 Some(id) => self.store.shred_kept(id).await.map(|_| None),
                 None => Ok(None),
             },
-            EXPIRE => self.expire(None).await.map(|_| Some(EXPIRE_EVERY)),
+            EXPIRE => self.expire_due().await.map(|_| Some(EXPIRE_EVERY)),
             EPOCH => self.tend_epoch().await.map(|()| Some(EPOCH_EVERY)),
             kind => unreachable!("nobody asked for {kind}"),
         }

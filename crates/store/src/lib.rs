@@ -72,5 +72,5 @@ pub use store::{
     Load, Moment, Placement, Pulse, Question, Scan, Size, Stamp, Store, Table, Target, Tenant,
     TimeZone, Transaction, Typed, TypedError, Watch, Way, Work, Writer, Yardstick, digest_of,
 };
-pub use totals::{Opened, PrivacyTotals};
+pub use totals::{ExpiryLag, Opened, PrivacyTotals};
 pub use tx::TenantTx;

@@ -163,6 +163,7 @@ begin
   if not found then
     return false;
   end if;
+  update freehold.expiry x set next_at = now() where x.tenant_id = h.tenant_id;
   perform freehold.enqueue('erase', e.tenant_id, e.id::text, jsonb_build_object('subject', e.subject, 'entity', e.entity), '0', null)
     from freehold.erasure e where e.tenant_id = h.tenant_id and e.state = 'held' and (h.subject is null or e.subject = h.subject);
   return true;
@@ -182,6 +183,43 @@ create or replace function freehold.tenants_active() returns table (id text, nam
   language sql stable security definer
 begin atomic
   select t.id::text, t.name from freehold.tenant t where t.state = 'active' order by t.id;
+end;
+
+-- When each tenant is to be asked next for rows that are over: when its next row will be, as far as is known, and within the
+-- hour, for rows may come that are over sooner. Of a tenant that is not here nothing is known.
+create table if not exists freehold.expiry (
+  tenant_id uuid primary key references freehold.tenant (id) on delete cascade,
+  model bigint not null,
+  next_at timestamptz not null
+);
+alter table freehold.expiry enable row level security;
+drop policy if exists wall on freehold.expiry;
+create policy wall on freehold.expiry as restrictive for all to public
+  using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
+
+-- Tenants that may have rows that are over by this version of the model.
+create or replace function freehold.expiry_due(of_model bigint) returns table (id text, name text)
+  language sql stable security definer
+begin atomic
+  select t.id::text, t.name from freehold.tenant t left join freehold.expiry x on x.tenant_id = t.id
+    where t.state = 'active' and (x.next_at is null or x.next_at <= now() or x.model <> of_model) order by x.next_at nulls first, t.id;
+end;
+
+-- Everything that is over has been removed, or is held; the next row will be in so many seconds.
+create or replace function freehold.expiry_done(tenant uuid, of_model bigint, next_s bigint) returns void
+  language sql volatile security definer
+begin atomic
+  insert into freehold.expiry (tenant_id, model, next_at)
+    select t.id, of_model, now() + make_interval(secs => least(greatest(next_s, 0), 3600)) from freehold.tenant t where t.id = tenant
+    on conflict (tenant_id) do update set model = excluded.model, next_at = excluded.next_at;
+end;
+
+-- For how long the tenant waits that should have been asked first, and how many do.
+create or replace function freehold.expiry_lag() returns table (tenants bigint, lag_ms bigint)
+  language sql stable security definer
+begin atomic
+  select count(*), coalesce((extract(epoch from now() - min(x.next_at)) * 1000)::bigint, 0)
+    from freehold.expiry x join freehold.tenant t on t.id = x.tenant_id where t.state = 'active' and x.next_at <= now();
 end;
 
 -- How often fields were opened in the last so many days, of all tenants together.
@@ -207,7 +245,7 @@ declare
   routine regprocedure;
 begin
   for routine in select oid from pg_proc where pronamespace = 'freehold'::regnamespace and proowner = 'freehold_gate'::regrole
-    and (proname like 'erasure%' or proname in ('receipt_last', 'receipts', 'hold_place', 'hold_release', 'holds', 'tenants_active', 'opened_since', 'privacy_totals'))
+    and (proname like 'erasure%' or proname like 'expiry%' or proname in ('receipt_last', 'receipts', 'hold_place', 'hold_release', 'holds', 'tenants_active', 'opened_since', 'privacy_totals'))
   loop
     execute format('revoke all on routine %s from public', routine);
     execute format('grant execute on routine %s to freehold_control', routine);
