@@ -104,7 +104,10 @@ impl Engine {
             ErasureState::Held => {
                 self.store.begin_erasure(tenant, &erasure.entity, erasure.person).await.map(drop)
             }
-            ErasureState::Blocked => self.clean(&snapshot, tenant, &erasure).await,
+            ErasureState::Blocked => match self.store.note_erased(&erasure) {
+                Ok(()) => Box::pin(self.clean(&snapshot, tenant, &erasure)).await,
+                Err(error) => Err(error),
+            },
             ErasureState::Cleaned => {
                 let keep = longest(&snapshot.model, &erasure);
                 self.store.shred(erasure.id, keep.as_deref()).await
@@ -116,7 +119,7 @@ impl Engine {
             ErasureState::Ended => Ok(()),
         };
         if let Err(error) = done {
-            self.store.erasure_failed(erasure.id, &error.to_string()).await?;
+            self.store.erasure_failed(erasure.id, &crate::error::without_values(&error)).await?;
             return Err(error);
         }
         let gone = || Refusal::new(Code::TryAgain, "the erasure is gone");
@@ -250,8 +253,12 @@ impl Engine {
             "keys_destroyed": erasure.shredded_at,
             "rows": counts,
             "kept": kept.unwrap_or_else(|| json!({})),
+            "epoch": erasure.epoch,
             "residual": [
-                "backups and WAL from before hold the rows, sealed, and the wrapped keys that open them with the root key, until they expire",
+                match erasure.epoch {
+                    Some(1..) => "backups and WAL from before hold the rows, sealed, and wrapped keys that open them with the keys of this epoch and older ones, until those are destroyed: a later receipt says so",
+                    _ => "backups and WAL from before hold the rows, sealed, and the wrapped keys that open them with the root key, until they expire",
+                },
                 "ids, times, blind indexes and fields that are not personal in backups and WAL, until they expire",
             ],
             "before": before,

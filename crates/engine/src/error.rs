@@ -16,3 +16,18 @@ impl From<EmbedError> for Error {
         }
     }
 }
+
+/// What went wrong, for tables and logs that must not hold what may be somebody's: details, and words that come from
+/// PostgreSQL, may quote a value.
+pub(crate) fn without_values(error: &Error) -> String {
+    match error {
+        Error::Refused(refusal) if matches!(refusal.code, Code::TryAgain | Code::Held) => {
+            refusal.to_string()
+        }
+        Error::Refused(refusal) => format!("{}: {}", refusal.code.as_str(), refusal.code.about()),
+        Error::Violated(violation) => {
+            format!("{}: {}", violation.code.as_str(), violation.code.about())
+        }
+        Error::Failed(fault) => fault.to_string(),
+    }
+}

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use freehold_model::{Name, entity::Remains, erase};
+pub use freehold_store::ExpiryLag;
 use freehold_store::Tenant;
 
 use crate::{Engine, Snapshot, error::Error, read::count};
@@ -74,6 +75,54 @@ impl Engine {
             all.extend(self.expire_tenant(&snapshot, &tenant).await?);
         }
         Ok(all)
+    }
+
+    /// The same of those tenants that may have something, for the workers: when each is asked next is noted.
+    ///
+    /// # Errors
+    /// The first of what kept rows of a tenant from being deleted, after the others were dealt with.
+    pub async fn expire_due(&self) -> Result<Vec<Expired>, Error> {
+        let snapshot = self.snapshot();
+        let (mut all, mut failed) = (Vec::new(), None);
+        if snapshot.model.entities().iter().all(|entity| entity.expires.is_empty()) {
+            return Ok(all);
+        }
+        for tenant in self.store.expiry_due(snapshot.version).await? {
+            let done = async {
+                let done = self.expire_tenant(&snapshot, &tenant).await?;
+                let next = self.next_over(&snapshot, &tenant).await?;
+                self.store.expiry_done(&tenant, snapshot.version, next).await?;
+                Ok::<_, Error>(done)
+            };
+            match Box::pin(done).await {
+                Ok(done) => all.extend(done),
+                // One that cannot be dealt with does not keep what is others'.
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(all), Err)
+    }
+
+    /// In how many seconds the tenant's next row will be over; a day if there is none.
+    async fn next_over(&self, snapshot: &Snapshot, tenant: &Tenant) -> Result<u64, Error> {
+        let mut next = 86_400;
+        for entity in snapshot.model.entities() {
+            for rule in &entity.expires {
+                let row = self.store.run(tenant, &erase::next(entity, rule)).await;
+                let row = row.map_err(|error| snapshot.refine(error))?;
+                let seconds = row.text(2).and_then(|text| text.parse::<f64>().ok());
+                next = seconds.map_or(next, |seconds| next.min(seconds.max(0.0) as u64));
+            }
+        }
+        Ok(next)
+    }
+
+    /// How far removing what is over is behind.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn expiry_lag(&self) -> Result<ExpiryLag, Error> {
+        self.store.expiry_lag().await
     }
 
     async fn expire_tenant(

@@ -8,10 +8,13 @@ pub use freehold_store::{Job, JobStatus, Wanted};
 
 use std::time::Duration;
 
-use crate::{Engine, error::Error};
+use crate::{
+    Engine,
+    error::{Error, without_values},
+};
 
 /// The kinds this version does; others are left to whoever knows them.
-const KINDS: [&str; 4] = [TEND_LOG, ERASE, ERASE_KEPT, EXPIRE];
+const KINDS: [&str; 5] = [TEND_LOG, ERASE, ERASE_KEPT, EXPIRE, EPOCH];
 
 /// Empties parts of the change log that nobody needs.
 const TEND_LOG: &str = "tend_log";
@@ -24,6 +27,12 @@ const ERASE_KEPT: &str = "erase_kept";
 
 /// Removes what is over by the model's rules of expiry.
 const EXPIRE: &str = "expire";
+
+/// Replaces the epoch's key, once something was destroyed.
+const EPOCH: &str = "epoch";
+
+/// How often it is looked whether that is due.
+const EPOCH_EVERY: Duration = Duration::from_secs(3_600);
 
 /// How often that is looked for.
 const EXPIRE_EVERY: Duration = Duration::from_secs(300);
@@ -68,8 +77,11 @@ impl Engine {
         let wanted = Wanted { kind: TEND_LOG, key: Some(""), wait: TEND, ..Wanted::default() };
         self.store.enqueue(&wanted).await?;
         let wait = Duration::from_secs(10);
-        let wanted = Wanted { kind: EXPIRE, key: Some(""), wait, ..Wanted::default() };
-        self.store.enqueue(&wanted).await
+        for kind in [EXPIRE, EPOCH] {
+            let wanted = Wanted { kind, key: Some(""), wait, ..Wanted::default() };
+            self.store.enqueue(&wanted).await?;
+        }
+        Ok(())
     }
 
     /// Takes one job that is due and does it; says whether there was one.
@@ -88,8 +100,15 @@ impl Engine {
         match done {
             Ok(every) => self.store.job_done(&job, every).await?,
             Err(error) => {
-                tracing::warn!(job = job.id, kind = job.kind, attempt = job.attempt, error = %error, "a job failed");
-                self.store.job_failed(&job, &error.to_string()).await?
+                let why = without_values(&error);
+                tracing::warn!(
+                    job = job.id,
+                    kind = job.kind,
+                    attempt = job.attempt,
+                    error = why,
+                    "a job failed"
+                );
+                self.store.job_failed(&job, &why).await?
             }
         };
         Ok(true)
@@ -123,7 +142,8 @@ impl Engine {
                 Some(id) => self.store.shred_kept(id).await.map(|_| None),
                 None => Ok(None),
             },
-            EXPIRE => self.expire(None).await.map(|_| Some(EXPIRE_EVERY)),
+            EXPIRE => self.expire_due().await.map(|_| Some(EXPIRE_EVERY)),
+            EPOCH => self.tend_epoch().await.map(|()| Some(EPOCH_EVERY)),
             kind => unreachable!("nobody asked for {kind}"),
         }
     }

@@ -26,6 +26,7 @@ pub mod export;
 pub mod fill;
 pub mod import;
 pub mod job;
+pub mod keys;
 mod permit;
 mod personal;
 pub mod place;
@@ -49,6 +50,7 @@ pub use freehold_store::{
 pub use subject::Files;
 
 use embed::Embedders;
+use erase::ErasureState;
 
 /// How often a running process looks what changed.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);

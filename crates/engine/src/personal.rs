@@ -5,12 +5,17 @@
 mod open;
 mod seal;
 
+use std::collections::BTreeSet;
+
 use freehold_model::{Name, query::Query};
 use freehold_store::{Tenant, hex};
 use uuid::Uuid;
 
 pub(crate) use self::seal::{prepare, seal_loaded, settle};
-use crate::{Engine, Snapshot, error::Error};
+use crate::{
+    Engine, Snapshot,
+    error::{Code, Error, Refusal},
+};
 
 /// What the values of an answer are opened for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,6 +57,27 @@ pub(crate) fn tag(query: &mut Query) -> Option<Tag> {
 }
 
 impl Engine {
+    /// Checks what a caller says that personal data is opened for.
+    ///
+    /// # Errors
+    /// `Preference` if the model's classes say which purposes there are, and it is none of them.
+    pub fn demand_purpose(&self, purpose: Option<&str>) -> Result<(), Refusal> {
+        let snapshot = self.snapshot();
+        match purpose {
+            Some(purpose) if !snapshot.model.allows_purpose(purpose) => {
+                let all = snapshot.model.classes().values();
+                let all: BTreeSet<&str> = all
+                    .flat_map(|class| class.purposes.iter().chain([&class.purpose]))
+                    .map(String::as_str)
+                    .collect();
+                Err(Refusal::new(Code::Preference, "personal data is not opened for this purpose")
+                    .detail(purpose)
+                    .hint(format!("the model has: {}", Vec::from_iter(all).join(", "))))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Binds what the query looks up among sealed values.
     pub(crate) async fn bind_lookups(
         &self,

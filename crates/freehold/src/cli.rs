@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod blobs;
 mod build;
+mod keys;
 mod place;
 mod privacy;
 mod query;
@@ -19,6 +20,7 @@ pub(crate) use audit::{Audit, ProfileName, Threshold};
 pub(crate) use bench::{Bench, BenchName};
 pub(crate) use blobs::{Blobs, BlobsAt};
 pub(crate) use build::{Apply, Rebuild};
+pub(crate) use keys::{Keys, Rotate};
 pub(crate) use place::{Keep, Place};
 pub(crate) use privacy::{Erase, EraseList, Expire, Hold, Privacy, ReportFormat};
 pub(crate) use query::Query;
@@ -64,6 +66,10 @@ pub(crate) struct Global {
     /// File of the root key [default: root.key in the state folder]
     #[arg(long, global = true, value_name = "FILE", env = "FREEHOLD_KEY_FILE")]
     pub(crate) key_file: Option<PathBuf>,
+    /// Folder of the keystore, which has what must not be in PostgreSQL and its backups; all servers of a database share it
+    /// [default: keystore in the state folder]
+    #[arg(long, global = true, value_name = "DIR", env = "FREEHOLD_KEYSTORE")]
+    pub(crate) keystore: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) blobs: BlobsAt,
     /// Answer in JSON
@@ -106,6 +112,9 @@ pub(crate) enum Command {
     /// Legal holds: place, list, release
     #[command(subcommand)]
     Hold(Hold),
+    /// Keys under keys: the keystore, rotation, export, restore
+    #[command(subcommand)]
+    Keys(Keys),
     /// The register of processing, and what is one person's
     #[command(subcommand)]
     Privacy(Privacy),

@@ -6,6 +6,7 @@ mod blobs;
 mod bulk;
 mod jobs;
 mod kept;
+mod keys;
 mod model;
 mod placement;
 mod privacy;
@@ -25,7 +26,7 @@ pub(crate) use self::{
 
 use std::process::ExitCode;
 
-use freehold_engine::{Engine, Operator, RootKey, Store, StoreConfig};
+use freehold_engine::{Engine, Operator, RootKey, Store, StoreConfig, keys::Replayed};
 
 use crate::{
     cli::{Check, Cli, Command},
@@ -64,6 +65,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Erase(what) => privacy::erase(config, &what).await,
         Command::Expire(what) => privacy::expire(config, &what).await,
         Command::Hold(what) => privacy::hold(config, what).await,
+        Command::Keys(what) => keys::keys(config, what).await,
         Command::Privacy(what) => privacy::privacy(config, what).await,
         Command::Query(what) => rows::query(config, &what).await,
         Command::Insert { entity, rows, tenant, upsert, on_conflict } => {
@@ -102,6 +104,7 @@ pub(crate) struct Site {
     /// Kept so that a local server lives as long as it is used.
     pub(crate) database: Database,
     key_file: std::path::PathBuf,
+    keystore: std::path::PathBuf,
 }
 
 impl Site {
@@ -116,7 +119,8 @@ impl Site {
             }
             RootKey::read_or_create(&config.key_file)?;
         }
-        Ok(Self { database, key_file: config.key_file.clone() })
+        let (key_file, keystore) = (config.key_file.clone(), config.keystore.clone());
+        Ok(Self { database, key_file, keystore })
     }
 
     /// The root key. It is read anew each time: no copy of it is kept longer than needed.
@@ -152,13 +156,48 @@ impl Site {
     }
 
     pub(crate) async fn store(&self) -> Result<Store, Failure> {
+        let store = Store::connect(self.store_config()?).await?;
+        // As with the root key: on a server of its own nothing is lost by making one; elsewhere it has to be said.
+        if matches!(self.database, Database::Local { .. })
+            && store.keystore_state().await?.epoch == 0
+        {
+            store.init_keystore().await?;
+        }
+        Ok(store)
+    }
+
+    fn store_config(&self) -> Result<StoreConfig, Failure> {
+        let keystore = Some(self.keystore.clone());
         let config = StoreConfig::new(self.database.url(), self.root_key()?);
-        Ok(Store::connect(config).await?)
+        Ok(StoreConfig { keystore, ..config })
     }
 
     /// The engine, as the role that owns nothing.
     pub(crate) async fn engine(&self, config: &Config) -> Result<Engine, Failure> {
-        let engine = Engine::open(self.store().await?, config.base_dir()).await?;
+        self.engine_over(self.store().await?, config).await
+    }
+
+    /// The same, also over a database that is restored from before some erasures.
+    pub(crate) async fn engine_behind(&self, config: &Config) -> Result<Engine, Failure> {
+        let store = StoreConfig { behind: true, ..self.store_config()? };
+        self.engine_over(Store::connect(store).await?, config).await
+    }
+
+    /// The same, which then knows all of them.
+    pub(crate) async fn engine_replayed(&self, config: &Config) -> Result<Engine, Failure> {
+        let engine = self.engine_behind(config).await?;
+        let replayed = Box::pin(engine.replay_ledger()).await?;
+        if replayed != Replayed::default() {
+            let Replayed { erasures, receipts } = replayed;
+            output::note(format!(
+                "the database was restored from before {erasures} erasures and {receipts} receipts; they are made again"
+            ));
+        }
+        Ok(engine)
+    }
+
+    async fn engine_over(&self, store: Store, config: &Config) -> Result<Engine, Failure> {
+        let engine = Engine::open(store, config.base_dir()).await?;
         Ok(match self.blobs(config)? {
             Some(blobs) => engine.with_blobs(blobs),
             None => engine,

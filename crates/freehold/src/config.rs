@@ -24,6 +24,8 @@ pub(crate) struct Config {
     /// The state folder itself.
     pub(crate) state: PathBuf,
     pub(crate) key_file: PathBuf,
+    /// Where the keystore is, or would be.
+    pub(crate) keystore: PathBuf,
     /// Where blobs are kept, if that was said.
     pub(crate) blobs: Option<String>,
     /// How long the storage of blobs may take.
@@ -40,6 +42,7 @@ impl Config {
             cache_dir: freehold_local::default_cache_dir(),
             state: global.state.clone(),
             key_file: global.key_file.clone().unwrap_or_else(|| global.state.join("root.key")),
+            keystore: global.keystore.clone().unwrap_or_else(|| global.state.join("keystore")),
             blobs: global.blobs.url.clone().filter(|url| !url.trim().is_empty()),
             blobs_patience: Duration::from_secs(u64::from(global.blobs.patience)),
             json: global.json,

@@ -35,6 +35,16 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether a request may say that it opens personal data for this: any purpose, until a class says which there are.
+    #[must_use]
+    pub fn allows_purpose(&self, purpose: &str) -> bool {
+        let classes = || self.classes.values();
+        classes().all(|class| class.purposes.is_empty())
+            || classes().any(|class| {
+                class.purpose == purpose || class.purposes.iter().any(|other| other == purpose)
+            })
+    }
+
     /// The queries that are kept ready, in the order of the file.
     #[must_use]
     pub fn caches(&self) -> &[KeptQuery] {

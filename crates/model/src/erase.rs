@@ -155,6 +155,23 @@ pub fn expired(entity: &Entity, rule: &Expiry) -> Sql {
     sql
 }
 
+/// In how many seconds the next row will be over by a rule, as `oldest text`; null if there is none.
+#[must_use]
+pub fn next(entity: &Entity, rule: &Expiry) -> Sql {
+    let mut sql = Sql::new();
+    let since = format!("t.{}", ident(&rule.since));
+    sql.raw("select '[]'::text as body, 0::bigint as rows, ");
+    sql.raw(&format!(
+        "ceil(extract(epoch from (min({since})::timestamptz at time zone 'UTC' + interval '{}') at time zone 'UTC' - now()))::text as oldest from app.",
+        rule.span
+    ));
+    sql.ident(&entity.name)
+        .raw(" t where not coalesce(")
+        .raw(&passed(entity, rule, "t"))
+        .raw(", false)");
+    sql
+}
+
 /// Carries a rule out on some rows, leaving out those of people who are `held` (their ids): the ids of a person's own row and of
 /// all references to data subjects.
 #[must_use]
@@ -190,14 +207,19 @@ pub fn expire_some(entity: &Entity, rule: &Expiry, held: &[String], most: u32) -
 
 /// That a row is over, and the rule not carried out.
 fn over(entity: &Entity, rule: &Expiry, alias: &str) -> String {
-    let cuts = Cut::all(entity);
-    let at = entity.expires.iter().position(|other| other == rule);
-    let until = at.and_then(|at| cuts.get(at)).map_or("null", |cut| cut.until.as_str());
-    let over = format!("{alias}.{} <= {until}", ident(&rule.since));
+    let over = passed(entity, rule, alias);
     match &rule.remains {
         Remains::Nothing => over,
         Remains::Without(fields) => format!("{over} and {}", filled(&columns(entity, fields))),
     }
+}
+
+/// That its time is over.
+fn passed(entity: &Entity, rule: &Expiry, alias: &str) -> String {
+    let cuts = Cut::all(entity);
+    let at = entity.expires.iter().position(|other| other == rule);
+    let until = at.and_then(|at| cuts.get(at)).map_or("null", |cut| cut.until.as_str());
+    format!("{alias}.{} <= {until}", ident(&rule.since))
 }
 
 fn columns(entity: &Entity, fields: &[Name]) -> Vec<String> {

@@ -8,7 +8,7 @@ mod ring;
 mod url;
 
 pub use folders::GoneFolder;
-pub(crate) use ring::KeyRing;
+pub(crate) use ring::{KeyRing, TRIES, TenantKey, epoch_in};
 pub use url::Verb;
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// For what a blob's key is wrapped, before the tenant and the blob.
-const BLOB_KEY: &[u8] = b"blob key";
+pub(crate) const BLOB_KEY: &[u8] = b"blob key";
 
 /// What is to be uploaded.
 #[derive(Debug, Clone, Copy)]
@@ -135,9 +135,9 @@ impl Store {
     /// # Errors
     /// Faults only.
     pub async fn draft_blob(&self, tenant: &Tenant) -> Result<Upload, Error> {
-        let (_, folder) = self.tenant_key(tenant).await?;
+        let of = self.tenant_key(tenant).await?;
         let id = Uuid::new_v4();
-        let object = format!("{folder}/{}", Uuid::new_v4().simple());
+        let object = format!("{}/{}", of.folder, Uuid::new_v4().simple());
         Ok(Upload { id, object, key: BlobKey::new(wrap::random(), tenant.id(), id) })
     }
 
@@ -152,27 +152,37 @@ impl Store {
         new: NewBlob<'_>,
     ) -> Result<(), Error> {
         let doing = "noting an upload";
-        let (secret, _) = self.tenant_key(tenant).await?;
         let (of, id) = (tenant.id(), upload.id);
         let purpose: [&[u8]; 3] = [BLOB_KEY, of.as_bytes(), id.as_bytes()];
-        let sealed = hex(&wrap::wrap(&secret, &purpose, upload.key.secret()));
-        let text = "select freehold.blob_begin($1::text::uuid, $2::text::uuid, $3::text::uuid, $4, $5, $6, $7, $8::text::bigint, $9, $10)";
+        let text = "select freehold.blob_begin($1::text::uuid, $2::text::uuid, $3::text::uuid, $4, $5, $6, $7, $8::text::bigint, $9, $10, $11::text::bigint)";
         let (whose, principal) = (tenant.id().to_string(), tenant.key().to_string());
         let (made, reserve) = (upload.id.to_string(), new.reserve.to_string());
-        let params = [
-            Some(whose.as_str()),
-            Some(&principal),
-            Some(&made),
-            Some(new.entity),
-            Some(new.field),
-            new.name,
-            Some(new.content_type),
-            Some(&reserve),
-            Some(&upload.object),
-            Some(&sealed),
-        ];
-        let rows = self.ask(doing, text, &params).await?;
-        match rows.first().and_then(|row| row.text(0)) {
+        let mut answer = None;
+        for _ in 0..TRIES {
+            let by = self.tenant_key(tenant).await?;
+            let sealed = hex(&wrap::wrap(&by.key, &purpose, upload.key.secret()));
+            let generation = by.generation.to_string();
+            let params = [
+                Some(whose.as_str()),
+                Some(&principal),
+                Some(&made),
+                Some(new.entity),
+                Some(new.field),
+                new.name,
+                Some(new.content_type),
+                Some(&reserve),
+                Some(&upload.object),
+                Some(&sealed),
+                Some(&generation),
+            ];
+            let rows = self.ask(doing, text, &params).await?;
+            answer = rows.first().and_then(|row| row.text(0)).map(str::to_owned);
+            if answer.as_deref() != Some("key") {
+                break;
+            }
+            self.0.ring.forget(tenant.id());
+        }
+        match answer.as_deref() {
             Some("made") => Ok(()),
             Some("quota") => Err(over_quota().into()),
             Some("tenant") if !tenant.key().is_nil() => {
@@ -255,23 +265,29 @@ impl Store {
         let text = "select object, sealed, size, hash, type, name, state, created from freehold.blob_place($1::text::uuid, $2::text::uuid)";
         let params = [Some(tenant.id().to_string()), Some(id.to_string())];
         let params = params.each_ref().map(Option::as_deref);
-        let rows = self.ask(doing, text, &params).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let text = |i: usize| row.text(i).unwrap_or_default().to_owned();
-        let (secret, _) = self.tenant_key(tenant).await?;
-        let key = opened(&secret, tenant.id(), id, row.text(1))
-            .ok_or_else(|| Fault::new(doing, "the blob's key does not open"))?;
-        Ok(Some(BlobPlace {
-            id,
-            object: text(0),
-            key,
-            size: unsigned(row, 2),
-            hash: text(3),
-            content_type: text(4),
-            name: row.text(5).map(str::to_owned),
-            live: row.text(6) == Some("live"),
-            created: text(7),
-        }))
+        for _ in 0..TRIES {
+            let rows = self.ask(doing, text, &params).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            let text = |i: usize| row.text(i).unwrap_or_default().to_owned();
+            let by = self.tenant_key(tenant).await?;
+            let Some(key) = opened(&by, tenant.id(), id, row.text(1)) else {
+                // The tenant's key has changed, perhaps between the two questions.
+                self.0.ring.forget(tenant.id());
+                continue;
+            };
+            return Ok(Some(BlobPlace {
+                id,
+                object: text(0),
+                key,
+                size: unsigned(row, 2),
+                hash: text(3),
+                content_type: text(4),
+                name: row.text(5).map(str::to_owned),
+                live: row.text(6) == Some("live"),
+                created: text(7),
+            }));
+        }
+        Err(Fault::new(doing, "the blob's key does not open").into())
     }
 
     /// The folder in which all objects of the tenant are.
@@ -279,7 +295,7 @@ impl Store {
     /// # Errors
     /// Faults only.
     pub async fn blob_folder(&self, tenant: &Tenant) -> Result<String, Error> {
-        Ok(self.tenant_key(tenant).await?.1)
+        Ok(self.tenant_key(tenant).await?.folder.clone())
     }
 
     /// Up to `most` of a tenant's blobs, whatever their state, by id from behind `after`.
@@ -298,7 +314,13 @@ impl Store {
         let most = most.to_string();
         let params = [Some(whose.as_str()), after.as_deref(), Some(&most)];
         let rows = self.ask("listing blobs", text, &params).await?;
-        let (secret, _) = self.tenant_key(tenant).await?;
+        let mut by = self.tenant_key(tenant).await?;
+        if rows.iter().any(|row| {
+            let id = row.text(0).and_then(|id| id.parse().ok()).unwrap_or_default();
+            opened(&by, tenant.id(), id, row.text(4)).is_none()
+        }) {
+            by = self.tenant_key_anew(tenant).await?;
+        }
         let noted = |row: &Row| {
             let id = row.text(0)?.parse().ok()?;
             Some(NotedBlob {
@@ -306,7 +328,7 @@ impl Store {
                 entity: row.text(1)?.to_owned(),
                 field: row.text(2)?.to_owned(),
                 object: row.text(3)?.to_owned(),
-                key: opened(&secret, tenant.id(), id, row.text(4)),
+                key: opened(&by, tenant.id(), id, row.text(4)),
                 size: unsigned(row, 5),
                 hash: row.text(6).map(str::to_owned),
                 state: row.text(7)?.to_owned(),
@@ -376,9 +398,8 @@ impl Store {
     }
 }
 
-fn opened(secret: &[u8; 32], tenant: Uuid, id: Uuid, sealed: Option<&str>) -> Option<BlobKey> {
-    let key =
-        wrap::unwrap(secret, &[BLOB_KEY, tenant.as_bytes(), id.as_bytes()], &unhex(sealed?)?)?;
+fn opened(by: &TenantKey, tenant: Uuid, id: Uuid, sealed: Option<&str>) -> Option<BlobKey> {
+    let key = by.unwrap(&[BLOB_KEY, tenant.as_bytes(), id.as_bytes()], &unhex(sealed?)?)?;
     Some(BlobKey::new(key, tenant, id))
 }
 

@@ -49,6 +49,8 @@ pub struct Erasure {
     pub cleaned_at: Option<String>,
     /// When the keys were destroyed.
     pub shredded_at: Option<String>,
+    /// The epoch in which they were: what opens them in backups goes with its key. 0 is one made of the root key.
+    pub epoch: Option<u32>,
 }
 
 /// An erasure in a list, without whose it is.
@@ -66,6 +68,8 @@ pub struct ErasureInfo {
     pub requested_at: String,
     /// When it ended.
     pub ended_at: Option<String>,
+    /// Since when no key that exists opens what backups hold of the person.
+    pub unreadable_at: Option<String>,
     /// What keeps it from going on.
     pub error: Option<String>,
 }
@@ -151,7 +155,7 @@ impl Store {
     /// # Errors
     /// Faults only.
     pub async fn erasure(&self, id: Uuid) -> Result<Option<Erasure>, Error> {
-        let text = "select id, tenant, entity, subject, state, counts, requested_at, cleaned_at, shredded_at from freehold.erasure_of($1::text::uuid)";
+        let text = "select id, tenant, entity, subject, state, counts, requested_at, cleaned_at, shredded_at, epoch from freehold.erasure_of($1::text::uuid)";
         let rows = self.ask("looking for an erasure", text, &[Some(&id.to_string())]).await?;
         let one = |row: &Row| {
             Some(Erasure {
@@ -164,6 +168,7 @@ impl Store {
                 requested_at: row.text(6)?.to_owned(),
                 cleaned_at: row.text(7).map(str::to_owned),
                 shredded_at: row.text(8).map(str::to_owned),
+                epoch: row.int(9).and_then(|epoch| u32::try_from(epoch).ok()),
             })
         };
         Ok(rows.first().and_then(one))
@@ -174,7 +179,7 @@ impl Store {
     /// # Errors
     /// Faults only.
     pub async fn erasures(&self, most: u32) -> Result<Vec<ErasureInfo>, Error> {
-        let text = "select id, tenant, entity, state, requested_at, ended_at, error from freehold.erasures($1::text::bigint)";
+        let text = "select id, tenant, entity, state, requested_at, ended_at, error, unreadable_at from freehold.erasures($1::text::bigint)";
         let rows = self.ask("listing erasures", text, &[Some(&most.to_string())]).await?;
         let one = |row: &Row| ErasureInfo {
             id: word(row, 0),
@@ -184,6 +189,7 @@ impl Store {
             requested_at: word(row, 4),
             ended_at: row.text(5).map(str::to_owned),
             error: row.text(6).map(str::to_owned),
+            unreadable_at: row.text(7).map(str::to_owned),
         };
         Ok(rows.iter().map(one).collect())
     }
@@ -253,31 +259,43 @@ impl Store {
         let doing = "writing a receipt";
         let text = "select freehold.erasure_end($1::text::uuid, $2::text::bigint, $3::text::uuid, $4, $5, $6)";
         loop {
-            let last =
-                self.ask(doing, "select seq, hash from freehold.receipt_last()", &[]).await?;
-            let last = last.first();
-            let number = last.and_then(|row| row.int(0)).unwrap_or(0) + 1;
-            let body = body(number, last.and_then(|row| row.text(1)).unwrap_or_default());
-            let hash = hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref());
-            let signature = self.sign_receipt(&body).signature;
+            let receipt = self.next_receipt(body).await?;
             let (id, tenant) = (erasure.id.to_string(), erasure.tenant.to_string());
-            let number = number.to_string();
+            let number = receipt.number.to_string();
             let params = [
                 Some(&*id),
                 Some(&*number),
                 Some(&*tenant),
-                Some(&*body),
-                Some(&*hash),
-                Some(&*signature),
+                Some(&*receipt.body),
+                Some(&*receipt.hash),
+                Some(&*receipt.signature),
             ];
             let rows = self.ask(doing, text, &params).await?;
             let ended = rows.first().and_then(|row| row.bool(0)) == Some(true);
+            if ended {
+                self.keep_receipt(&receipt);
+            }
             // Another receipt took the number, or somebody else has ended it.
             let still = self.erasure(erasure.id).await?.map(|erasure| erasure.state);
             if ended || still != Some(ErasureState::Shredded) {
                 return Ok(());
             }
         }
+    }
+
+    /// A receipt that would come next, given its number and the hash of the one before.
+    pub(crate) async fn next_receipt(
+        &self,
+        body: &(dyn Fn(i64, &str) -> String + Sync),
+    ) -> Result<Receipt, Error> {
+        let text = "select seq, hash from freehold.receipt_last()";
+        let last = self.ask("writing a receipt", text, &[]).await?;
+        let last = last.first();
+        let number = last.and_then(|row| row.int(0)).unwrap_or(0) + 1;
+        let body = body(number, last.and_then(|row| row.text(1)).unwrap_or_default());
+        let hash = hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref());
+        let signature = self.sign_receipt(&body).signature;
+        Ok(Receipt { number, body, hash, signature })
     }
 
     /// The receipts from behind a number, in order.

@@ -92,6 +92,24 @@ impl RootKey {
         }
     }
 
+    /// Puts the file of a new root key in the place of the old one's, which is overwritten. Nothing is done if the new one's
+    /// is not there any more.
+    ///
+    /// # Errors
+    /// `Usage` if it cannot be moved.
+    pub fn take_place(new: &Path, old: &Path) -> Result<(), Refusal> {
+        crate::keystore::take_place(new, old).map_err(|error| {
+            Refusal::new(Code::Usage, format!("the new root key cannot take its place: {error}"))
+                .detail(format!("{} to {}", new.display(), old.display()))
+        })
+    }
+
+    /// Whether it is the same key.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.fingerprint() == other.fingerprint()
+    }
+
     // Written beside and linked into place, so that nobody ever reads half a key.
     fn write_new(&self, path: &Path) -> io::Result<()> {
         let beside = path.with_extension(format!("new-{}", std::process::id()));
@@ -131,6 +149,11 @@ impl RootKey {
     /// Wraps the tenants' keys.
     pub(crate) fn tenants_key(&self) -> Zeroizing<[u8; 32]> {
         self.derive(b"freehold tenant keys")
+    }
+
+    /// Wraps what is in the keystore.
+    pub(crate) fn epochs_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derive(b"freehold epoch keys")
     }
 
     /// Seals the tokens of signed URLs.

@@ -17,6 +17,8 @@ mod holds;
 mod imports;
 mod jobs;
 mod key;
+mod key_export;
+mod keystore;
 mod login;
 mod operator;
 mod param;
@@ -27,6 +29,7 @@ pub mod prove;
 mod rebuild;
 mod refusal;
 mod role;
+mod rotation;
 mod row;
 mod scope;
 pub mod script;
@@ -49,10 +52,11 @@ pub use holds::Hold;
 pub use imports::ImportMark;
 pub use jobs::{Job, JobStatus, Wanted};
 pub use key::{RootKey, hex, unhex};
+pub use keystore::Erased;
 pub use login::Login;
 pub use operator::{
-    ApiKey, BlobUsage, Decision, KeyInfo, Moving, Operator, Placed, Policy, Swept, TenantInfo,
-    TenantState, WantedKey,
+    ApiKey, BlobUsage, Decision, KeyInfo, KeysImported, Moving, Operator, Placed, Policy, Swept,
+    TenantInfo, TenantState, WantedKey,
 };
 pub use param::Column;
 pub use personal::{Keys, Opens};
@@ -60,12 +64,13 @@ pub use platform::{Mode, Server};
 pub use rebuild::{Begun, given_up};
 pub use refusal::Violation;
 pub use role::Role;
+pub use rotation::Rotated;
 pub use row::Row;
 pub use scope::{Access, SCOPE_MAX, Scope};
 pub use store::{
-    Bounds, Broken, Complaint, Config, Current, Done, Due, DueNotes, Ended, Graph, Load, Moment,
-    Placement, Pulse, Question, Scan, Size, Stamp, Store, Table, Target, Tenant, TimeZone,
-    Transaction, Typed, TypedError, Watch, Way, Work, Writer, Yardstick, digest_of,
+    Bounds, Broken, Complaint, Config, Current, Done, Due, DueNotes, Ended, Graph, KeystoreState,
+    Load, Moment, Placement, Pulse, Question, Scan, Size, Stamp, Store, Table, Target, Tenant,
+    TimeZone, Transaction, Typed, TypedError, Watch, Way, Work, Writer, Yardstick, digest_of,
 };
-pub use totals::{Opened, PrivacyTotals};
+pub use totals::{ExpiryLag, Opened, PrivacyTotals};
 pub use tx::TenantTx;

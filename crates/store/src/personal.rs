@@ -1,6 +1,6 @@
 //! The keys of people: fetched wrapped, unwrapped here, and kept for a few seconds.
 //!
-//! root key → tenant's key → person's key → values. PostgreSQL has the wrapped keys and nothing that opens them.
+//! root key → epoch's key → tenant's key → person's key → values. PostgreSQL has the wrapped keys and nothing that opens them.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::{
+    blobs::TRIES,
     error::{Error, Fault},
     key::{hex, unhex},
     param::list,
@@ -232,6 +233,11 @@ impl Store {
         Ok(key)
     }
 
+    pub(crate) fn forget_people(&self) {
+        self.0.people.keys.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.people.blind.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Forgets a person's keys, here.
     pub fn forget_keys(&self, tenant: &Tenant, person: Uuid) {
         let mut kept = self.0.people.keys.lock().unwrap_or_else(PoisonError::into_inner);
@@ -307,38 +313,82 @@ impl Store {
         let id = tenant.id().to_string();
         let ids: Vec<String> = people.iter().map(Uuid::to_string).collect();
         let ids = list(ids.iter().map(String::as_str));
-        let rows = self.ask(doing, text, &[Some(&id), Some(&ids)]).await?;
-        if rows.is_empty() {
-            return Ok(Vec::new());
+        for _ in 0..TRIES {
+            let rows = self.ask(doing, text, &[Some(&id), Some(&ids)]).await?;
+            if rows.is_empty() {
+                return Ok(Vec::new());
+            }
+            let by = self.tenant_key(tenant).await?;
+            let one = |row: &Row| {
+                let person: Uuid = row.text(0)?.parse().ok()?;
+                let class = u8::try_from(row.int(1)?).ok()?;
+                let generation = u8::try_from(row.int(2)?).ok()?;
+                let wrapped = unhex(row.text(3)?)?;
+                let secret = by.unwrap(&parts(&purpose(tenant.id(), &person, class)), &wrapped)?;
+                Some(Unwrapped { person, class, generation, secret })
+            };
+            if let Some(keys) = rows.iter().map(one).collect() {
+                return Ok(keys);
+            }
+            // The tenant's key has changed, perhaps between the two questions.
+            self.0.ring.forget(tenant.id());
         }
-        let (by, _) = self.tenant_key(tenant).await?;
-        let one = |row: &Row| {
-            let person: Uuid = row.text(0)?.parse().ok()?;
-            let class = u8::try_from(row.int(1)?).ok()?;
-            let generation = u8::try_from(row.int(2)?).ok()?;
-            let wrapped = unhex(row.text(3)?)?;
-            let secret = wrap::unwrap(&by, &parts(&purpose(tenant, &person, class)), &wrapped)?;
-            Some(Unwrapped { person, class, generation, secret })
-        };
-        let keys: Option<Vec<_>> = rows.iter().map(one).collect();
-        keys.ok_or_else(|| Fault::new(doing, "one was wrapped with another key").into())
+        Err(Fault::new(doing, "one was wrapped with another key").into())
     }
 
     async fn make_keys(&self, tenant: &Tenant, wanted: &[(Uuid, u8)]) -> Result<(), Error> {
-        let (by, _) = self.tenant_key(tenant).await?;
-        let made: Vec<String> = wanted
+        self.draw_keys(tenant, wanted, false).await
+    }
+
+    /// Gives a person another key of each class they have one of: what is written from now on is sealed with it, what was
+    /// written before opens with the one before. Says how many.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn renew_keys(&self, tenant: &Tenant, person: Uuid) -> Result<usize, Error> {
+        let mut classes: Vec<(Uuid, u8)> = self
+            .wrapped(tenant, &[person])
+            .await?
             .iter()
-            .map(|(person, class)| {
-                hex(&wrap::wrap(&by, &parts(&purpose(tenant, person, *class)), &wrap::random()))
-            })
+            .filter(|key| key.class != INDEX)
+            .map(|key| (key.person, key.class))
             .collect();
+        classes.dedup();
+        if !classes.is_empty() {
+            self.draw_keys(tenant, &classes, true).await?;
+        }
+        self.forget_keys(tenant, person);
+        Ok(classes.len())
+    }
+
+    async fn draw_keys(
+        &self,
+        tenant: &Tenant,
+        wanted: &[(Uuid, u8)],
+        renew: bool,
+    ) -> Result<(), Error> {
+        let doing = "making people's keys";
         let people: Vec<String> = wanted.iter().map(|(person, _)| person.to_string()).collect();
         let classes: Vec<String> = wanted.iter().map(|(_, class)| class.to_string()).collect();
-        let lists = [&people, &classes, &made].map(|all| list(all.iter().map(String::as_str)));
-        let text = "select freehold.subject_keys_make($1::text::uuid, $2::text::uuid[], $3::text::smallint[], $4::text::text[])";
-        let id = tenant.id().to_string();
-        let params = [Some(&*id), Some(&*lists[0]), Some(&*lists[1]), Some(&*lists[2])];
-        self.ask("making people's keys", text, &params).await.map(drop)
+        let text = "select freehold.subject_keys_make($1::text::uuid, $2::text::uuid[], $3::text::smallint[], $4::text::text[], $5::text::bigint, $6::text::boolean)";
+        let (id, renew) = (tenant.id().to_string(), renew.to_string());
+        for _ in 0..TRIES {
+            let by = self.tenant_key(tenant).await?;
+            let made = |(person, class): &(Uuid, u8)| {
+                let purpose = purpose(tenant.id(), person, *class);
+                hex(&wrap::wrap(&by.key, &parts(&purpose), &wrap::random()))
+            };
+            let made: Vec<String> = wanted.iter().map(made).collect();
+            let lists = [&people, &classes, &made].map(|all| list(all.iter().map(String::as_str)));
+            let generation = by.generation.to_string();
+            let params = [&id, &lists[0], &lists[1], &lists[2], &generation, &renew];
+            let rows = self.ask(doing, text, &params.map(|text| Some(text.as_str()))).await?;
+            if rows.first().and_then(|row| row.bool(0)) == Some(true) {
+                return Ok(());
+            }
+            self.0.ring.forget(tenant.id());
+        }
+        Err(Fault::new(doing, "the tenant's key changes again and again").into())
     }
 }
 
@@ -356,11 +406,11 @@ struct Unwrapped {
 }
 
 /// What a person's key is wrapped for.
-fn purpose(tenant: &Tenant, person: &Uuid, class: u8) -> [Vec<u8>; 4] {
-    let (tenant, person) = (tenant.id().as_bytes().to_vec(), person.as_bytes().to_vec());
+pub(crate) fn purpose(tenant: Uuid, person: &Uuid, class: u8) -> [Vec<u8>; 4] {
+    let (tenant, person) = (tenant.as_bytes().to_vec(), person.as_bytes().to_vec());
     [SUBJECT_KEY.to_vec(), tenant, person, vec![class]]
 }
 
-fn parts(purpose: &[Vec<u8>; 4]) -> [&[u8]; 4] {
+pub(crate) fn parts(purpose: &[Vec<u8>; 4]) -> [&[u8]; 4] {
     [&purpose[0], &purpose[1], &purpose[2], &purpose[3]]
 }

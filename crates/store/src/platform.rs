@@ -1,11 +1,13 @@
 //! What Freehold needs in a database besides the model's tables: roles, schemas, its own tables, the gate.
 
 mod install;
+mod reroot;
 
 use freehold_model::{Code, Refusal};
 use tokio_postgres::Error as PgError;
 
 pub(crate) use install::{install, repair_login};
+pub(crate) use reroot::reroot;
 
 use crate::{
     error::{Error, Fault},

@@ -6,6 +6,7 @@ mod call;
 mod due;
 mod issue;
 mod keys;
+mod keystore;
 mod load;
 mod placement;
 mod stamps;
@@ -17,6 +18,7 @@ mod zone;
 
 pub(crate) use call::failed;
 pub use due::{Due, DueNotes};
+pub use keystore::KeystoreState;
 pub use load::{Load, Size, Target, Writer};
 pub(crate) use placement::Wording;
 pub use placement::{Graph, Placement};
@@ -30,7 +32,7 @@ pub use watch::{Broken, Ended, Pulse, Watch};
 pub use yardstick::{Scan, Way, Work, Yardstick};
 pub use zone::TimeZone;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use freehold_model::{Code, Refusal, Sql};
 use tokio_postgres::SimpleQueryMessage;
@@ -61,6 +63,10 @@ pub struct Config {
     pub url: String,
     /// The key the server was set up with.
     pub root_key: RootKey,
+    /// The folder of the keystore, if there is one.
+    pub keystore: Option<PathBuf>,
+    /// Whether the database may be one that does not know all erasures, as after a restore: for whoever makes them again.
+    pub behind: bool,
     /// Most connections at once.
     pub pool_size: usize,
     /// Most connections of this process's workers at once.
@@ -83,6 +89,8 @@ impl Config {
         Self {
             url: url.into(),
             root_key,
+            keystore: None,
+            behind: false,
             pool_size: 16,
             workers: 6,
             connect_timeout: Duration::from_secs(10),
@@ -164,10 +172,15 @@ impl Store {
         };
         let minter = |login| Minter::new(&config.root_key, &database, login);
         let workers = pool(platform::PROJECT, &changes::settings(settings), config.workers);
+        let control = pool(platform::CONTROL, &settings, CONTROL_POOL);
+        let mut lease = control.lease().await?;
+        platform::check(&mut lease).await?;
+        let ring = keystore::ring(&mut lease, &config).await?;
+        lease.give_back();
         let store = Self(Arc::new(Inner {
             pool: pool(platform::APP, &settings, config.pool_size),
             anonymous: pool(platform::ANONYMOUS, &settings, config.pool_size.div_ceil(2)),
-            control: pool(platform::CONTROL, &settings, CONTROL_POOL),
+            control,
             minter: minter(platform::APP),
             anonymous_minter: minter(platform::ANONYMOUS),
             patience: config.statement_timeout + Duration::from_secs(5),
@@ -176,14 +189,14 @@ impl Store {
             feed: Feed::new(workers, minter(platform::PROJECT), &config.root_key),
             recognised: Recognised::default(),
             placements: placement::State::default(),
-            ring: KeyRing::new(&config.root_key),
+            ring,
             people: People::default(),
             answers: answers::Answers::default(),
         }));
-        let mut lease = store.0.control.lease().await?;
-        platform::check(&mut lease).await?;
-        lease.give_back();
         store.demand_wall().await?;
+        if !config.behind {
+            store.demand_ledger().await?;
+        }
         store.refresh_placements().await?;
         store.lease().await?.give_back();
         Ok(store)

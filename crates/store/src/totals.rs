@@ -1,6 +1,10 @@
 //! What the register of processing counts, over all tenants together.
 
-use crate::{error::Error, row::Row, store::Store};
+use crate::{
+    error::Error,
+    row::Row,
+    store::{Store, Tenant, tenant_in},
+};
 
 /// How often a field was opened for a purpose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +32,51 @@ pub struct PrivacyTotals {
     pub oldest_key: Option<String>,
 }
 
+/// How far expiry is behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExpiryLag {
+    /// Tenants that are to be asked for rows that are over.
+    pub tenants: u64,
+    /// For how long the first of them waits, in milliseconds: no row that is over has been kept for longer, but for those
+    /// that came with a time already past, which are found within the hour.
+    pub lag_ms: u64,
+}
+
 impl Store {
+    /// Tenants that may have rows that are over by this version of the model, those that wait longest first.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn expiry_due(&self, model: i64) -> Result<Vec<Tenant>, Error> {
+        let text = "select id, name from freehold.expiry_due($1::text::bigint)";
+        let rows = self.ask("looking for what expires", text, &[Some(&model.to_string())]).await?;
+        Ok(rows.iter().filter_map(tenant_in).collect())
+    }
+
+    /// Nothing of a tenant is over any more, but what is held; the next row will be in so many seconds.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn expiry_done(&self, tenant: &Tenant, model: i64, next_s: u64) -> Result<(), Error> {
+        let text =
+            "select freehold.expiry_done($1::text::uuid, $2::text::bigint, $3::text::bigint)";
+        let (id, model) = (tenant.id().to_string(), model.to_string());
+        let next_s = next_s.min(86_400).to_string();
+        let params = [Some(&*id), Some(&*model), Some(&*next_s)];
+        self.ask("noting what expires", text, &params).await.map(drop)
+    }
+
+    /// How far expiry is behind.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn expiry_lag(&self) -> Result<ExpiryLag, Error> {
+        let text = "select tenants, lag_ms from freehold.expiry_lag()";
+        let rows = self.ask("looking for what expires", text, &[]).await?;
+        let one = |row: &Row| ExpiryLag { tenants: number(row, 0), lag_ms: number(row, 1) };
+        Ok(rows.first().map(one).unwrap_or_default())
+    }
+
     /// What was opened in the last `days`.
     ///
     /// # Errors

@@ -34,6 +34,19 @@ impl TestDb {
         Self::named(name).await
     }
 
+    /// A copy of it as it is now, as a backup is. Whoever is connected is cut off.
+    pub async fn copy(&self) -> Self {
+        let admin = server::connect("postgres").await;
+        let name = unique();
+        let open = |may: bool| format!("alter database {} with allow_connections {may}", self.name);
+        run(&admin, &open(false)).await;
+        let end = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1";
+        admin.execute(end, &[&self.name]).await.expect("nobody is connected");
+        template::clone(&admin, &self.name, &name).await;
+        run(&admin, &open(true)).await;
+        Self::named(name).await
+    }
+
     async fn named(name: String) -> Self {
         let url = url::with_database(&server::admin_url().await, &name);
         Self { name, url }

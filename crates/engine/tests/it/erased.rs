@@ -238,3 +238,29 @@ async fn a_hold_stops_everything_that_destroys() {
     store.release_hold(all.parse().unwrap()).await.unwrap();
     operator.delete_tenant("b", |_| {}).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_keeps_an_erasure_is_told_without_anybodys_values() {
+    let (ground, ada, _) = filled(MODEL).await;
+    let client = ground.db.client().await;
+    // Somebody's trigger that quotes the row.
+    client
+        .batch_execute(
+            "create function public.nosy() returns trigger language plpgsql as $$ begin raise exception 'no: %', old.place; end $$;
+             create trigger nosy before delete on app.visit for each row execute function public.nosy()",
+        )
+        .await
+        .unwrap();
+    client.batch_execute("update app.visit set place = 'q7zmark'").await.unwrap();
+    assert!(ground.engine.erase(&ground.a, "person", ada).await.is_err());
+    client
+        .batch_execute("update freehold.job set run_after = now() where kind = 'erase'")
+        .await
+        .unwrap();
+    assert!(ground.engine.job_once().await.unwrap());
+    let told = ground.truth("select error from freehold.erasure union all select error from freehold.job where kind = 'erase'").await;
+    let told: Vec<&str> =
+        told.as_array().unwrap().iter().filter_map(|row| row["error"].as_str()).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|text| !text.is_empty() && !text.contains("q7zmark")), "{told:?}");
+}

@@ -110,3 +110,51 @@ async fn what_is_held_stays_and_is_shown_to_nobody_all_the_same() {
     ground.engine.store().release_hold(hold.parse().unwrap()).await.unwrap();
     assert_eq!(ground.engine.expire(Some(&ground.a)).await.unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn workers_ask_those_who_may_have_something() {
+    let ground = ground(MODEL).await;
+    let store = ground.engine.store();
+    let version = ground.engine.snapshot().version;
+    let due = async || -> Vec<String> {
+        let due = store.expiry_due(version).await.unwrap();
+        due.iter().map(|tenant| tenant.name().to_owned()).collect()
+    };
+    let none = store.expiry_lag().await.unwrap();
+    assert_eq!((none.tenants, none.lag_ms), (0, 0));
+    assert_eq!(due().await.len(), 2, "nothing is known of them");
+    assert!(ground.engine.expire_due().await.unwrap().is_empty());
+    assert_eq!(due().await, Vec::<String>::new());
+
+    // The next row of one is over in some seconds, and that of the other within the day, so in an hour.
+    let soon =
+        "(now() at time zone 'UTC' - interval '1 month' + interval '10 s') at time zone 'UTC'";
+    for (tenant, n, when) in [(&ground.a, 1, soon), (&ground.b, 2, "now()")] {
+        let row = json!([{ "n": n, "at": "2020-01-01T00:00:00Z" }, { "n": n, "at": null }]);
+        ground.insert(tenant, "visit", row).await;
+        let sql = format!("update app.visit set at = {when} where n = {n} and at is null");
+        ground.db.client().await.batch_execute(&sql).await.unwrap();
+    }
+    assert_eq!(due().await, Vec::<String>::new(), "it is looked for them within the hour");
+    let client = ground.db.client().await;
+    client
+        .batch_execute("update freehold.expiry set next_at = now() - interval '90 s'")
+        .await
+        .unwrap();
+    let lag = store.expiry_lag().await.unwrap();
+    assert!(lag.tenants == 2 && (90_000..150_000).contains(&lag.lag_ms), "{lag:?}");
+    assert_eq!(ground.engine.expire_due().await.unwrap().len(), 2);
+    assert_eq!(store.expiry_lag().await.unwrap().tenants, 0);
+    let next = "select extract(epoch from x.next_at - now())::int / 60 as m from freehold.expiry x join freehold.tenant t on t.id = x.tenant_id order by t.name";
+    assert_eq!(ground.truth(next).await, json!([{ "m": 0 }, { "m": 59 }]));
+    client
+        .batch_execute("update freehold.expiry set next_at = next_at - interval '1 minute'")
+        .await
+        .unwrap();
+    assert_eq!(due().await, ["a"]);
+    // Other rules, or a hold that ends, are looked at anew.
+    assert_eq!(store.expiry_due(version + 1).await.unwrap().len(), 2);
+    let hold = store.place_hold(&ground.b, None, "a case", None).await.unwrap();
+    store.release_hold(hold.parse().unwrap()).await.unwrap();
+    assert_eq!(due().await, ["a", "b"]);
+}

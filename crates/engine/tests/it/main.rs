@@ -11,6 +11,7 @@ mod expired;
 mod ground;
 mod history;
 mod kept;
+mod keys;
 mod later;
 mod moved;
 mod nearest;

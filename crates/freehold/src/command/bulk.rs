@@ -111,6 +111,7 @@ fn tell(config: &Config, import: &Import, imported: Imported) -> Result<(), Fail
 pub(super) async fn export(config: &Config, export: &Export) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
+    engine.demand_purpose(export.purpose.as_deref())?;
     let tenant = engine.tenant(&export.tenant).await?;
     let to_stdout = export.file == Path::new("-");
     let mut output: Box<dyn Write + Send> = if to_stdout {

@@ -86,7 +86,7 @@ async fn list(config: &Config, engine: &freehold_engine::Engine) -> Result<(), F
     if config.json {
         let all: Vec<Value> = erasures
             .iter()
-            .map(|one| json!({ "id": one.id, "tenant": one.tenant, "entity": one.entity, "state": one.state, "requested": one.requested_at, "ended": one.ended_at, "error": one.error }))
+            .map(|one| json!({ "id": one.id, "tenant": one.tenant, "entity": one.entity, "state": one.state, "requested": one.requested_at, "ended": one.ended_at, "unreadable": one.unreadable_at, "error": one.error }))
             .collect();
         output::say(Value::Array(all));
         return Ok(());
@@ -101,11 +101,15 @@ async fn list(config: &Config, engine: &freehold_engine::Engine) -> Result<(), F
                 one.state,
                 one.requested_at,
                 one.ended_at.unwrap_or_default(),
+                one.unreadable_at.unwrap_or_default(),
                 one.error.unwrap_or_default(),
             ]
         })
         .collect();
-    output::table(&["id", "tenant", "entity", "state", "requested", "ended", "error"], &rows);
+    output::table(
+        &["id", "tenant", "entity", "state", "requested", "ended", "backups unreadable", "error"],
+        &rows,
+    );
     Ok(())
 }
 

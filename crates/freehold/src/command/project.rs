@@ -34,6 +34,7 @@ pub(super) async fn status(
         engine.lag(limit).await?.into_iter().partition(|lag| lag.tenant.is_none());
     let parked = engine.parked(limit).await?;
     let jobs = engine.jobs().await?;
+    let expiry = engine.expiry_lag().await?;
     let told = kept::told(metrics).await?;
     let version = engine.snapshot().version;
     if config.json {
@@ -44,6 +45,7 @@ pub(super) async fn status(
             "behind": tenants.iter().map(lag_json).collect::<Vec<_>>(),
             "parked": parked.iter().map(parked_json).collect::<Vec<_>>(),
             "jobs": jobs.iter().map(jobs::shown).collect::<Vec<_>>(),
+            "expiry": { "lag_ms": expiry.lag_ms, "tenants": expiry.tenants },
         });
         if let Some(told) = &told {
             status["cache"] = kept::shown(told);
@@ -54,6 +56,11 @@ pub(super) async fn status(
         show_reads(&reads, &tenants);
         show_parked(&parked);
         jobs::show(&jobs);
+        if expiry.tenants > 0 {
+            let tenants = counted(usize::try_from(expiry.tenants).unwrap_or(usize::MAX), "tenant");
+            let late = seconds(expiry.lag_ms);
+            output::say(format!("\nexpiry: {tenants} to be looked at, the first for {late}"));
+        }
         if let Some(told) = &told {
             kept::show(told, limit);
         }

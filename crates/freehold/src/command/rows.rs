@@ -21,6 +21,7 @@ pub(super) async fn query(config: &Config, what: &cli::Query) -> Result<(), Fail
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
     let tenant = engine.tenant(&what.tenant).await?;
+    engine.demand_purpose(what.purpose.as_deref())?;
     let read = Read { entity, query, count: what.count };
     let manner =
         Manner { recall: what.sure.recall, purpose: what.purpose.clone(), ..Manner::default() };

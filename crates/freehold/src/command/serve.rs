@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) async fn serve(config: &Config, serve: &Serve) -> Result<(), Failure> {
     let site = Site::open(config).await?;
-    let engine = site.engine(config).await?;
+    let engine = site.engine_replayed(config).await?;
     let server = bind(&engine, serve).await?;
     let stop = Stop::listen()?;
     output::note(format!("serving http://{}/rest/v1/", server.address()?));
@@ -22,7 +22,7 @@ pub(super) async fn serve(config: &Config, serve: &Serve) -> Result<(), Failure>
 
 pub(super) async fn work(config: &Config, placement: bool) -> Result<(), Failure> {
     let site = Site::open(config).await?;
-    let engine = site.engine(config).await?;
+    let engine = site.engine_replayed(config).await?;
     let stop = Stop::listen()?;
     output::note("working; Ctrl-C stops");
     let placing = async {

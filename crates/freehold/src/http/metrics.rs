@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use freehold_engine::{blob::BlobTotals, job::JobStatus, project::Lag};
+use freehold_engine::{blob::BlobTotals, expire::ExpiryLag, job::JobStatus, project::Lag};
 
 use super::{Face, error};
 
@@ -83,6 +83,10 @@ async fn show(State(face): State<Arc<Face>>) -> Response {
         Ok(jobs) => all += &of_jobs(&jobs),
         Err(error) => tracing::warn!(%error, "how jobs are doing is not known"),
     }
+    match face.engine.expiry_lag().await {
+        Ok(lag) => all += &of_expiry(&lag),
+        Err(error) => tracing::warn!(%error, "how far expiry is behind is not known"),
+    }
     match face.engine.blob_totals().await {
         Ok(totals) => blobs(&totals, face.engine.unsound_blobs(), &mut all),
         Err(error) => tracing::warn!(%error, "how many blobs there are is not known"),
@@ -91,6 +95,17 @@ async fn show(State(face): State<Arc<Face>>) -> Response {
         all += &cache::text(kept);
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], all).into_response()
+}
+
+fn of_expiry(lag: &ExpiryLag) -> String {
+    format!(
+        "# HELP freehold_expiry_lag_seconds For how long the first tenant waits that may have rows that are over.\n\
+         # TYPE freehold_expiry_lag_seconds gauge\nfreehold_expiry_lag_seconds {}\n\
+         # HELP freehold_expiry_tenants Tenants that wait so.\n\
+         # TYPE freehold_expiry_tenants gauge\nfreehold_expiry_tenants {}\n",
+        seconds(lag.lag_ms),
+        lag.tenants
+    )
 }
 
 fn of_jobs(jobs: &[JobStatus]) -> String {

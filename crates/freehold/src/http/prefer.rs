@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue};
 use freehold_engine::{
-    Code, Refusal,
+    Code, Engine, Refusal,
     read::TimeZone,
     search::Recall,
     write::{Resolution, Terms},
@@ -83,6 +83,16 @@ pub(super) const KNOWN: [Known; 10] = [
 const OTHERS: [&str; 1] = ["wait"];
 
 impl Prefer {
+    /// The same of a request to this engine: what it opens personal data for is one of its model's purposes.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(super) fn heard(engine: &Engine, headers: &HeaderMap) -> Result<Self, Refusal> {
+        let prefer = Self::of(headers)?;
+        engine.demand_purpose(prefer.terms.purpose.as_deref())?;
+        Ok(prefer)
+    }
+
     /// Reads the headers `Prefer`.
     ///
     /// # Errors

@@ -96,7 +96,7 @@ pub(super) async fn insert(
     headers: HeaderMap,
     body: TypedBody,
 ) -> Result<Response, Answer> {
-    let mut prefer = Prefer::of(&headers)?;
+    let mut prefer = Prefer::heard(&engine, &headers)?;
     let media = Media::of(&headers);
     prefer.terms.shape = media.shape();
     prefer.terms.single = media.single;
@@ -134,7 +134,8 @@ pub(super) async fn put(
     body: TypedBody,
 ) -> Result<Response, Answer> {
     let verb = Verb::Put(only_row(written(&engine, &entity, &body)?, &body));
-    let (prefer, media, operation) = asked(&headers, entity, verb, query.unwrap_or_default())?;
+    let (prefer, media, operation) =
+        asked(&engine, &headers, entity, verb, query.unwrap_or_default())?;
     let written = engine.write_on(&tenant, operation, &prefer.terms).await?;
     let status = match (prefer.returns, written.inserted) {
         (Return::Representation, Some(0)) => StatusCode::OK,
@@ -153,7 +154,8 @@ pub(super) async fn update(
     body: TypedBody,
 ) -> Result<Response, Answer> {
     let verb = Verb::Update(only_row(written(&engine, &entity, &body)?, &body));
-    let (prefer, media, operation) = asked(&headers, entity, verb, query.unwrap_or_default())?;
+    let (prefer, media, operation) =
+        asked(&engine, &headers, entity, verb, query.unwrap_or_default())?;
     let written = engine.write_on(&tenant, operation, &prefer.terms).await?;
     Ok(changed(done(&prefer), &prefer, media, written, true))
 }
@@ -166,18 +168,19 @@ pub(super) async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
     let (prefer, media, operation) =
-        asked(&headers, entity, Verb::Delete, query.unwrap_or_default())?;
+        asked(&engine, &headers, entity, Verb::Delete, query.unwrap_or_default())?;
     let written = engine.write_on(&tenant, operation, &prefer.terms).await?;
     Ok(changed(done(&prefer), &prefer, media, written, false))
 }
 
 fn asked(
+    engine: &Engine,
     headers: &HeaderMap,
     entity: String,
     verb: Verb,
     query: String,
 ) -> Result<(Prefer, Media, Operation), Refusal> {
-    let mut prefer = Prefer::of(headers)?;
+    let mut prefer = Prefer::heard(engine, headers)?;
     let media = Media::of(headers);
     (prefer.terms.shape, prefer.terms.single) = (media.shape(), media.single);
     prefer.terms.only_if = validate::only_if(headers, media.single);
@@ -213,7 +216,7 @@ pub(super) async fn answer(
     query: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Answer> {
-    let mut prefer = Prefer::of(headers)?;
+    let mut prefer = Prefer::heard(engine, headers)?;
     let media = Media::of(headers);
     let zone = prefer.terms.zone.clone();
     let manner = Manner {

@@ -16,6 +16,7 @@ mod crash;
 mod documents;
 mod harness;
 mod http;
+mod keys;
 mod prove;
 mod reads;
 mod registry;

@@ -41,13 +41,17 @@ fn class(found: &Found<'_>, report: &mut Report) -> Option<Class> {
             return None;
         }
     };
-    let recipients = found.items("recipients").unwrap_or_default();
+    let texts = |key: &str| -> Vec<String> {
+        let items = found.items(key).unwrap_or_default();
+        items.iter().filter_map(text).map(|(text, _)| text.to_owned()).collect()
+    };
     Some(Class {
         purpose: found.owned("purpose")?,
         basis: found.owned("basis")?,
         retention,
         about: found.owned("about"),
-        recipients: recipients.iter().filter_map(text).map(|(text, _)| text.to_owned()).collect(),
+        recipients: texts("recipients"),
+        purposes: texts("purposes"),
     })
 }
 

@@ -226,6 +226,11 @@ pub(super) static PERSONAL: Section = Section {
         ),
         key("about", Form::Text, "What it is, in your own words."),
         key("recipients", Form::Texts, "Who else gets it."),
+        key(
+            "purposes",
+            Form::Texts,
+            "What else its fields are opened for, where a request says so. Once a class says it, requests can say no purpose that none has.",
+        ),
     ],
     variants: Variants::One,
 };

@@ -17,6 +17,8 @@ pub struct Class {
     pub about: Option<String>,
     /// Who else gets it.
     pub recipients: Vec<String>,
+    /// What else its fields are opened for, where a request says so.
+    pub purposes: Vec<String>,
 }
 
 /// What is said of a field.

@@ -1,12 +1,16 @@
 //! The one door that is not a tenant's: setting up, tenants, keys, the model. Whoever opens it says why, and that is kept.
 
+mod key_import;
 mod keys;
 mod placement;
 mod quota;
 mod tenants;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
+use freehold_model::{Code, Refusal};
+
+pub use key_import::KeysImported;
 pub use keys::{ApiKey, KeyInfo, WantedKey};
 pub use placement::{Decision, Moving, Placed, Policy};
 pub use quota::BlobUsage;
@@ -16,6 +20,7 @@ use crate::{
     connect::Address,
     error::{Error, Fault},
     key::RootKey,
+    keystore::Keystore,
     platform::{self, Mode, Server},
     row::Row,
     session::Session,
@@ -85,6 +90,43 @@ impl Operator {
     /// `Server` if the root key is another, or the operator may not.
     pub async fn repair_login(&mut self, key: &RootKey) -> Result<(), Error> {
         platform::repair_login(&mut self.session, key).await
+    }
+
+    /// Makes `new` the root key in place of `old`: of the servers' logins, of tokens, and of the keystore in `folder`. Doing it
+    /// again changes nothing, wherever it ended. The files of both keys stay as they are.
+    ///
+    /// # Errors
+    /// `Server` if neither is this server's, or keys of tenants are wrapped by the old one itself; `Usage` if the keystore is
+    /// not there or cannot be written.
+    pub async fn rotate_root(
+        &mut self,
+        old: &RootKey,
+        new: &RootKey,
+        folder: &Path,
+        told: &mut (dyn FnMut(&str) -> bool + Send),
+    ) -> Result<(), Error> {
+        let rows = self.as_gate("select id::text from freehold.keystore", &[]).await?;
+        let id = rows.first().and_then(|row| row.text(0)?.parse().ok());
+        let id = id.ok_or_else(|| Fault::new("changing the root key", "no id"))?;
+        let (before, after) =
+            (Keystore::new(folder.to_owned(), id, old), Keystore::new(folder.to_owned(), id, new));
+        let stopped = || Refusal::new(Code::TryAgain, "the change of keys was stopped");
+        // Until the old one's are gone both open it, so it does not matter where this ends.
+        if before.opens()? {
+            before.wrap_also(new)?;
+        } else if !after.opens()? {
+            return Err(before.missing().into());
+        }
+        if !told("the keystore opens with both root keys") {
+            return Err(stopped().into());
+        }
+        platform::reroot(&mut self.session, old, new).await?;
+        if !told("the logins and tokens of PostgreSQL are those of the new one") {
+            return Err(stopped().into());
+        }
+        after.only_this_root()?;
+        told("the keystore opens with the new one alone");
+        Ok(())
     }
 
     /// The applied model: its version and its text.

@@ -3,14 +3,23 @@
 -- (a row has it), `doomed` (its bytes are to be deleted; then the row goes, too).
 set local role freehold_gate;
 
--- The key by which a tenant's blob keys are wrapped, itself wrapped by one made of the root key; and the folder its objects
--- are in. It goes with the tenant, and with it whatever could open the tenant's bytes.
+-- The key by which keys of a tenant's people and blobs are wrapped, itself wrapped by an epoch's key; and the folder its
+-- objects are in. It goes with the tenant, and with it whatever could open the tenant's bytes.
 create table if not exists freehold.tenant_key (
   tenant_id uuid primary key references freehold.tenant (id) on delete cascade,
   wrapped bytea not null,
   folder uuid not null default gen_random_uuid(),
   created_at timestamptz not null default now()
 );
+
+alter table freehold.tenant_key
+  add column if not exists epoch integer not null default 0,
+  add column if not exists gen integer not null default 0,
+  -- Whether a key is gone that was under it: backups have both, so the next epoch has another in its place.
+  add column if not exists spent boolean not null default false,
+  -- The generation before, while keys are moved to this one.
+  add column if not exists old_wrapped bytea,
+  add column if not exists old_epoch integer;
 
 -- Folders of tenants that are gone, until nothing is left in them. No other folder is ever emptied: one that is not here may
 -- be another database's, or of a tenant that came after the backup which this database was restored from.
@@ -53,6 +62,8 @@ create table if not exists freehold.blob (
   check ((hash is null) <= (state in ('uploading', 'doomed'))),
   check ((row_id is null) <= (state <> 'live'))
 );
+-- Of which generation the tenant's key is that `key` is wrapped by.
+alter table freehold.blob add column if not exists key_gen integer not null default 0;
 create index if not exists blob_doomed_idx on freehold.blob (doomed_at) where state = 'doomed';
 create index if not exists blob_waiting_idx on freehold.blob (created_at) where state in ('uploading', 'pending');
 create index if not exists blob_field_idx on freehold.blob (tenant_id, entity, field);
@@ -151,6 +162,8 @@ create or replace function freehold.tenant_goes() returns trigger
 begin
   insert into freehold.gone_folder (folder, tenant_id) select k.folder, k.tenant_id from freehold.tenant_key k
     where k.tenant_id = old.id and exists (select from freehold.blob_usage u where u.tenant_id = old.id) on conflict do nothing;
+  update freehold.keystore set spent_at = coalesce(spent_at, now())
+    where exists (select from freehold.tenant_key k where k.tenant_id = old.id);
   return old;
 end $$;
 create or replace trigger folder before delete on freehold.tenant for each row execute function freehold.tenant_goes();
@@ -179,27 +192,40 @@ begin atomic
   delete from freehold.gone_folder g where g.folder = gone;
 end;
 
--- The tenant's wrapped key and its folder; `made` becomes the key if it has none.
-create or replace function freehold.blob_key(tenant uuid, made text) returns table (wrapped text, folder text)
+-- The tenant's wrapped key, the one before while there is one, and its folder; `made` becomes the key if it has none and the
+-- epoch by which it is wrapped is still the one.
+drop function if exists freehold.blob_key(uuid, text);
+create or replace function freehold.tenant_key_of(tenant uuid, made text, by_epoch bigint)
+  returns table (folder text, gen bigint, epoch bigint, wrapped text, old_epoch bigint, old_wrapped text)
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if made is not null then
-    insert into freehold.tenant_key (tenant_id, wrapped) select t.id, decode(made, 'hex') from freehold.tenant t
-      where t.id = tenant and t.state <> 'deleting' on conflict do nothing;
+    -- A new epoch waits for this, or this for it.
+    perform from freehold.keystore e where e.epoch = by_epoch for share;
+    if found then
+      insert into freehold.tenant_key (tenant_id, wrapped, epoch) select t.id, decode(made, 'hex'), by_epoch from freehold.tenant t
+        where t.id = tenant and t.state <> 'deleting' on conflict do nothing;
+    end if;
   end if;
-  return query select encode(k.wrapped, 'hex'), replace(k.folder::text, '-', '') from freehold.tenant_key k where k.tenant_id = tenant;
+  return query select replace(k.folder::text, '-', ''), k.gen::bigint, k.epoch::bigint, encode(k.wrapped, 'hex'),
+    k.old_epoch::bigint, encode(k.old_wrapped, 'hex') from freehold.tenant_key k where k.tenant_id = tenant;
 end $$;
 
 -- Notes an upload before its first byte is written, and takes `reserve` bytes and an object of the tenant's quota for it.
--- Answers `made`, `tenant` if the tenant cannot be worked in, or `quota`.
+-- Answers `made`, `tenant` if the tenant cannot be worked in, `quota`, or `key` if the tenant's key is another by now.
+drop function if exists freehold.blob_begin(uuid, uuid, uuid, text, text, text, text, bigint, text, text);
 create or replace function freehold.blob_begin(
-  tenant uuid, principal uuid, made uuid, of_entity text, of_field text, called text, of_type text, reserve bigint, place text, sealed text)
+  tenant uuid, principal uuid, made uuid, of_entity text, of_field text, called text, of_type text, reserve bigint, place text, sealed text, by_gen bigint)
   returns text
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
   perform from freehold.tenant t where t.id = tenant and t.state = 'active' and freehold.vouched(tenant, principal, 2::smallint) for key share;
   if not found then
     return 'tenant';
+  end if;
+  perform from freehold.tenant_key k where k.tenant_id = tenant and k.gen = by_gen for share;
+  if not found then
+    return 'key';
   end if;
   insert into freehold.blob_usage (tenant_id) values (tenant) on conflict do nothing;
   update freehold.blob_usage u set bytes = u.bytes + reserve, objects = u.objects + 1
@@ -208,8 +234,8 @@ begin
   if not found then
     return 'quota';
   end if;
-  insert into freehold.blob (tenant_id, id, entity, field, name, type, size, object, key)
-    values (tenant, made, of_entity, of_field, called, of_type, reserve, place, decode(sealed, 'hex'));
+  insert into freehold.blob (tenant_id, id, entity, field, name, type, size, object, key, key_gen)
+    values (tenant, made, of_entity, of_field, called, of_type, reserve, place, decode(sealed, 'hex'), by_gen);
   return 'made';
 end $$;
 
@@ -326,8 +352,8 @@ begin
 end $$;
 grant execute on function freehold.blob_take(uuid, uuid, text, text, uuid, bigint, text[], text), freehold.blob_drop(uuid, uuid),
   freehold.blobs_dropped(text, text), freehold.blobs_renamed(text[], text[], text[], text[]) to freehold_owner;
-grant execute on function freehold.blob_key(uuid, text),
-  freehold.blob_begin(uuid, uuid, uuid, text, text, text, text, bigint, text, text), freehold.blob_in_parts(uuid, uuid, text),
+grant execute on function freehold.tenant_key_of(uuid, text, bigint),
+  freehold.blob_begin(uuid, uuid, uuid, text, text, text, text, bigint, text, text, bigint), freehold.blob_in_parts(uuid, uuid, text),
   freehold.blob_finish(uuid, uuid, bigint, text),
   freehold.blob_give_up(uuid, uuid, boolean), freehold.blob_place(uuid, uuid), freehold.blobs_expire(interval), freehold.blobs_doomed(bigint),
   freehold.blob_forget(uuid, uuid), freehold.blobs_of(uuid, uuid, bigint), freehold.blob_totals(),

@@ -25,21 +25,24 @@ begin
   return query select e.id::text, e.state;
 end $$;
 
+drop function if exists freehold.erasure_of(uuid);
 create or replace function freehold.erasure_of(wanted uuid)
-  returns table (id text, tenant text, entity text, subject text, state text, counts text, requested_at text, cleaned_at text, shredded_at text)
+  returns table (id text, tenant text, entity text, subject text, state text, counts text, requested_at text, cleaned_at text, shredded_at text,
+    epoch bigint)
   language sql stable security definer
 begin atomic
   select e.id::text, e.tenant_id::text, e.entity, e.subject::text, e.state, e.counts::text, to_json(e.requested_at at time zone 'UTC') #>> '{}' || 'Z',
-      to_json(e.cleaned_at at time zone 'UTC') #>> '{}' || 'Z', to_json(e.shredded_at at time zone 'UTC') #>> '{}' || 'Z'
+      to_json(e.cleaned_at at time zone 'UTC') #>> '{}' || 'Z', to_json(e.shredded_at at time zone 'UTC') #>> '{}' || 'Z', e.epoch::bigint
     from freehold.erasure e where e.id = wanted;
 end;
 
+drop function if exists freehold.erasures(bigint);
 create or replace function freehold.erasures(most bigint)
-  returns table (id text, tenant text, entity text, state text, requested_at text, ended_at text, error text)
+  returns table (id text, tenant text, entity text, state text, requested_at text, ended_at text, error text, unreadable_at text)
   language sql stable security definer
 begin atomic
   select e.id::text, coalesce(t.name, e.tenant_id::text), e.entity, e.state, to_json(e.requested_at at time zone 'UTC') #>> '{}' || 'Z',
-      to_json(e.ended_at at time zone 'UTC') #>> '{}' || 'Z', e.error
+      to_json(e.ended_at at time zone 'UTC') #>> '{}' || 'Z', e.error, to_json(e.unreadable_at at time zone 'UTC') #>> '{}' || 'Z'
     from freehold.erasure e left join freehold.tenant t on t.id = e.tenant_id order by e.requested_at desc limit most;
 end;
 
@@ -69,6 +72,15 @@ begin atomic
   update freehold.erasure e set error = left(why, 1000) where e.id = wanted;
 end;
 
+-- Backups have the keys that are about to be destroyed, and the tenant's that opens them, under this epoch or an older one.
+create or replace function freehold.key_spent(e freehold.erasure) returns void
+  language sql volatile security definer
+begin atomic
+  update freehold.tenant_key k set spent = true where k.tenant_id = e.tenant_id;
+  update freehold.keystore set spent_at = coalesce(spent_at, now());
+  update freehold.erasure x set epoch = (select k.epoch from freehold.keystore k), unreadable_at = null where x.id = e.id;
+end;
+
 -- Destroys their keys: that of what is kept only when its time is over, for which a job is left behind.
 create or replace function freehold.erasure_shred(wanted uuid, keep interval) returns boolean
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -80,6 +92,7 @@ begin
   if not found then
     return false;
   end if;
+  perform freehold.key_spent(e);
   delete from freehold.subject_key k where k.tenant_id = e.tenant_id and k.subject = e.subject and (k.class = 0 or keep is null);
   if keep is not null then
     perform freehold.enqueue('erase_kept', e.tenant_id, e.id::text, '{}', keep, null);
@@ -89,12 +102,19 @@ end $$;
 
 -- What was kept goes, too.
 create or replace function freehold.erasure_kept_over(wanted uuid) returns boolean
-  language sql volatile security definer
-begin atomic
-  with gone as (delete from freehold.subject_key k using freehold.erasure e
-      where e.id = wanted and e.kept_until <= now() and k.tenant_id = e.tenant_id and k.subject = e.subject returning 1)
-  select exists (select from gone);
-end;
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  e freehold.erasure;
+begin
+  select * into e from freehold.erasure x where x.id = wanted and x.kept_until <= now()
+    and exists (select from freehold.subject_key k where k.tenant_id = x.tenant_id and k.subject = x.subject);
+  if not found then
+    return false;
+  end if;
+  perform freehold.key_spent(e);
+  delete from freehold.subject_key k where k.tenant_id = e.tenant_id and k.subject = e.subject;
+  return true;
+end $$;
 
 -- The receipt that the next one has to name.
 create or replace function freehold.receipt_last() returns table (seq bigint, hash text)
@@ -143,6 +163,7 @@ begin
   if not found then
     return false;
   end if;
+  update freehold.expiry x set next_at = now() where x.tenant_id = h.tenant_id;
   perform freehold.enqueue('erase', e.tenant_id, e.id::text, jsonb_build_object('subject', e.subject, 'entity', e.entity), '0', null)
     from freehold.erasure e where e.tenant_id = h.tenant_id and e.state = 'held' and (h.subject is null or e.subject = h.subject);
   return true;
@@ -162,6 +183,43 @@ create or replace function freehold.tenants_active() returns table (id text, nam
   language sql stable security definer
 begin atomic
   select t.id::text, t.name from freehold.tenant t where t.state = 'active' order by t.id;
+end;
+
+-- When each tenant is to be asked next for rows that are over: when its next row will be, as far as is known, and within the
+-- hour, for rows may come that are over sooner. Of a tenant that is not here nothing is known.
+create table if not exists freehold.expiry (
+  tenant_id uuid primary key references freehold.tenant (id) on delete cascade,
+  model bigint not null,
+  next_at timestamptz not null
+);
+alter table freehold.expiry enable row level security;
+drop policy if exists wall on freehold.expiry;
+create policy wall on freehold.expiry as restrictive for all to public
+  using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
+
+-- Tenants that may have rows that are over by this version of the model.
+create or replace function freehold.expiry_due(of_model bigint) returns table (id text, name text)
+  language sql stable security definer
+begin atomic
+  select t.id::text, t.name from freehold.tenant t left join freehold.expiry x on x.tenant_id = t.id
+    where t.state = 'active' and (x.next_at is null or x.next_at <= now() or x.model <> of_model) order by x.next_at nulls first, t.id;
+end;
+
+-- Everything that is over has been removed, or is held; the next row will be in so many seconds.
+create or replace function freehold.expiry_done(tenant uuid, of_model bigint, next_s bigint) returns void
+  language sql volatile security definer
+begin atomic
+  insert into freehold.expiry (tenant_id, model, next_at)
+    select t.id, of_model, now() + make_interval(secs => least(greatest(next_s, 0), 3600)) from freehold.tenant t where t.id = tenant
+    on conflict (tenant_id) do update set model = excluded.model, next_at = excluded.next_at;
+end;
+
+-- For how long the tenant waits that should have been asked first, and how many do.
+create or replace function freehold.expiry_lag() returns table (tenants bigint, lag_ms bigint)
+  language sql stable security definer
+begin atomic
+  select count(*), coalesce((extract(epoch from now() - min(x.next_at)) * 1000)::bigint, 0)
+    from freehold.expiry x join freehold.tenant t on t.id = x.tenant_id where t.state = 'active' and x.next_at <= now();
 end;
 
 -- How often fields were opened in the last so many days, of all tenants together.
@@ -187,11 +245,12 @@ declare
   routine regprocedure;
 begin
   for routine in select oid from pg_proc where pronamespace = 'freehold'::regnamespace and proowner = 'freehold_gate'::regrole
-    and (proname like 'erasure%' or proname in ('receipt_last', 'receipts', 'hold_place', 'hold_release', 'holds', 'tenants_active', 'opened_since', 'privacy_totals'))
+    and (proname like 'erasure%' or proname like 'expiry%' or proname in ('receipt_last', 'receipts', 'hold_place', 'hold_release', 'holds', 'tenants_active', 'opened_since', 'privacy_totals'))
   loop
     execute format('revoke all on routine %s from public', routine);
     execute format('grant execute on routine %s to freehold_control', routine);
   end loop;
 end $$;
+revoke all on function freehold.key_spent(freehold.erasure) from public;
 
 reset role;

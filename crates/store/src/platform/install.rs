@@ -89,9 +89,11 @@ async fn install_once(
         include_str!("projection.sql"),
         include_str!("jobs.sql"),
         include_str!("placement.sql"),
+        include_str!("keystore.sql"),
         include_str!("blobs.sql"),
         include_str!("privacy.sql"),
         include_str!("erasure.sql"),
+        include_str!("rotation.sql"),
         include_str!("versions.sql"),
     ] {
         session.batch(part).await?;
@@ -152,12 +154,13 @@ async fn lock_down(session: &mut Session) -> Result<bool, Attempt> {
     Ok(superuser)
 }
 
-const MARK: &str = "select shobj_description(oid, 'pg_authid') from pg_roles where rolname = $1";
+pub(super) const MARK: &str =
+    "select shobj_description(oid, 'pg_authid') from pg_roles where rolname = $1";
 
 async fn set_passwords(session: &mut Session, key: &RootKey) -> Result<(), Attempt> {
     for (role, password) in logins(key) {
         let rows = session.select("setting Freehold up", MARK, &[Some(role)]).await?;
-        let wanted = format!("Freehold's servers, root key {}", key.fingerprint());
+        let wanted = mark_of(key);
         match rows.first().and_then(|row| row.text(0)) {
             Some(mark) if mark == wanted => continue,
             Some(mark) if mark.starts_with("Freehold's servers") => {
@@ -166,20 +169,33 @@ async fn set_passwords(session: &mut Session, key: &RootKey) -> Result<(), Attem
             _ => {}
         }
         give_password(session, role, &password).await?;
-        let comment = format!("comment on role {role} is '{}'", wanted.replace('\'', "''"));
-        session.batch(&comment).await?;
+        mark_login(session, role, key).await?;
     }
     Ok(())
 }
 
+fn mark_of(key: &RootKey) -> String {
+    format!("Freehold's servers, root key {}", key.fingerprint())
+}
+
+/// Notes with a role which root key its password is made of.
+pub(super) async fn mark_login(
+    session: &mut Session,
+    role: &str,
+    key: &RootKey,
+) -> Result<(), PgError> {
+    let mark = mark_of(key).replace('\'', "''");
+    session.batch(&format!("comment on role {role} is '{mark}'")).await
+}
+
 // By which the watchdog gives freehold_app its password back.
-async fn keep_verifier(session: &mut Session, key: &RootKey) -> Result<(), Attempt> {
+pub(super) async fn keep_verifier(session: &mut Session, key: &RootKey) -> Result<(), Error> {
     let verifier = postgres_protocol::password::scram_sha_256(key.password(APP).as_bytes());
     let text = format!(
         "set local role freehold_watch; insert into freehold.login_verifier (verifier) values ('{verifier}') \
          on conflict (only_one) do update set verifier = excluded.verifier; reset role"
     );
-    Ok(session.batch(&text).await?)
+    session.batch(&text).await.map_err(|error| not_installed("setting Freehold up", error))
 }
 
 /// The servers' logins as they were, whatever was done to them: any role may change its own password and settings.
@@ -200,17 +216,21 @@ pub(crate) async fn repair_login(session: &mut Session, key: &RootKey) -> Result
     Ok(())
 }
 
-fn logins(key: &RootKey) -> [(&'static str, Zeroizing<String>); 4] {
+pub(super) fn logins(key: &RootKey) -> [(&'static str, Zeroizing<String>); 4] {
     [APP, ANONYMOUS, CONTROL, PROJECT].map(|role| (role, key.password(role)))
 }
 
-async fn give_password(session: &mut Session, role: &str, password: &str) -> Result<(), PgError> {
+pub(super) async fn give_password(
+    session: &mut Session,
+    role: &str,
+    password: &str,
+) -> Result<(), PgError> {
     // The verifier, so that neither the server nor its log ever sees the password.
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
     session.batch(&format!("alter role {role} password '{verifier}'")).await
 }
 
-fn other_key() -> Error {
+pub(super) fn other_key() -> Error {
     refuse("this server was set up with another root key")
         .hint("all databases of one server share one root key: use the first one's")
         .into()
@@ -278,7 +298,7 @@ fn is_concurrent(error: &PgError) -> bool {
     })
 }
 
-fn not_installed(doing: &'static str, error: PgError) -> Error {
+pub(super) fn not_installed(doing: &'static str, error: PgError) -> Error {
     match error.code().map(tokio_postgres::error::SqlState::code) {
         Some("42501") => refuse("this user has not enough rights to set Freehold up")
             .hint("use a superuser, or a user with createrole that owns the database")

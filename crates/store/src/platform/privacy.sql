@@ -24,6 +24,9 @@ create table if not exists freehold.subject_key (
   primary key (tenant_id, subject, class, gen)
 );
 
+-- Of which generation the tenant's key is that `wrapped` is wrapped by.
+alter table freehold.subject_key add column if not exists wrap_gen integer not null default 0;
+
 create table if not exists freehold.legal_hold (
   id uuid primary key default gen_random_uuid(),
   tenant_id uuid not null references freehold.tenant (id) on delete cascade,
@@ -54,6 +57,12 @@ create table if not exists freehold.erasure (
   kept_until timestamptz,
   unique (tenant_id, subject)
 );
+
+alter table freehold.erasure
+  -- The epoch in which the keys were destroyed: backups that have them need its key, or an older one.
+  add column if not exists epoch integer,
+  -- When those were destroyed, too.
+  add column if not exists unreadable_at timestamptz;
 
 -- What was destroyed, without saying whose it was: each names the one before by its hash.
 create table if not exists freehold.receipt (
@@ -133,17 +142,27 @@ begin atomic
     where k.tenant_id = tenant and k.subject = any (subjects) and k.state = 'live' order by k.subject, k.class, k.gen;
 end;
 
--- Keys for those who have none yet. Nobody who is, or is being, erased gets one again.
-create or replace function freehold.subject_keys_make(tenant uuid, subjects uuid[], classes smallint[], made text[]) returns void
-  language sql volatile security definer
-begin atomic
-  insert into freehold.subject_key (tenant_id, subject, class, wrapped)
-    select t.id, m.subject, m.class, decode(m.wrapped, 'hex')
+-- Keys for those who have none yet, or with `renew` another for those who have one. Nobody who is, or is being, erased gets
+-- one again. False if the tenant's key is another by now.
+drop function if exists freehold.subject_keys_make(uuid, uuid[], smallint[], text[], bigint, boolean);
+create or replace function freehold.subject_keys_make(tenant uuid, subjects uuid[], classes smallint[], made text[], by_gen bigint, renew boolean)
+  returns boolean
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  -- A change of the tenant's key waits for this, or this for it.
+  perform from freehold.tenant_key k where k.tenant_id = tenant and k.gen = by_gen for share;
+  if not found then
+    return false;
+  end if;
+  insert into freehold.subject_key (tenant_id, subject, class, gen, wrap_gen, wrapped)
+    select t.id, m.subject, m.class, coalesce(case when renew then (select max(k.gen) + 1 from freehold.subject_key k
+        where k.tenant_id = t.id and k.subject = m.subject and k.class = m.class) end, 0), by_gen, decode(m.wrapped, 'hex')
       from freehold.tenant t, unnest(subjects, classes, made) m (subject, class, wrapped)
       where t.id = tenant and t.state = 'active' and not exists
         (select from freehold.erasure e where e.tenant_id = tenant and e.subject = m.subject and e.state <> 'held')
       on conflict do nothing;
-end;
+  return true;
+end $$;
 
 -- Notes what was opened, by the day. Whoever reads does not wait for the disk.
 create or replace function freehold.opened_add(tenant uuid, entities text[], fields text[], purposes text[], counts bigint[]) returns void
@@ -204,7 +223,7 @@ end $$;
 grant execute on function freehold.field_sealed(text, text), freehold.fields_unsealed(text, text),
   freehold.sealed_renamed(text[], text[], text[], text[]), freehold.refuse_held(uuid, uuid) to freehold_owner;
 grant execute on function freehold.sealed_fields(), freehold.subject_keys(uuid, uuid[]),
-  freehold.subject_keys_make(uuid, uuid[], smallint[], text[]), freehold.held(uuid),
+  freehold.subject_keys_make(uuid, uuid[], smallint[], text[], bigint, boolean), freehold.held(uuid),
   freehold.opened_add(uuid, text[], text[], text[], bigint[]) to freehold_control;
 
 reset role;

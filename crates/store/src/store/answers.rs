@@ -39,8 +39,8 @@ impl Store {
         {
             return Ok(keys.clone());
         }
-        let (key, _) = self.tenant_key(tenant).await?;
-        let keys = AnswerKeys::new(&key, tenant.id());
+        let by = self.tenant_key(tenant).await?;
+        let keys = AnswerKeys::new(&by.key, tenant.id());
         let mut kept = answers.kept();
         if kept.len() >= KEPT_MAX {
             kept.retain(|_, (at, _)| at.elapsed() < KEPT);

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use freehold_engine::{Code, RootKey, blob::Object, write::Verb};
+use freehold_engine::{
+    Code, RootKey, Tenant,
+    blob::{Mode, Object},
+    write::Verb,
+};
 use serde_json::json;
 
 use super::{Yard, pattern, put};
@@ -155,4 +159,38 @@ async fn signed_urls_open_what_they_were_signed_for_until_then() {
     assert_eq!(wrong(Leave::Get, "file/one", "ä"), Code::Unauthenticated);
     assert_eq!(wrong(Leave::Get, "file/one", ""), Code::Unauthenticated);
     let _ = RootKey::random();
+}
+
+#[tokio::test]
+async fn blobs_open_when_their_tenants_key_is_another() {
+    let yard = Yard::new().await;
+    let (a, b) = (&yard.ground.a, &yard.ground.b);
+    yard.store(a, "x", 100_000).await.unwrap();
+    yard.store(a, "y", 0).await.unwrap();
+    yard.store(b, "x", 10).await.unwrap();
+    let begun = yard.put(a, 20).await.unwrap();
+    let other = yard.ground.another().await;
+    let wrapped = "select id, encode(key, 'hex') as key from freehold.blob where tenant_id = ";
+    let keys = async |tenant: &Tenant| {
+        yard.ground.truth(&format!("{wrapped}'{}' order by id", tenant.id())).await
+    };
+    let (of_a, of_b) = (keys(a).await, keys(b).await);
+    other.store().rotate_tenant(a, &mut |_| true).await.unwrap();
+    assert_eq!(keys(b).await, of_b);
+    let now = keys(a).await;
+    for (now, was) in now.as_array().unwrap().iter().zip(of_a.as_array().unwrap()) {
+        assert!(now["id"] == was["id"] && now["key"] != was["key"]);
+    }
+    // The engine still has the key before in mind: it reads, takes what was begun, and stores anew.
+    assert_eq!(yard.get(a, "x").await.unwrap(), pattern(100_000));
+    let bucket = yard.engine.bucket("file").unwrap();
+    let place = Object { bucket: &bucket, path: "z" };
+    yard.engine.take_blob(a, place, Mode::Upsert, &begun).await.unwrap();
+    other.store().rotate_tenant(a, &mut |_| true).await.unwrap();
+    yard.store(a, "w", 30).await.unwrap();
+    for (path, size) in [("y", 0), ("z", 20), ("w", 30)] {
+        assert_eq!(yard.get(a, path).await.unwrap(), pattern(size));
+    }
+    assert_eq!(yard.get(b, "x").await.unwrap(), pattern(10));
+    yard.agrees(5).await;
 }
