@@ -62,6 +62,7 @@ fn guarded() -> Router<Engine> {
                 .options(openapi::relation_options)
                 .fallback(rows::query_method),
         )
+        .route("/rest/v1", get(openapi::document).options(openapi::root_options))
         .route("/rest/v1/", get(openapi::document).options(openapi::root_options))
         .route("/rest/v1/query/{entity}", post(rows::query))
         .route(

@@ -173,6 +173,8 @@ codes! {
     Quota = "FH072", 413;
     /// The object storage cannot be reached or fails.
     Storage = "FH073", 503;
+    /// The body is compressed, or encoded otherwise; it is read as it is.
+    Encoded = "FH075", 415;
     /// A condition of the request does not hold.
     Precondition = "FH074", 412;
     /// Sealed personal data is compared, sorted or computed with as only what PostgreSQL sees can be.

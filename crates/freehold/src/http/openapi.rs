@@ -13,7 +13,7 @@ use freehold_engine::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{auth::Caller, error::Answer, request::Entity};
+use super::{auth::Caller, error::Answer, request::Entity, rows};
 
 /// `GET /rest/v1/`
 pub(super) async fn document(
@@ -50,7 +50,7 @@ pub(super) async fn relation_options(
     let snapshot = engine.snapshot();
     snapshot.permit(&tenant, &name, Access::Read)?;
     if snapshot.model.entity(&name).is_some() && writes(&snapshot, &tenant, &name) {
-        return Ok(allow("OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE,QUERY"));
+        return Ok(allow(rows::ALLOWED));
     }
     if snapshot.model.relations().any(|relation| *relation.name == *name) {
         return Ok(allow("OPTIONS,GET,HEAD,QUERY"));
