@@ -24,6 +24,7 @@ mod rows;
 mod rpc;
 mod storage;
 mod transaction;
+mod unreadable;
 mod validate;
 
 pub(crate) use consistency::patience;

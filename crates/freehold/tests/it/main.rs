@@ -27,3 +27,4 @@ mod sql;
 mod sql_drivers;
 mod sql_prompt;
 mod storage;
+mod unreadable;
