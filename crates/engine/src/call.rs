@@ -2,6 +2,8 @@
 //!
 //! find the function → check arguments and query → embed the question, if it is text → one transaction → answer.
 
+mod hidden;
+
 use freehold_model::catalogue;
 pub use freehold_model::catalogue::{Argument, Arguments, Function, Returns};
 use freehold_store::{Access, Row, Tenant};
@@ -109,7 +111,9 @@ impl Engine {
         let answer = Answer {
             body: match asked.terms.shape {
                 Shape::Csv => csv(&call.names(), body),
-                Shape::Json | Shape::Stripped => body.unwrap_or("null").to_owned(),
+                Shape::Json | Shape::Stripped => {
+                    hidden::without_tenant(body.unwrap_or("null"), tenant.id()).into_owned()
+                }
             },
             rows: count(row.int(1)),
             total: row.int(2).map(|total| count(Some(total))),

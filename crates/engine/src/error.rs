@@ -5,6 +5,30 @@ pub use freehold_store::{Error, Fault};
 
 use crate::embed::EmbedError;
 
+/// Most fields that are named for one value.
+const NAMED_MAX: usize = 3;
+
+/// Says which fields the value may be for that the database refused without a name.
+pub(crate) fn naming(error: Error, suspects: impl FnOnce(Code) -> Vec<String>) -> Error {
+    let nameless = |refusal: &Refusal| {
+        refusal.detail.is_none()
+            && refusal.hint.is_none()
+            && matches!(refusal.code, Code::InvalidValue | Code::InvalidTime | Code::OutOfRange)
+    };
+    match error {
+        Error::Refused(refusal) if nameless(&refusal) => {
+            let mut fields = suspects(refusal.code);
+            fields.sort_unstable();
+            fields.dedup();
+            Error::Refused(match fields.len() {
+                1..=NAMED_MAX => refusal.detail(format!("a value of {}", fields.join(" or "))),
+                _ => refusal,
+            })
+        }
+        other => other,
+    }
+}
+
 impl From<EmbedError> for Error {
     fn from(error: EmbedError) -> Self {
         match error {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     Engine, Snapshot,
-    error::{Code, Error, Refusal},
+    error::{Code, Error, Refusal, naming},
     personal,
     search::{Path, Recall, Search},
 };
@@ -184,10 +184,11 @@ impl Engine {
         let index = chosen.map_err(|error| snapshot.refine(error))?;
         let tag = personal::tag(&mut query);
         let run = async |query: &Query| {
-            self.store
-                .run_in(tenant, &query.render(), manner.zone.as_ref())
-                .await
-                .map_err(|error| snapshot.refine(error))
+            self.store.run_in(tenant, &query.render(), manner.zone.as_ref()).await.map_err(
+                |error| {
+                    naming(snapshot.refine(error), |code| query.suspects(&snapshot.model, code))
+                },
+            )
         };
         let mut row = run(&query).await?;
         // What an index gives too few of is looked for again in all rows, so that few rows are all there are.
@@ -219,6 +220,14 @@ impl Engine {
             search: describe(&query, &row, index, corrected),
         };
         Ok((answer, stamp))
+    }
+
+    /// Whether there is such a time zone; one that there is not makes every request refused that names it.
+    ///
+    /// # Errors
+    /// `TenantSuspended` and the like; faults.
+    pub async fn knows_zone(&self, tenant: &Tenant, zone: &TimeZone) -> Result<bool, Error> {
+        self.store.knows_zone(tenant, zone).await
     }
 
     /// The limits every read is held to.

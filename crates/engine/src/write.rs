@@ -29,7 +29,7 @@ pub(crate) use crate::text::{known_text, source_text};
 use crate::{
     Engine, Snapshot,
     embed::EmbedError,
-    error::{Code, Error, Refusal},
+    error::{Code, Error, Refusal, naming},
     personal,
     read::{Shape, count, shaped},
 };
@@ -135,7 +135,10 @@ impl Engine {
                 }
             }
         }
-        .map_err(|error| only_if::said(snapshot.refine(error), terms))?;
+        .map_err(|error| {
+            let error = only_if::said(snapshot.refine(error), terms);
+            naming(error, |code| mutation.suspects(&snapshot.model, code))
+        })?;
         if let Some(tag) = tag {
             let purpose = terms.purpose.as_deref().into();
             written.body = self.open_body(&snapshot, tenant, &written.body, &tag, purpose).await?;

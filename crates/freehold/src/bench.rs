@@ -119,7 +119,7 @@ async fn measure(
         BenchName::Wall => wall::run(&mut ground, mode, &bench.partitions).await?,
         BenchName::Write => write::run(&mut ground).await?,
         BenchName::Project => project::run(&mut ground, bench.tenants).await?,
-        BenchName::Api => api::run(&mut ground).await?,
+        BenchName::Api => Box::pin(api::run(&mut ground, bench.peer.as_deref())).await?,
         BenchName::Edge => Box::pin(edge::run(&mut ground)).await?,
         BenchName::Blob => blob::run(&mut ground, config).await?,
         BenchName::Seal => seal::run(&mut ground).await?,

@@ -24,6 +24,7 @@ mod rows;
 mod rpc;
 mod storage;
 mod transaction;
+mod unreadable;
 mod validate;
 
 pub(crate) use consistency::patience;
@@ -62,6 +63,7 @@ fn guarded() -> Router<Engine> {
                 .options(openapi::relation_options)
                 .fallback(rows::query_method),
         )
+        .route("/rest/v1", get(openapi::document).options(openapi::root_options))
         .route("/rest/v1/", get(openapi::document).options(openapi::root_options))
         .route("/rest/v1/query/{entity}", post(rows::query))
         .route(

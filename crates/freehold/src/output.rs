@@ -121,7 +121,15 @@ pub(crate) fn failure(failure: &Failure, json: bool) -> ExitCode {
         Failure::Engine(Error::Violated(violation)) => tell(shown(&violation.refusal(), json)),
         Failure::Engine(Error::Failed(fault)) => {
             let message = fault_chain(fault);
-            let hint = fault.is_unavailable().then_some("the PostgreSQL that --database-url names must run and be reachable; then try again");
+            let hint = match fault {
+                _ if fault.is_unavailable() => Some(
+                    "the PostgreSQL that --database-url names must run and be reachable; then try again",
+                ),
+                _ if fault.is_closed() => {
+                    Some("`freehold audit` says what is wrong and how to mend it")
+                }
+                _ => None,
+            };
             tell(if json {
                 json!({ "code": "FAULT", "message": message, "details": null, "hint": hint })
                     .to_string()

@@ -25,6 +25,7 @@ pub(crate) mod render;
 pub(crate) mod sealed;
 mod select;
 pub(crate) mod suggest;
+pub(crate) mod suspects;
 pub(crate) mod value;
 
 #[cfg(test)]
@@ -35,7 +36,7 @@ mod fuzz;
 pub(crate) mod tests;
 
 use self::{ast::Written, level::Anchor, render::Renderer};
-use crate::{Model, Name, Refusal, Sql};
+use crate::{Code, Model, Name, Refusal, Sql};
 
 pub use approach::{EF_SEARCH, Indexable};
 pub use keep::{ById, Fleeting, Sources};
@@ -305,6 +306,12 @@ impl Query {
     /// Asks for the rows in another shape than a JSON array.
     pub fn shaped(&mut self, shape: Shape) {
         self.shape = shape;
+    }
+
+    /// The fields of filters and casts that a value may have been for which the database refused so.
+    #[must_use]
+    pub fn suspects(&self, model: &Model, code: Code) -> Vec<String> {
+        suspects::of_query(model, &self.level, code)
     }
 
     /// The statement.

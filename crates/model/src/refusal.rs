@@ -173,10 +173,12 @@ codes! {
     Quota = "FH072", 413;
     /// The object storage cannot be reached or fails.
     Storage = "FH073", 503;
+    /// The body is compressed, or encoded otherwise; it is read as it is.
+    Encoded = "FH075", 415;
     /// A condition of the request does not hold.
     Precondition = "FH074", 412;
     /// The bytes of a blob are missing in the object storage, or cut; only a backup of it can bring them back.
-    BlobLost = "FH075", 500;
+    BlobLost = "FH076", 500;
     /// Sealed personal data is compared, sorted or computed with as only what PostgreSQL sees can be.
     Sealed = "FH080", 400;
     /// The person is being erased, or is erased.

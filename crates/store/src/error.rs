@@ -21,8 +21,17 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Fault {
     doing: &'static str,
-    unavailable: bool,
+    kind: Kind,
     source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Trying again is of no use until somebody has looked at it.
+    Plain,
+    Passing,
+    /// Nothing is opened until it is mended.
+    Closed,
 }
 
 impl Fault {
@@ -30,7 +39,7 @@ impl Fault {
         doing: &'static str,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self { doing, unavailable: false, source: Some(source.into()) }
+        Self { doing, kind: Kind::Plain, source: Some(source.into()) }
     }
 
     /// One that passes: what is needed does not answer.
@@ -38,13 +47,27 @@ impl Fault {
         doing: &'static str,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self { unavailable: true, ..Self::new(doing, source) }
+        Self { kind: Kind::Passing, ..Self::new(doing, source) }
+    }
+
+    /// One that keeps the house shut: the wall is broken.
+    pub(crate) fn closed(
+        doing: &'static str,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self { kind: Kind::Closed, ..Self::new(doing, source) }
     }
 
     /// Whether PostgreSQL could not be reached or has no room now, so that trying again later may help.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        self.unavailable
+        self.kind == Kind::Passing
+    }
+
+    /// Whether no tenant is opened because the wall between tenants is broken.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.kind == Kind::Closed
     }
 }
 

@@ -167,7 +167,9 @@ fn reported_by_server(report: &DbError) -> Option<Error> {
             Code::Vector,
             "the vector has the wrong number of dimensions or a value that is not finite",
         ),
-        "22012" => refuse(Code::InvalidValue, "a division by zero"),
+        "22012" => Some(Error::Refused(
+            Refusal::new(Code::InvalidValue, "a division by zero").detail("in what is computed"),
+        )),
         _ if state.starts_with("22") => {
             refuse(Code::InvalidValue, "a value does not have its field's form")
         }

@@ -78,9 +78,14 @@ impl Checks {
             // A task of its own, because whoever asked first may go away.
             tokio::spawn(self.clone().run());
         }
-        told.await.map_err(|_| {
-            Fault::unavailable("comparing stamps", "the database did not answer").into()
-        })
+        match told.await {
+            Ok(checked) => Ok(checked),
+            Err(_) => {
+                self.0.store.demand_whole_wall()?;
+                let why = "the database did not answer";
+                Err(Fault::unavailable("comparing stamps", why).into())
+            }
+        }
     }
 
     /// Statements that were sent, and questions that they answered.

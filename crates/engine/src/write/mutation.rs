@@ -1,7 +1,7 @@
 //! A change that was checked.
 
 use freehold_model::{
-    Name, Sql,
+    Code, Model, Name, Sql,
     mutate::{Delete, Insert, Update},
     query::{Query, Sought},
 };
@@ -62,6 +62,15 @@ impl Mutation {
         match self {
             Self::Insert(insert) if self.needs_rows() => u64::try_from(insert.rows().len()).ok(),
             _ => None,
+        }
+    }
+
+    /// The fields that a value may have been for which the database refused so.
+    pub(super) fn suspects(&self, model: &Model, code: Code) -> Vec<String> {
+        match self {
+            Self::Insert(insert) => insert.suspects(model, code),
+            Self::Update(update) => update.suspects(model, code),
+            Self::Delete(delete) => delete.suspects(model, code),
         }
     }
 

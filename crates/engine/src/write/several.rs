@@ -5,7 +5,7 @@ use freehold_store::Tenant;
 use super::{Operation, Terms, Written, embed_new_rows};
 use crate::{
     Engine,
-    error::{Code, Error, Refusal},
+    error::{Code, Error, Refusal, naming},
     personal,
 };
 
@@ -63,7 +63,12 @@ impl Engine {
         for (number, (mutation, _)) in (1..).zip(&mut mutations) {
             match self.settled(&snapshot, tenant, &mut tx, mutation).await {
                 Ok(one) => written.push(one),
-                Err(error) => return Err(numbered(number, snapshot.refine(error))),
+                Err(error) => {
+                    let error = naming(snapshot.refine(error), |code| {
+                        mutation.suspects(&snapshot.model, code)
+                    });
+                    return Err(numbered(number, error));
+                }
             }
         }
         terms.check(written.iter().map(|one| one.rows).sum())?;

@@ -8,6 +8,8 @@ use crate::{
     error::{Code, Refusal},
 };
 
+mod quoting;
+
 /// The word that stands for null in a cell, as in PostgREST; an empty cell is an empty text.
 const NULL: &str = "NULL";
 
@@ -18,6 +20,7 @@ impl Engine {
     /// `Body` if it cannot be read or a line has more or fewer cells than the first; `NoSuchEntity`;
     /// `InvalidValue`.
     pub fn rows_of_csv(&self, entity: &str, body: &str) -> Result<Value, Refusal> {
+        quoting::check(body)?;
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(body.as_bytes());
         let titles: Vec<String> = match reader.headers() {
             Ok(titles) => {

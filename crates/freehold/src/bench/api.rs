@@ -1,8 +1,9 @@
 //! `bench api`: requests per second over HTTP, against pgbench running the same statement as fast as it can.
 
 mod load;
+mod peer;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use freehold_engine::{
     Yardstick,
@@ -11,7 +12,10 @@ use freehold_engine::{
 use freehold_model::query;
 use serde_json::{Value, json};
 
-use self::load::{Load, Pgbench};
+use self::{
+    load::{Load, Pgbench},
+    peer::Peer,
+};
 use super::{
     Ground,
     report::{Goal, Report, Row, quantile},
@@ -34,10 +38,15 @@ struct Case {
     name: &'static str,
     requests: Vec<String>,
     script: String,
+    /// Whether each answer is another one.
+    changes: bool,
     goal: Goal,
 }
 
-pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
+pub(super) async fn run(
+    ground: &mut Ground<'_>,
+    program: Option<&Path>,
+) -> Result<Report, Failure> {
     ground.bar.set_message("filling the tables");
     let tenant = super::tenant(ground, "acme").await?;
     let role = freehold_engine::Role::Writer;
@@ -47,6 +56,13 @@ pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
     let ids = yardstick.ids(1000).await?;
     remark(ground, &tenant, &ids).await?;
     let cases = cases(ground, &yardstick, &ids, &key)?;
+    let peer = match program {
+        Some(program) => {
+            let user = yardstick.fill_peer().await?;
+            Some(Peer::start(program, &ground.url, &user).await?)
+        }
+        None => None,
+    };
     let server = Server::bind("127.0.0.1:0", ground.engine.clone()).await?;
     let address = server.address()?;
     let serving = async { server.run(std::future::pending()).await };
@@ -56,10 +72,20 @@ pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
         let mut rows = Vec::new();
         for case in &cases {
             let load = Load::new(address, case.requests.clone());
+            let beside = match &peer {
+                Some(peer) => Some(peer.load(&load, case.changes).await?),
+                None => None,
+            };
             let pgbench = Pgbench::new(ground, &case.script)?;
             for clients in CLIENTS {
                 ground.bar.set_message(format!("{}, {clients} clients", case.name));
-                rows.extend(measured(case, &load, &pgbench, clients, seconds, rounds).await?);
+                let measured = Measured {
+                    case,
+                    ours: &load,
+                    pgbench: &pgbench,
+                    peer: beside.as_ref().zip(peer.as_ref()),
+                };
+                rows.extend(measured.run(clients, seconds, rounds).await?);
             }
         }
         Ok::<_, Failure>(rows)
@@ -71,7 +97,8 @@ pub(super) async fn run(ground: &mut Ground<'_>) -> Result<Report, Failure> {
     Ok(Report {
         bench: "api",
         about: "HTTP requests per second against pgbench with the same statement and as many clients, and how long requests \
-                take; an insert is compared with one into a table without wall, references or log. Server, client and \
+                take; an insert is compared with one into a table without wall, references or log. Beside a peer: its \
+                requests are the same, on tables of one tenant's rows that have no wall. Server, client and \
                 PostgreSQL share this machine"
             .into(),
         rows,
@@ -118,7 +145,7 @@ fn cases(
         };
         let requests = ids.iter().map(request).collect();
         let script = yardstick.pgbench_script(&query.render(), ids);
-        Ok::<_, Failure>(Case { name, requests, script, goal })
+        Ok::<_, Failure>(Case { name, requests, script, changes: false, goal })
     };
     let body = r#"{"label":"a label","amount":7}"#;
     let insert = format!(
@@ -134,41 +161,79 @@ fn cases(
             name: "insert",
             requests: vec![insert],
             script: yardstick.pgbench_insert(),
+            changes: true,
             goal: Goal::Open,
         },
     ])
 }
 
-async fn measured(
-    case: &Case,
-    load: &Load,
-    pgbench: &Pgbench,
-    clients: usize,
-    seconds: u64,
-    rounds: usize,
-) -> Result<[Row; 3], Failure> {
-    let (mut ours, mut other, mut halves, mut tails) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    // The first round warms up.
-    for round in 0..=rounds {
+/// Who is measured, one after the other in each round.
+struct Measured<'a> {
+    case: &'a Case,
+    ours: &'a Load,
+    pgbench: &'a Pgbench,
+    peer: Option<(&'a Load, &'a Peer)>,
+}
+
+/// What rounds have shown of one server.
+#[derive(Default)]
+struct Shown {
+    rates: Vec<f64>,
+    halves: Vec<f64>,
+    tails: Vec<f64>,
+}
+
+impl Shown {
+    async fn add(&mut self, load: &Load, clients: usize, seconds: u64) -> Result<(), Failure> {
         let took = load.run(clients, Duration::from_secs(seconds)).await?;
-        let plain = pgbench.rate(clients, seconds.max(PGBENCH_SECONDS)).await?;
-        if round > 0 {
-            ours.push(took.len() as f64 / seconds as f64);
-            halves.push(quantile(&took, 0.5));
-            tails.push(quantile(&took, 0.99));
-            other.push(plain);
-        }
+        self.rates.push(took.len() as f64 / seconds as f64);
+        self.halves.push(quantile(&took, 0.5));
+        self.tails.push(quantile(&took, 0.99));
+        Ok(())
     }
-    let name = format!("{}, {clients} clients", case.name);
-    let goal = if clients == 8 { case.goal } else { Goal::Open };
-    let alone = |what: &str, ours| Row {
-        case: format!("{name}: {what}"),
-        ours,
-        other: Vec::new(),
-        unit: "ms",
-        goal: Goal::Open,
-    };
-    let (half, tail) = (alone("median", halves), alone("99 of 100 within", tails));
-    Ok([Row { case: name.clone(), ours, other, unit: "requests/s", goal }, half, tail])
+}
+
+impl Measured<'_> {
+    async fn run(self, clients: usize, seconds: u64, rounds: usize) -> Result<Vec<Row>, Failure> {
+        let (mut ours, mut plain, mut beside) = (Shown::default(), Vec::new(), Shown::default());
+        // The first round warms up.
+        for round in 0..=rounds {
+            ours.add(self.ours, clients, seconds).await?;
+            plain.push(self.pgbench.rate(clients, seconds.max(PGBENCH_SECONDS)).await?);
+            if let Some((load, _)) = self.peer {
+                beside.add(load, clients, seconds).await?;
+            }
+            if round == 0 {
+                (ours, plain, beside) = (Shown::default(), Vec::new(), Shown::default());
+            }
+        }
+        let name = format!("{}, {clients} clients", self.case.name);
+        let goal = if clients == 8 { self.case.goal } else { Goal::Open };
+        let row = |case: String, unit, ours: &[f64], other: Vec<f64>, goal| Row {
+            case,
+            ours: ours.to_vec(),
+            other,
+            unit,
+            goal,
+        };
+        let mut rows = vec![
+            row(name.clone(), "requests/s", &ours.rates, plain, goal),
+            row(format!("{name}: median"), "ms", &ours.halves, Vec::new(), Goal::Open),
+            row(format!("{name}: 99 of 100 within"), "ms", &ours.tails, Vec::new(), Goal::Open),
+        ];
+        if let Some((_, peer)) = self.peer {
+            let name = format!("{name}, beside {}", peer.name());
+            rows.push(row(name.clone(), "requests/s", &ours.rates, beside.rates, Goal::Open));
+            rows.push(row(
+                format!("{name}: median"),
+                "ms",
+                &ours.halves,
+                beside.halves,
+                Goal::Open,
+            ));
+            let tail = format!("{name}: 99 of 100 within");
+            rows.push(row(tail, "ms", &ours.tails, beside.tails, Goal::Open));
+        }
+        Ok(rows)
+    }
 }

@@ -27,6 +27,10 @@ pub(crate) struct Bench {
     /// Tenants beside the one that floods (project)
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(8..=10_000))]
     pub(crate) tenants: u32,
+    /// A server that speaks PostgREST's language and is configured by its environment, such as `postgrest` or `postrust`, to
+    /// measure beside ours (api)
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) peer: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) search: SearchBench,
 }

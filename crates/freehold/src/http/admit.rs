@@ -165,6 +165,7 @@ async fn whole(face: &Face, headers: &axum::http::HeaderMap, body: Body) -> Resu
     if body.is_end_stream() {
         return Ok(Body::empty());
     }
+    request::plain(headers)?;
     let limits = &face.config.limits;
     let length = headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());

@@ -67,6 +67,9 @@ async fn known(engine: &Engine, tokens: Option<&Verifier>, key: &str) -> Result<
     }
 }
 
+/// Methods that some path has. Another one is for nobody, whatever their role: the router says so.
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "QUERY"];
+
 /// Refuses what the role does not allow before anything is done for it; the database would refuse it, too.
 pub(super) fn allowed(role: Role, method: &Method, path: &str) -> Result<(), Refusal> {
     let reads = method == Method::GET || method == Method::HEAD || method == Method::OPTIONS;
@@ -82,6 +85,7 @@ pub(super) fn allowed(role: Role, method: &Method, path: &str) -> Result<(), Ref
         .any(|asked| path.starts_with(asked))
         || method.as_str() == "QUERY";
     let needed = match path {
+        _ if !METHODS.contains(&method.as_str()) => Role::Anonymous,
         _ if path.starts_with("/admin/") => Role::Admin,
         // A signed URL would go on when the model opens the rows no more.
         _ if path.starts_with("/storage/v1/object/sign/") => Role::Reader,

@@ -9,7 +9,7 @@ use axum::{
 use super::Face;
 
 /// Headers of answers that pages may read.
-const EXPOSED: &str = "age, cache-status, content-range, content-location, location, etag, preference-applied, retry-after, x-request-id, consistency-token";
+pub(super) const EXPOSED: &str = "age, cache-status, content-range, content-location, location, etag, preference-applied, retry-after, x-request-id, consistency-token, search-info, proxy-status, allow, www-authenticate";
 
 const METHODS: &str = "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS, QUERY";
 

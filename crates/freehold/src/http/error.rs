@@ -9,6 +9,9 @@ use axum::{
 use freehold_engine::{Code, Error, Fault, Refusal};
 use serde_json::json;
 
+/// The code of what is not the caller's.
+const OURS: &str = "PGRSTX00";
+
 /// An error on its way to the caller.
 #[derive(Debug)]
 pub(super) struct Answer(Error);
@@ -51,6 +54,11 @@ fn refused(refusal: &Refusal) -> Response {
     if refusal.code == Code::Unauthenticated {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    if refusal.code == Code::Encoded {
+        response
+            .headers_mut()
+            .insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
@@ -64,8 +72,14 @@ fn failed(fault: &Fault) -> Response {
             "PGRST001",
             "the database cannot be reached at the moment",
         )
+    } else if fault.is_closed() {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            OURS,
+            "nothing is served until something on our side is mended",
+        )
     } else {
-        (StatusCode::INTERNAL_SERVER_ERROR, "PGRSTX00", "something failed on our side")
+        (StatusCode::INTERNAL_SERVER_ERROR, OURS, "something failed on our side")
     };
     let mut response = body(
         status,

@@ -11,15 +11,14 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Face, front};
+use super::{
+    Face, front,
+    unreadable::{self, Spoken},
+};
 use crate::config::server::Limits;
 
 /// Most header lines of a request.
-const HEADERS_MAX: usize = 100;
-
-/// What is sent to a connection beyond the last.
-const FULL: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+pub(super) const HEADERS_MAX: usize = 100;
 
 /// Serves until `stop` is done. Then no connection is taken any more, idle ones end, and running requests have the time of
 /// `limits.drain_seconds`.
@@ -49,7 +48,7 @@ pub(super) async fn serve(
             },
         };
         let Ok(permit) = room.clone().try_acquire_owned() else {
-            let _ = stream.try_write(FULL);
+            let _ = stream.try_write(&unreadable::full(face));
             continue;
         };
         let connection = connection(stream, face.clone(), routes.clone(), told.clone());
@@ -77,9 +76,15 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     let Limits { header_seconds, header_bytes, .. } = face.config.limits;
+    let stream = Spoken::new(stream, face.clone());
+    let turn = stream.turn();
     let service = service_fn(|request: Request<Incoming>| {
-        let (face, routes) = (face.clone(), routes.clone());
-        async { Ok::<_, Infallible>(front::respond(face, routes, request.map(Body::new)).await) }
+        let (face, routes, turn) = (face.clone(), routes.clone(), turn.clone());
+        turn.begin();
+        async move {
+            let response = front::respond(face, routes, request.map(Body::new)).await;
+            Ok::<_, Infallible>(turn.ended_by(response))
+        }
     });
     let mut builder = http1::Builder::new();
     builder

@@ -13,7 +13,7 @@ use freehold_engine::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{auth::Caller, error::Answer, request::Entity};
+use super::{auth::Caller, error::Answer, request::Entity, rows};
 
 /// `GET /rest/v1/`
 pub(super) async fn document(
@@ -50,7 +50,7 @@ pub(super) async fn relation_options(
     let snapshot = engine.snapshot();
     snapshot.permit(&tenant, &name, Access::Read)?;
     if snapshot.model.entity(&name).is_some() && writes(&snapshot, &tenant, &name) {
-        return Ok(allow("OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE,QUERY"));
+        return Ok(allow(rows::ALLOWED));
     }
     if snapshot.model.relations().any(|relation| *relation.name == *name) {
         return Ok(allow("OPTIONS,GET,HEAD,QUERY"));
@@ -95,9 +95,14 @@ fn describe(engine: &Engine, tenant: &Tenant) -> Value {
         if !snapshot.permits(tenant, &name, Access::Read) {
             continue;
         }
-        definitions.insert(name.clone(), schema::definition(relation));
+        let is_entity = model.entity(&name).is_some();
+        let definition = schema::definition(relation, is_entity);
+        let mut row = definition.clone();
+        row.as_object_mut().map(|row| row.remove("required"));
+        definitions.entry(schema::row(&name)).or_insert(row);
+        definitions.insert(name.clone(), definition);
         schema::filters(relation, &mut parameters);
-        let writable = model.entity(&name).is_some() && writes(&snapshot, tenant, &name);
+        let writable = is_entity && writes(&snapshot, tenant, &name);
         paths.insert(format!("/{name}"), schema::relation_path(relation, writable));
     }
     for function in model.catalogue().functions() {

@@ -4,12 +4,13 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use freehold_engine::Code;
 
-use super::{prefer, request};
+use super::{cors, prefer, request};
 
 /// Method, path, the role it needs, and what it does. The router is held to this list, and a test calls each without a
 /// key and with a weaker role.
 const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("GET", "/rest/v1/", "reader", "the API as a Swagger 2.0 document"),
+    ("GET", "/rest/v1", "reader", "the same"),
     ("OPTIONS", "/rest/v1/", "reader", "the methods in `Allow`, as of every path below"),
     (
         "GET",
@@ -98,7 +99,7 @@ const BODIES: &[(&str, &str)] = &[
     ("application/json", "rows: an object or an array of them; arguments: an object"),
     (
         "text/csv",
-        "rows: a line of names, then lines; `NULL` is null, nothing between commas an empty text",
+        "rows: a line of names, then lines, with quotes as RFC 4180 has them; `NULL` is null, nothing between commas an empty text",
     ),
     ("application/x-www-form-urlencoded", "one row, or arguments"),
 ];
@@ -124,7 +125,7 @@ fn page() -> String {
         let _ = writeln!(page, "| `{}={}` | {of} | {} |", known.name, known.values, known.about);
     }
     page += "| `wait=2s` | reads | how long to wait for what a `Consistency-Token` names, at most 30 s |\n";
-    page += "\nWhat is not known is passed over, and refused with `handling=strict`.\n";
+    page += "\nWhat is not known, a time zone that there is not included, is passed over, and refused with `handling=strict`.\n";
     table(&mut page, "Bodies", BODIES.iter().map(|(name, about)| (*name, *about)));
     page += "\n## Answers\n\nThe first of these that `Accept` names; without it, or with `*/*`, JSON.\n\n";
     for media in request::SERVED.iter().filter(|media| media.len() > 3) {
@@ -179,6 +180,14 @@ fn the_page_has_every_route_and_no_other() {
     }
     for (_, path, ..) in ROUTES {
         assert!(routes.iter().any(|route| route == path), "{path} is not a route");
+    }
+}
+
+#[test]
+fn pages_of_other_origins_may_read_every_header() {
+    let exposed: Vec<&str> = cors::EXPOSED.split(", ").collect();
+    for (name, _) in ANSWERED {
+        assert!(exposed.contains(name), "{name}");
     }
 }
 

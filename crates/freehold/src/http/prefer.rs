@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue};
 use freehold_engine::{
-    Code, Engine, Refusal,
+    Code, Engine, Error, Refusal, Tenant,
     read::TimeZone,
     search::Recall,
     write::{Resolution, Terms},
@@ -25,6 +25,7 @@ pub(super) struct Prefer {
     pub(super) resolution: Option<Resolution>,
     pub(super) terms: Terms,
     pub(super) recall: Recall,
+    strict: bool,
     applied: Vec<(usize, String)>,
 }
 
@@ -83,21 +84,36 @@ pub(super) const KNOWN: [Known; 10] = [
 const OTHERS: [&str; 1] = ["wait"];
 
 impl Prefer {
-    /// The same of a request to this engine: what it opens personal data for is one of its model's purposes.
-    ///
-    /// # Errors
-    /// As [`Self::of`].
-    pub(super) fn heard(engine: &Engine, headers: &HeaderMap) -> Result<Self, Refusal> {
-        let prefer = Self::of(headers)?;
-        engine.demand_purpose(prefer.terms.purpose.as_deref())?;
-        Ok(prefer)
-    }
-
     /// Reads the headers `Prefer`.
     ///
     /// # Errors
-    /// `Preference` for a time zone that is none, and with `handling=strict` for anything that is not known.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+    /// With `handling=strict`, `Preference` for anything that is not known. Where the model declares purposes, what personal data is
+    /// opened for has to be one of them.
+    pub(super) async fn of(
+        engine: &Engine,
+        tenant: &Tenant,
+        headers: &HeaderMap,
+    ) -> Result<Self, Error> {
+        let prefer = Self::read(headers)?;
+        engine.demand_purpose(prefer.terms.purpose.as_deref())?;
+        if prefer.terms.zone.is_none() || prefer.strict {
+            return Ok(prefer);
+        }
+        Box::pin(prefer.in_a_zone(engine, tenant)).await
+    }
+
+    /// Passes over a zone that there is not.
+    async fn in_a_zone(mut self, engine: &Engine, tenant: &Tenant) -> Result<Self, Error> {
+        if let Some(zone) = &self.terms.zone
+            && !engine.knows_zone(tenant, zone).await?
+        {
+            self.terms.zone = None;
+            self.forget("timezone");
+        }
+        Ok(self)
+    }
+
+    fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
         let texts = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
         let parts: Vec<&str> = texts
             .flat_map(|text| text.split(','))
@@ -105,14 +121,14 @@ impl Prefer {
             .filter(|it| !it.is_empty())
             .collect();
         let strict = parts.contains(&"handling=strict");
-        let mut prefer = Self::default();
+        let mut prefer = Self { strict, ..Self::default() };
         let mut unknown = Vec::new();
         for part in parts {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let (name, value) = (name.trim(), value.trim().trim_matches('"'));
             match KNOWN.iter().position(|known| known.name == name) {
                 Some(place) if prefer.applied.iter().any(|(other, _)| *other == place) => {}
-                Some(place) if prefer.take(name, value, strict)? => {
+                Some(place) if prefer.take(name, value) => {
                     prefer.applied.push((place, format!("{name}={value}")));
                 }
                 // A limit that nobody keeps is not said to be kept.
@@ -131,7 +147,8 @@ impl Prefer {
         Ok(prefer)
     }
 
-    fn take(&mut self, name: &str, value: &str, strict: bool) -> Result<bool, Refusal> {
+    /// Whether it is known and has a value that it can have.
+    fn take(&mut self, name: &str, value: &str) -> bool {
         match (name, value) {
             ("return", "minimal") => self.returns = Return::Minimal,
             ("return", "headers-only") => self.returns = Return::Headers,
@@ -142,21 +159,24 @@ impl Prefer {
             ("missing", "default") => self.terms.missing_defaults = true,
             ("tx", "rollback") => self.terms.roll_back = true,
             ("missing", "null") | ("tx", "commit") | ("handling", "strict" | "lenient") => {}
-            ("timezone", zone) => self.terms.zone = Some(TimeZone::read(zone)?),
+            ("timezone", zone) => match TimeZone::read(zone) {
+                Ok(zone) => self.terms.zone = Some(zone),
+                Err(_) => return false,
+            },
             ("recall", text) => match Recall::read(text) {
                 Some(recall) => self.recall = recall,
-                None => return Ok(false),
+                None => return false,
             },
             ("purpose", text) if (1..=100).contains(&text.len()) => {
                 self.terms.purpose = Some(text.to_owned());
             }
-            ("max-affected", number) if strict => match number.parse() {
+            ("max-affected", number) if self.strict => match number.parse() {
                 Ok(most) => self.terms.max_affected = Some(most),
-                Err(_) => return Ok(false),
+                Err(_) => return false,
             },
-            _ => return Ok(false),
+            _ => return false,
         }
-        Ok(true)
+        true
     }
 
     /// Does not say that this one was followed.

@@ -146,6 +146,20 @@ impl<S: Send + Sync> FromRequest<S> for TypedBody {
     }
 }
 
+/// Refuses a body that says it is compressed, which would be read as if it were not.
+pub(super) fn plain(headers: &HeaderMap) -> Result<(), Refusal> {
+    for said in headers.get_all(header::CONTENT_ENCODING) {
+        let said = String::from_utf8_lossy(said.as_bytes());
+        let is_plain = |one: &str| one.is_empty() || one.eq_ignore_ascii_case("identity");
+        if !said.split(',').all(|one| is_plain(one.trim())) {
+            return Err(Refusal::new(Code::Encoded, "a body in this encoding is not read here")
+                .detail(said.chars().take(80).collect::<String>())
+                .hint("send the body as it is, without Content-Encoding"));
+        }
+    }
+    Ok(())
+}
+
 fn unread(media: &str, hint: &str) -> Refusal {
     Refusal::new(Code::Body, "a body of this media type is not read here")
         .detail(media.chars().take(80).collect::<String>())

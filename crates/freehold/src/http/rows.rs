@@ -16,7 +16,7 @@ use super::{
     admit::Turn,
     auth::Caller,
     consistency,
-    error::Answer,
+    error::{self, Answer},
     media::{self, Media},
     prefer::{Prefer, Return},
     request::{Body, Entity, Form, TypedBody},
@@ -29,6 +29,9 @@ type Query = RawQuery;
 const LOCATION_BYTES_MAX: usize = 4_000;
 
 const SEARCH_INFO: HeaderName = HeaderName::from_static("search-info");
+
+/// The methods of a relation.
+pub(super) const ALLOWED: &str = "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE,QUERY";
 
 /// Room for the headers that an answer has at most, about.
 const HEADERS: usize = 16;
@@ -83,7 +86,9 @@ pub(super) async fn query_method(
     body: Body,
 ) -> Result<Response, Answer> {
     if method.as_str() != "QUERY" {
-        return Err(Refusal::new(Code::Method, "this method does not fit the path").into());
+        let mut response = error::no_such_method().await.into_response();
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
+        return Ok(response);
     }
     query(state, caller, turn, entity, beside, headers, body).await
 }
@@ -96,7 +101,7 @@ pub(super) async fn insert(
     headers: HeaderMap,
     body: TypedBody,
 ) -> Result<Response, Answer> {
-    let mut prefer = Prefer::heard(&engine, &headers)?;
+    let mut prefer = Prefer::of(&engine, &tenant, &headers).await?;
     let media = Media::of(&headers);
     prefer.terms.shape = media.shape();
     prefer.terms.single = media.single;
@@ -134,8 +139,9 @@ pub(super) async fn put(
     body: TypedBody,
 ) -> Result<Response, Answer> {
     let verb = Verb::Put(only_row(written(&engine, &entity, &body)?, &body));
+    let prefer = Prefer::of(&engine, &tenant, &headers).await?;
     let (prefer, media, operation) =
-        asked(&engine, &headers, entity, verb, query.unwrap_or_default())?;
+        asked(prefer, &headers, entity, verb, query.unwrap_or_default());
     let written = engine.write_on(&tenant, operation, &prefer.terms).await?;
     let status = match (prefer.returns, written.inserted) {
         (Return::Representation, Some(0)) => StatusCode::OK,
@@ -154,8 +160,9 @@ pub(super) async fn update(
     body: TypedBody,
 ) -> Result<Response, Answer> {
     let verb = Verb::Update(only_row(written(&engine, &entity, &body)?, &body));
+    let prefer = Prefer::of(&engine, &tenant, &headers).await?;
     let (prefer, media, operation) =
-        asked(&engine, &headers, entity, verb, query.unwrap_or_default())?;
+        asked(prefer, &headers, entity, verb, query.unwrap_or_default());
     let written = engine.write_on(&tenant, operation, &prefer.terms).await?;
     Ok(changed(done(&prefer), &prefer, media, written, true))
 }
@@ -167,25 +174,26 @@ pub(super) async fn delete(
     RawQuery(query): Query,
     headers: HeaderMap,
 ) -> Result<Response, Answer> {
+    let prefer = Prefer::of(&engine, &tenant, &headers).await?;
     let (prefer, media, operation) =
-        asked(&engine, &headers, entity, Verb::Delete, query.unwrap_or_default())?;
+        asked(prefer, &headers, entity, Verb::Delete, query.unwrap_or_default());
     let written = engine.write_on(&tenant, operation, &prefer.terms).await?;
     Ok(changed(done(&prefer), &prefer, media, written, false))
 }
 
+/// What is asked for, once `prefer` is known.
 fn asked(
-    engine: &Engine,
+    mut prefer: Prefer,
     headers: &HeaderMap,
     entity: String,
     verb: Verb,
     query: String,
-) -> Result<(Prefer, Media, Operation), Refusal> {
-    let mut prefer = Prefer::heard(engine, headers)?;
+) -> (Prefer, Media, Operation) {
     let media = Media::of(headers);
     (prefer.terms.shape, prefer.terms.single) = (media.shape(), media.single);
     prefer.terms.only_if = validate::only_if(headers, media.single);
     let returning = prefer.returns == Return::Representation;
-    Ok((prefer, media, Operation { entity, verb, query, returning }))
+    (prefer, media, Operation { entity, verb, query, returning })
 }
 
 fn done(prefer: &Prefer) -> StatusCode {
@@ -216,7 +224,7 @@ pub(super) async fn answer(
     query: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Answer> {
-    let mut prefer = Prefer::heard(engine, headers)?;
+    let mut prefer = Prefer::of(engine, tenant, headers).await?;
     let media = Media::of(headers);
     let zone = prefer.terms.zone.clone();
     let manner = Manner {

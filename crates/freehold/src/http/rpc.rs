@@ -68,7 +68,7 @@ async fn call(
     arguments: Arguments<'_>,
     query: &str,
 ) -> Result<Response, Answer> {
-    let mut prefer = Prefer::heard(engine, headers)?;
+    let mut prefer = Prefer::of(engine, tenant, headers).await?;
     // It decides itself what comes back.
     for name in ["recall", "return", "resolution", "missing"] {
         prefer.forget(name);

@@ -26,7 +26,7 @@ pub(super) async fn run(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Answer> {
     acceptable(&headers)?;
-    let mut prefer = Prefer::heard(&engine, &headers)?;
+    let mut prefer = Prefer::of(&engine, &tenant, &headers).await?;
     // Each change says its own rows, and an upsert what it does with rows that are there.
     prefer.forget("count");
     prefer.forget("resolution");

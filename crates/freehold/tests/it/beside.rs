@@ -12,6 +12,9 @@ create view app.loose with (security_invoker) as select t.name from freehold.ten
 grant select on app.titled, app.authors, app.loose to freehold_app;
 create function app.notes_from(low integer, high integer default 100) returns setof app.note language sql stable
   as 'select * from app.note where number between low and high order by number';
+create function app.whole(low integer) returns setof jsonb language sql stable
+  as 'select to_jsonb(n) from app.note n where number >= low order by number';
+create function app.folded() returns json language sql stable as 'select json_agg(n order by number) from app.note n';
 create function app.totals() returns table (handle text, notes bigint) language sql stable
   as 'select p.handle, count(n.id) from app.person p left join app.note n on n.author = p.id group by p.handle';
 create function app.add(a integer, b integer) returns integer language sql immutable as 'select a + b';
@@ -193,6 +196,23 @@ async fn what_is_made_while_a_server_runs_is_served_soon() {
         server.as_tenant(&a, "GET /rest/v1/rpc/late", "").status == 200
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_that_functions_make_of_rows_has_no_tenant() {
+    let (_house, server, a, _) = house().await;
+    for (line, rows) in [
+        ("GET /rest/v1/rpc/whole?low=2", 2),
+        ("GET /rest/v1/rpc/folded", 3),
+        ("POST /rest/v1/rpc/folded", 3),
+    ] {
+        let answer = server.as_tenant(&a, line, "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(!answer.body.contains("tenant_id"), "{answer:?}");
+        let made = answer.json();
+        assert_eq!(made.as_array().map(Vec::len), Some(rows), "{answer:?}");
+        assert_eq!(made[rows - 1]["title"], "ada 3", "{answer:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -104,6 +104,99 @@ async fn rows_come_as_csv() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn quotes_of_csv_that_do_not_fit_are_refused_with_their_line() {
+    let room = Room::new().await;
+    for (body, line) in [
+        ("name,number\nx,1\n\"unclosed,2\ny,3\n", "line 3"),
+        ("name,number\nx,1\n\"a\"b,2\n", "line 3"),
+        ("name,number\r\n\"a\r\nb\",1\r\nc \"d\",2\r\n", "line 4"),
+    ] {
+        let answer = room.send("POST /rest/v1/item", &[CSV], body);
+        let said = answer.json();
+        assert_eq!((answer.status, &said["code"]), (400, &json!("PGRST102")), "{body:?}");
+        assert_eq!(said["details"], json!(line), "{body:?}: {said}");
+        assert!(
+            said["hint"]
+                .as_str()
+                .is_some_and(|hint| hint.contains("twice") || hint.contains("close"))
+        );
+    }
+    assert_eq!(room.house.number("select count(*) from app.item").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_value_is_said_with_its_field() {
+    let room = Room::new().await;
+    let item = "POST /rest/v1/item";
+    assert_eq!(room.send(item, &[], r#"{"name":"old"}"#).status, 201);
+    for (line, body, code, field) in [
+        (item, r#"{"name":"x","at":"2026-02-30T10:00:00Z"}"#, "22007", "at"),
+        (item, r#"{"name":"x","at":"2026-02-28T27:00:00Z"}"#, "22007", "at"),
+        (item, r#"{"name":"x","at":"1 Blub 2026"}"#, "22007", "at"),
+        (item, r#"{"name":"x","price":123456789.5}"#, "22003", "price"),
+        (item, r#"{"name":"x","price":99999999.999}"#, "22003", "price"),
+        (item, r#"{"name":"x","number":"0x1FFFFFFFFF"}"#, "22003", "number"),
+        (item, r#"{"name":"x","tags":"{a,\"b}"}"#, "22P02", "tags"),
+        ("GET /rest/v1/item?at=gt.2026-02-30", "", "22007", "at"),
+        ("GET /rest/v1/item?at=gt.2026-02-28T27:00", "", "22007", "at"),
+        ("GET /rest/v1/item?or=(number.eq.1,extra.cs.{a})", "", "22P02", "extra"),
+        ("GET /rest/v1/item?name=match.(", "", "22P02", "name"),
+        ("GET /rest/v1/item?tags=cs.{a,%22b}", "", "22P02", "tags"),
+        ("PATCH /rest/v1/item?extra=eq.{", r#"{"number":1}"#, "22P02", "extra"),
+        ("DELETE /rest/v1/item?at=lt.2026-02-28T27:00", "", "22007", "at"),
+    ] {
+        let answer = room.send(line, &[], body);
+        crate::harness::is_ours(&answer.body);
+        let said = answer.json();
+        assert_eq!((answer.status, &said["code"]), (400, &json!(code)), "{line} {body}: {said}");
+        let named = format!("a value of {field}");
+        let says = |part: &str| said[part].as_str().is_some_and(|text| text.contains(&named));
+        assert!(says("message") || says("details"), "{line} {body}: {said}");
+    }
+    // A cast of what is in a row may be what failed, so it is named beside the filter.
+    let made = room.send(item, &[], r#"{"name":"x","number":1,"extra":{"k":1}}"#);
+    assert_eq!(made.status, 201, "{made:?}");
+    let said = room.send("GET /rest/v1/item?select=n:name::integer&number=eq.1", &[], "").json();
+    assert_eq!(said["details"], json!("a value of n or number"), "{said}");
+    let changes = r#"{"changes":[{"insert":"item","rows":[{"name":"y","price":99999999.999}]}]}"#;
+    let said = room.send("POST /transaction", &[], changes).json();
+    assert_eq!(said["details"], json!("change 1: a value of price"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_distance_that_is_no_number_is_null() {
+    let room = Room::new().await;
+    let rows = r#"[{"name":"east","mark":[1,0,0]},{"name":"nowhere","mark":[0,0,0]}]"#;
+    assert_eq!(room.send("POST /rest/v1/item", &[], rows).status, 201);
+    let path = "GET /rest/v1/item?select=name,d:mark.distance(),s:mark.similarity(),t:mark.distance()::text&mark=nearest(cosine).[1,0,0]";
+    let got = room.send(path, &[], "");
+    assert_eq!(
+        got.json(),
+        json!([
+            { "name": "east", "d": 0, "s": 1, "t": "0" },
+            { "name": "nowhere", "d": null, "s": null, "t": null },
+        ]),
+        "{got:?}"
+    );
+    let csv = room.send(path, &["accept: text/csv"], "");
+    assert_eq!(csv.body, "name,d,s,t\neast,0,1,0\nnowhere,,,", "{csv:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_compressed_is_refused() {
+    let room = Room::new().await;
+    let answer = room.send("POST /rest/v1/item", &["content-encoding: gzip"], "\u{1f}x");
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (415, Some("FH075")), "{answer:?}");
+    assert_eq!(answer.header("accept-encoding"), Some("identity"));
+    for (line, said) in [("POST /query/item", "br"), ("POST /transaction", "identity, deflate")] {
+        let header = format!("content-encoding: {said}");
+        assert_eq!(room.send(line, &[&header], "x").status, 415, "{line}");
+    }
+    let plain = room.send("POST /rest/v1/item", &["content-encoding: identity"], r#"{"name":"x"}"#);
+    assert_eq!(plain.status, 201, "{plain:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_comes_as_a_form() {
     let room = Room::new().await;
     let path = "POST /rest/v1/item?select=name,number,extra";

@@ -171,7 +171,16 @@ async fn headers_say_how_rows_are_given_and_written() {
     let strict = ask("GET /rest/v1/note", &["prefer: handling=strict, nonsense"], "");
     assert_eq!((strict.status, &strict.json()["code"]), (400, &json!("PGRST122")));
     let zone = ask("GET /rest/v1/note", &["prefer: timezone=Nowhere/At_All"], "");
-    assert_eq!((zone.status, &zone.json()["code"]), (400, &json!("PGRST122")), "{zone:?}");
+    assert_eq!((zone.status, zone.header("preference-applied")), (200, None), "{zone:?}");
+    for line in ["GET /rest/v1/note", "DELETE /rest/v1/note?number=eq.99"] {
+        // The second is an abbreviation, which PostgreSQL reads in a value and does not take for a zone.
+        for name in ["No where", "CEST", "Nope", "Nope"] {
+            let said = ask(line, &[&format!("prefer: timezone={name}")], "");
+            assert!(said.status < 300 && said.header("preference-applied").is_none(), "{said:?}");
+            let strict = ask(line, &[&format!("prefer: handling=strict, timezone={name}")], "");
+            assert_eq!((strict.status, &strict.json()["code"]), (400, &json!("PGRST122")));
+        }
+    }
     assert_eq!(ask("GET /rest/v1/note", &["prefer: timezone=Europe/Vienna"], "").status, 200);
     let count = ask("GET /rest/v1/note?select=count(),number.sum()", &[], "");
     assert_eq!(count.json(), json!([{"count": 3, "sum": 6}]), "{count:?}");

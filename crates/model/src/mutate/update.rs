@@ -12,7 +12,7 @@ use crate::{
     query::{
         Limits, Query, Sought,
         render::{Renderer, Scope},
-        value,
+        suspects, value,
     },
     sql::ident,
 };
@@ -141,6 +141,14 @@ impl Update {
             _ => false,
         };
         self.entity.fields.iter().filter(left).map(|field| &field.name).collect()
+    }
+
+    /// The fields that a value may have been for which the database refused so.
+    #[must_use]
+    pub fn suspects(&self, model: &Model, code: Code) -> Vec<String> {
+        let mut fields = suspects::of_fields(&self.entity, self.patch.keys(), code);
+        fields.extend(self.query.suspects(model, code));
+        fields
     }
 
     /// The statement.
@@ -286,6 +294,12 @@ impl Delete {
     #[must_use]
     pub fn entity(&self) -> &str {
         &self.query.level.entity
+    }
+
+    /// The fields that a value may have been for which the database refused so.
+    #[must_use]
+    pub fn suspects(&self, model: &Model, code: Code) -> Vec<String> {
+        self.query.suspects(model, code)
     }
 
     /// Calls `visit` with each lookup of sealed values in its filters.

@@ -1,6 +1,8 @@
 //! Whether a value can be of its field's type, as far as that is cheap and exact. PostgreSQL remains the judge; what
 //! is refused here is refused with the field's name and before anything was sent.
 
+mod vector;
+
 use serde_json::Value;
 
 use super::lexer::shorten;
@@ -8,6 +10,9 @@ use crate::{
     Code, Refusal,
     entity::{Kind, Scalar, VectorForm},
 };
+
+pub(crate) use vector::check_elements;
+use vector::{check_bits, check_numbers, check_sparse};
 
 /// Checks the text form of a value.
 ///
@@ -25,12 +30,14 @@ pub(crate) fn check_text(field: &str, kind: &Kind, text: &str) -> Result<(), Ref
             Err(invalid(field, text, "is not one of its values")
                 .hint(format!("it is one of {}", values.join(", "))))
         }
-        Kind::Array(_) => {
+        Kind::Array(scalar) => {
             let trimmed = text.trim();
-            if trimmed.starts_with(['{', '[']) && trimmed.ends_with('}') {
-                return Ok(());
+            if !(trimmed.starts_with(['{', '[']) && trimmed.ends_with('}')) {
+                return Err(invalid(field, text, "is not an array").hint("write {a,b}"));
             }
-            Err(invalid(field, text, "is not an array").hint("write {a,b}"))
+            plain_elements(trimmed)
+                .filter(|element| !element.eq_ignore_ascii_case("null"))
+                .try_for_each(|element| check_scalar(field, *scalar, element))
         }
         Kind::Vector(vector) => match vector.form {
             VectorForm::Vector | VectorForm::Halfvec => {
@@ -61,6 +68,15 @@ pub(crate) fn check_json(field: &str, kind: &Kind, value: &Value) -> Result<(), 
             });
             check_elements(field, numbers, vector.dimensions, vector.form)
         }
+        (
+            Kind::Scalar(Scalar::Numeric(Some((precision, scale)))),
+            Value::Number(_) | Value::String(_),
+        ) if overflows(&plain_text(value), *precision, *scale) => {
+            Err(out_of_range(field, &plain_text(value)).hint(format!(
+                "it has at most {} digits before its point",
+                precision.saturating_sub(*scale)
+            )))
+        }
         (Kind::Array(scalar), Value::Array(elements)) => elements
             .iter()
             .try_for_each(|element| check_json(field, &Kind::Scalar(*scalar), element)),
@@ -76,6 +92,10 @@ pub(crate) fn check_json(field: &str, kind: &Kind, value: &Value) -> Result<(), 
         (Kind::Enum(_), _) => wrong("is not a text"),
         (Kind::Vector(_), _) => wrong("is not a vector"),
     }
+}
+
+fn plain_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn takes_number(scalar: Scalar) -> bool {
@@ -150,7 +170,13 @@ fn check_scalar(field: &str, scalar: Scalar, text: &str) -> Result<(), Refusal> 
         Scalar::Uuid => is_uuid(text),
         Scalar::TimestampTz | Scalar::Date => {
             if is_time_like(trimmed) {
-                return Ok(());
+                return match day(trimmed) {
+                    Some((year, month, day)) if !is_a_day(year, month, day) => {
+                        let message = format!("a value of {field} is a day that there is not");
+                        Err(Refusal::new(Code::InvalidTime, message).detail(shorten(text)))
+                    }
+                    _ => Ok(()),
+                };
             }
             return Err(Refusal::new(
                 Code::InvalidTime,
@@ -222,98 +248,48 @@ fn is_time_like(text: &str) -> bool {
             || WORDS.contains(&text.to_ascii_lowercase().as_str()))
 }
 
-/// Checks `[0.1, …]`.
-fn check_numbers(
-    field: &str,
-    text: &str,
-    dimensions: u32,
-    form: VectorForm,
-) -> Result<(), Refusal> {
-    let inside = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-    let Some(inside) = inside else {
-        return Err(vector_refusal(field, "is not written as a vector")
-            .detail(shorten(text))
-            .hint("write [0.1,0.2]"));
+/// The day that a text of this form begins with, `2024-02-29`, if nothing else can be meant.
+fn day(text: &str) -> Option<(u32, u32, u32)> {
+    let rest = text.get(10..)?;
+    let shape = |(at, byte): (usize, &u8)| match at {
+        4 | 7 => *byte == b'-',
+        _ => byte.is_ascii_digit(),
     };
-    let numbers =
-        inside.split(',').map(|number| number.trim().parse::<f64>().ok().filter(|n| n.is_finite()));
-    let numbers: Vec<_> = if inside.trim().is_empty() { Vec::new() } else { numbers.collect() };
-    check_elements(field, numbers.into_iter(), dimensions, form)
-}
-
-/// Checks numbers; `None` stands for one that is none, or not finite.
-pub(crate) fn check_elements(
-    field: &str,
-    numbers: impl ExactSizeIterator<Item = Option<f64>>,
-    dimensions: u32,
-    form: VectorForm,
-) -> Result<(), Refusal> {
-    check_dimensions(field, numbers.len(), dimensions)?;
-    // Halfway to the next representable number rounds up to infinity.
-    let greatest = if form == VectorForm::Halfvec { 65_519.0 } else { f64::from(f32::MAX) };
-    for (at, number) in numbers.enumerate() {
-        let place = format!("element {}", at + 1);
-        match number {
-            None => {
-                return Err(vector_refusal(field, "has an element that is not a finite number")
-                    .detail(place));
-            }
-            Some(number) if number.abs() > greatest => {
-                return Err(
-                    vector_refusal(field, "has an element out of its type's range").detail(place)
-                );
-            }
-            Some(_) => {}
-        }
+    if !text.as_bytes()[..10].iter().enumerate().all(shape)
+        || !(rest.is_empty() || rest.starts_with(['T', ' ']))
+        || rest.to_ascii_uppercase().contains("BC")
+    {
+        return None;
     }
-    Ok(())
+    Some((text[..4].parse().ok()?, text[5..7].parse().ok()?, text[8..10].parse().ok()?))
 }
 
-fn check_dimensions(field: &str, count: usize, dimensions: u32) -> Result<(), Refusal> {
-    if u32::try_from(count) == Ok(dimensions) {
-        return Ok(());
-    }
-    Err(vector_refusal(field, "has the wrong number of dimensions")
-        .detail(format!("{count} instead of {dimensions}")))
-}
-
-fn vector_refusal(field: &str, what: &str) -> Refusal {
-    Refusal::new(Code::Vector, format!("a vector for {field} {what}"))
-}
-
-fn check_bits(field: &str, text: &str, dimensions: u32) -> Result<(), Refusal> {
-    if !text.chars().all(|c| c == '0' || c == '1') {
-        return Err(vector_refusal(field, "is not written in bits")
-            .detail(shorten(text))
-            .hint("write 0110"));
-    }
-    check_dimensions(field, text.len(), dimensions)
-}
-
-/// Checks `{1:0.5,7:2}/10`.
-fn check_sparse(field: &str, text: &str, dimensions: u32) -> Result<(), Refusal> {
-    let shape = || {
-        let refusal = vector_refusal(field, "is not written as a sparse vector");
-        refusal.detail(shorten(text)).hint("write {index:value,…}/dimensions, counting from 1")
+fn is_a_day(year: u32, month: u32, day: u32) -> bool {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        1..=12 => 31,
+        _ => 0,
     };
-    let (inside, count) =
-        text.trim().strip_prefix('{').and_then(|text| text.rsplit_once("}/")).ok_or_else(shape)?;
-    check_dimensions(field, count.trim().parse().map_err(|_| shape())?, dimensions)?;
-    for element in inside.split(',').filter(|element| !element.trim().is_empty()) {
-        let (index, number) = element.split_once(':').ok_or_else(shape)?;
-        let index: u32 = index.trim().parse().map_err(|_| shape())?;
-        let number: f64 = number.trim().parse().map_err(|_| shape())?;
-        if index == 0 || index > dimensions {
-            return Err(vector_refusal(field, "has an index outside its dimensions")
-                .detail(index.to_string()));
-        }
-        if !number.is_finite() || number.abs() > f64::from(f32::MAX) {
-            let refusal =
-                vector_refusal(field, "has an element that is not a finite number of its type");
-            return Err(refusal.detail(format!("index {index}")));
-        }
-    }
-    Ok(())
+    year > 0 && (1..=days).contains(&day)
+}
+
+/// The elements of a list of one dimension without quotes; none of any other.
+fn plain_elements(text: &str) -> impl Iterator<Item = &str> {
+    let inside = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    let plain = inside
+        .filter(|inside| !inside.trim().is_empty() && !inside.contains(['"', '\\', '{', '}']));
+    plain.into_iter().flat_map(|inside| inside.split(',')).map(str::trim)
+}
+
+/// Whether a number in plain digits has more of them before its point than its type holds.
+fn overflows(text: &str, precision: u16, scale: u16) -> bool {
+    let digits = text.trim().trim_start_matches(['+', '-']);
+    let whole = digits.split('.').next().unwrap_or_default();
+    digits.chars().all(|c| c.is_ascii_digit() || c == '.')
+        && whole.trim_start_matches('0').len() > usize::from(precision.saturating_sub(scale))
 }
 
 /// An array in PostgreSQL's text form, every element quoted.
@@ -340,6 +316,9 @@ mod tests {
             (Scalar::Uuid, "{00000000000000000000000000000000}"),
             (Scalar::TimestampTz, "2024-02-29T12:00:00+01:00"),
             (Scalar::Date, "today"),
+            (Scalar::Date, "2024-02-29"),
+            (Scalar::Date, "0001-02-29 BC"),
+            (Scalar::Date, "2024-02-30.5"),
             (Scalar::Bytea, "\\x00ff"),
         ];
         for (scalar, text) in good {
@@ -355,11 +334,34 @@ mod tests {
             (Scalar::Boolean, "o", Code::InvalidValue),
             (Scalar::Uuid, "x", Code::InvalidValue),
             (Scalar::TimestampTz, "soon", Code::InvalidTime),
+            (Scalar::TimestampTz, "2023-02-29T12:00:00Z", Code::InvalidTime),
+            (Scalar::TimestampTz, "2024-04-31 12:00", Code::InvalidTime),
+            (Scalar::Date, "2024-13-01", Code::InvalidTime),
+            (Scalar::Date, "1900-02-29", Code::InvalidTime),
             (Scalar::Bytea, "\\xg0", Code::InvalidValue),
         ];
         for (scalar, text, code) in bad {
             assert_eq!(check_scalar("f", scalar, text).unwrap_err().code, code, "{text}");
         }
+    }
+
+    #[test]
+    fn elements_of_lists_and_digits_of_numbers() {
+        let ints = Kind::Array(Scalar::Integer);
+        for good in ["{}", "{ }", "{1, null,NULL}", "{\"1\"}", "{{1},{2}}", "[0:1]={1,2}"] {
+            check_text("f", &ints, good).unwrap();
+        }
+        assert_eq!(check_text("f", &ints, "{1,a}").unwrap_err().code, Code::InvalidValue);
+        assert_eq!(check_text("f", &ints, "{1,9999999999}").unwrap_err().code, Code::OutOfRange);
+        let price = Kind::Scalar(Scalar::Numeric(Some((5, 2))));
+        for good in [serde_json::json!(999.99), "0001.5".into(), "-999".into(), "1e2".into()] {
+            check_json("f", &price, &good).unwrap();
+        }
+        for bad in [serde_json::json!(1000), "-1000.0".into()] {
+            assert_eq!(check_json("f", &price, &bad).unwrap_err().code, Code::OutOfRange);
+        }
+        // A filter may compare with more than the type holds.
+        check_text("f", &price, "1000").unwrap();
     }
 
     #[test]

@@ -209,11 +209,15 @@ impl Store {
             .into())
     }
 
-    pub(crate) fn demand_whole_wall(&self) -> Result<(), Error> {
+    /// Asks what the last examination has found.
+    ///
+    /// # Errors
+    /// A fault that [is closed](Fault::is_closed) if the wall is broken.
+    pub fn demand_whole_wall(&self) -> Result<(), Error> {
         let broken = self.0.state.broken.read().unwrap_or_else(PoisonError::into_inner);
         match broken.first() {
             None => Ok(()),
-            Some(first) => Err(Fault::unavailable(
+            Some(first) => Err(Fault::closed(
                 "opening a tenant",
                 format!("the wall between tenants is broken: {first}"),
             )

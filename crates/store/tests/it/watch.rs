@@ -36,7 +36,7 @@ async fn a_broken_wall_stops_everything_until_it_is_mended() {
 
     assert_eq!(house.store.examine().await.unwrap().len(), 1);
     match house.store.run(&house.a, &insert("new")).await {
-        Err(Error::Failed(fault)) => assert!(fault.is_unavailable()),
+        Err(Error::Failed(fault)) => assert!(fault.is_closed() && !fault.is_unavailable()),
         _ => panic!("a running server goes on behind a broken wall"),
     }
     assert!(matches!(house.store.begin(&house.a).await, Err(Error::Failed(_))));

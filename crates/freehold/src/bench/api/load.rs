@@ -24,6 +24,18 @@ impl Load {
         Self { address, requests: requests.into() }
     }
 
+    /// The same requests, changed, of another server.
+    pub(super) fn at(&self, address: SocketAddr, change: impl Fn(&str) -> String) -> Self {
+        Self::new(address, self.requests.iter().map(|request| change(request)).collect())
+    }
+
+    /// What the first request is answered.
+    pub(super) async fn first(&self) -> Result<Vec<u8>, Failure> {
+        let mut client = Client::connect(self.address).await?;
+        client.send(&self.requests[0]).await?;
+        Ok(client.body().to_vec())
+    }
+
     /// How long each request took, in milliseconds.
     pub(super) async fn run(&self, clients: usize, time: Duration) -> Result<Vec<f64>, Failure> {
         let mut running = JoinSet::new();

@@ -1,8 +1,8 @@
 //! Relations and types in the words of Swagger 2.0.
 
 use freehold_engine::call::Argument;
-use freehold_model::entity::{Entity, Field, Kind, Scalar};
-use serde_json::{Map, Value, json};
+use freehold_model::entity::{DefaultValue, Entity, Field, Kind, Scalar};
+use serde_json::{Map, Number, Value, json};
 
 /// Parameters that all relations share.
 pub(super) fn common() -> Map<String, Value> {
@@ -30,8 +30,9 @@ pub(super) fn common() -> Map<String, Value> {
     all.into_iter().map(|(name, parameter)| (name.to_owned(), parameter)).collect()
 }
 
-/// The fields of a relation as a JSON schema, with PostgREST's marks of keys and references.
-pub(super) fn definition(relation: &Entity) -> Value {
+/// The fields of a relation as a JSON schema, with PostgREST's marks of keys and references; `required` is what a new row has to
+/// have. Of what is not an entity any value may be null.
+pub(super) fn definition(relation: &Entity, is_entity: bool) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
     if relation.key.is_none() {
@@ -43,6 +44,13 @@ pub(super) fn definition(relation: &Entity) -> Value {
     }
     for field in &relation.fields {
         let mut schema = value(Some(&field.kind), &field.kind.sql_type());
+        bounds(field, &mut schema);
+        if let Some(default) = field.default.as_ref().and_then(|default| given(field, default)) {
+            schema["default"] = default;
+        }
+        if field.optional || field.sealed().is_some() || !is_entity {
+            schema["x-nullable"] = json!(true);
+        }
         if let Some(about) = about(relation, field) {
             schema["description"] = json!(about);
         }
@@ -60,6 +68,57 @@ pub(super) fn definition(relation: &Entity) -> Value {
         definition["required"] = json!(required);
     }
     definition
+}
+
+/// The name of the definition of rows that are read. They have the fields that `select` says, so none is required.
+pub(super) fn row(name: &str) -> String {
+    format!("{name}.row")
+}
+
+/// What its value may be at least and at most.
+fn bounds(field: &Field, schema: &mut Value) {
+    let bounds = &field.bounds;
+    let (least, most) = match &field.kind {
+        Kind::Scalar(Scalar::Text) => ("minLength", "maxLength"),
+        Kind::Array(_) => ("minItems", "maxItems"),
+        // Of bytes, whose text is another length.
+        _ => ("", ""),
+    };
+    for (name, length) in [(least, bounds.min_length), (most, bounds.max_length)] {
+        if let Some(length) = length.filter(|_| !name.is_empty()) {
+            schema[name] = json!(length);
+        }
+    }
+    for (name, bound) in [("minimum", &bounds.min), ("maximum", &bounds.max)] {
+        if let Some(bound) = bound.as_ref().and_then(|bound| number(&field.kind, bound)) {
+            schema[name] = Value::Number(bound);
+        }
+    }
+}
+
+fn number(kind: &Kind, text: &str) -> Option<Number> {
+    let of = match kind {
+        Kind::Scalar(of) => scalar(*of)?,
+        _ => return None,
+    };
+    (of == "integer" || of == "number").then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+/// The value of rows that do not say one, as a row has it; of what is not the same each time, how it is made.
+fn given(field: &Field, default: &DefaultValue) -> Option<Value> {
+    let text = match default {
+        DefaultValue::Constant(text) => text,
+        DefaultValue::Now => return Some(json!("now()")),
+        DefaultValue::NewUuid => return Some(json!("uuidv7()")),
+    };
+    match &field.kind {
+        Kind::Scalar(Scalar::Boolean | Scalar::Jsonb) => serde_json::from_str(text).ok(),
+        Kind::Array(_) => (text == "{}").then(|| json!([])),
+        Kind::Scalar(of) if scalar(*of) != Some("string") => {
+            number(&field.kind, text).map(Value::Number)
+        }
+        _ => Some(json!(text)),
+    }
 }
 
 fn about(relation: &Entity, field: &Field) -> Option<String> {
@@ -129,8 +188,7 @@ pub(super) fn filters(relation: &Entity, parameters: &mut Map<String, Value>) {
     }
     let name = relation.name.to_string();
     let body = json!({
-        "name": name, "in": "body", "required": false, "description": name,
-        "schema": { "$ref": format!("#/definitions/{}", pointer(&name)) },
+        "name": name, "in": "body", "required": false, "description": name, "schema": of(&name),
     });
     parameters.insert(format!("body.{name}"), body);
 }
@@ -138,6 +196,11 @@ pub(super) fn filters(relation: &Entity, parameters: &mut Map<String, Value>) {
 fn names(relation: &Entity) -> Vec<String> {
     let id = relation.key.is_none().then(|| "id".to_owned());
     id.into_iter().chain(relation.fields.iter().map(|field| field.name.to_string())).collect()
+}
+
+/// What is defined under this name.
+fn of(name: &str) -> Value {
+    json!({ "$ref": format!("#/definitions/{}", pointer(name)) })
 }
 
 // A name in a JSON pointer in a URI.
@@ -166,7 +229,7 @@ pub(super) fn relation_path(relation: &Entity, writable: bool) -> Value {
         .iter()
         .map(|field| common(&pointer(&format!("rowFilter.{name}.{field}"))))
         .collect();
-    let rows = json!({ "type": "array", "items": { "type": "object" } });
+    let rows = json!({ "type": "array", "items": of(&row(&name)) });
     let with = |more: &[Value]| filters.iter().chain(more).cloned().collect::<Vec<_>>();
     let summary = relation.about.as_deref().unwrap_or_default();
     let operation = |parameters: Vec<Value>, responses: Value| {

@@ -1,7 +1,7 @@
 //! What is given of each row: columns, embeds, what spreads bring, and groups.
 
 use super::{Parent, Renderer, Scope, Source};
-use crate::query::level::{Embed, Form, Level, Made, Output, OutputColumn};
+use crate::query::level::{Embed, Form, Level, Made, Operand, Output, OutputColumn};
 
 /// What is shown of a blob: neither its key nor where its bytes are.
 const BLOB_BEFORE: &str = "(select json_build_object('id', b.id, 'name', b.name, 'type', b.type, 'size', b.size, \
@@ -162,7 +162,14 @@ impl Renderer {
         if column.form == Form::Blob {
             self.sql.raw(BLOB_BEFORE);
         }
+        let measures = matches!(
+            column.operand,
+            Operand::Distance(_) | Operand::Similarity(_) | Operand::Score
+        );
+        // JSON has no number that is none or infinite, and what reads it expects no text here.
+        self.sql.raw(if measures { "nullif(nullif(nullif(" } else { "" });
         self.operand(scope, &column.operand);
+        self.sql.raw(if measures { ", 'NaN'), 'Infinity'), '-Infinity')" } else { "" });
         match column.form {
             Form::Plain | Form::Sealed(_) => {}
             Form::Blob => {
