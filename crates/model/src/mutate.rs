@@ -18,6 +18,7 @@ mod missing;
 mod put;
 mod row;
 mod sealed;
+mod suspects;
 mod text;
 mod update;
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Code, Model, Name, Refusal, Sql,
     entity::{DefaultValue, Entity, Field, Kind, Scalar, Vector},
-    query::{Limits, Query, render::Renderer, suspects, value},
+    query::{Limits, Query, render::Renderer, value},
     sql::ident,
 };
 
@@ -156,15 +156,6 @@ impl Insert {
     #[must_use]
     pub fn rows(&self) -> &[Map<String, Value>] {
         &self.rows
-    }
-
-    /// The fields that a value may have been for which the database refused so.
-    #[must_use]
-    pub fn suspects(&self, model: &Model, code: Code) -> Vec<String> {
-        let names = self.rows.iter().flat_map(|row| row.keys());
-        let mut fields = suspects::of_fields(&self.entity, names, code);
-        fields.extend(self.returning.iter().flat_map(|query| query.suspects(model, code)));
-        fields
     }
 
     /// The rows, to add vectors to: as JSON arrays of numbers, under the vector field's name. A field that no row
