@@ -275,7 +275,7 @@ async fn people_are_written_about_and_erased_while_keys_change() {
                 let mut number = 0_usize;
                 while !enough.load(Ordering::Relaxed) {
                     add(&engine, &tenant, &format!("p{number}")).await;
-                    if number % 10 == 0 {
+                    if number.is_multiple_of(10) {
                         let one = format!("person?handle=eq.p{number}&select=id");
                         let one = read(&engine, &tenant, &one).await.unwrap();
                         let id = one[0]["id"].as_str().unwrap().parse().unwrap();

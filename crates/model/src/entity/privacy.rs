@@ -216,4 +216,25 @@ mod tests {
         assert_eq!(Lookup::Folded.normalise(" Ada  LOVELACE").as_deref(), Ok("ada lovelace"));
         assert_eq!(Lookup::Exact.normalise("Ada").as_deref(), Ok("Ada"));
     }
+
+    #[test]
+    fn any_purpose_is_taken_until_a_class_says_which_there_are() {
+        let model = |purposes: &str| {
+            let class = "basis = \"contract\"\nretention = \"until erased\"\n";
+            let text = format!(
+                "[model]\nname = \"m\"\n[personal.a]\npurpose = \"account\"\n{class}{purposes}\n\
+                 [personal.b]\npurpose = \"health\"\n{class}[entity.person]\nsubject = true\n\
+                 [entity.person.field]\nx = {{ type = \"text\", personal = \"a\" }}\ny = {{ type = \"text\", personal = \"b\" }}\n"
+            );
+            crate::declare::read(&text).map(|checked| checked.model).expect("a model")
+        };
+        let open = model("");
+        assert!(open.allows_purpose("whatever") && open.allows_purpose("account"));
+        let closed = model("purposes = [\"support\"]");
+        for (purpose, allowed) in
+            [("support", true), ("account", true), ("health", true), ("whatever", false)]
+        {
+            assert_eq!(closed.allows_purpose(purpose), allowed, "{purpose}");
+        }
+    }
 }

@@ -1,3 +1,5 @@
+//! The file of the keystore: epochs come and go, and it opens for its root key and its database alone.
+
 use super::*;
 
 fn keystore(folder: &Path, root: u8) -> Keystore {
