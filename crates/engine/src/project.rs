@@ -90,13 +90,15 @@ impl Engine {
         loop {
             let pause = LOOK[usize::from(busy.elapsed() > LIVELY)];
             let pause = if watch.is_owing() { BREATH } else { pause };
+            // While others wait for a lane, what is new would only wait behind them: it is asked for less often.
+            let breath = if moving.len() > AT_ONCE { LOOK[0] } else { BREATH };
             tokio::select! {
                 Some((undone, moved)) = moving.next() => {
                     if self.note(&mut watch, undone, moved) {
                         busy = Instant::now();
                     }
                 }
-                () = self.time_to_look(looked, pause), if moving.len() < LIST => {
+                () = self.time_to_look(looked + breath, looked + pause), if moving.len() < LIST => {
                     if all.elapsed() > LOOK_AT_ALL {
                         watch.look_at_all();
                         all = Instant::now();
@@ -119,9 +121,9 @@ impl Engine {
     }
 
     // Whoever writes through this process says so; for the others one looks.
-    async fn time_to_look(&self, looked: Instant, pause: Duration) {
-        tokio::time::sleep_until((looked + BREATH).into()).await;
-        let _ = tokio::time::timeout_at((looked + pause).into(), self.store.woken()).await;
+    async fn time_to_look(&self, soonest: Instant, latest: Instant) {
+        tokio::time::sleep_until(soonest.into()).await;
+        let _ = tokio::time::timeout_at(latest.into(), self.store.woken()).await;
     }
 
     async fn in_lane(&self, undone: Undone, lanes: &Lanes) -> (Undone, Result<Moved, Error>) {
@@ -312,8 +314,12 @@ async fn touched(step: &mut Step, read: &ReadModel) -> Result<Units, Error> {
         for source in read.sources() {
             let Some(changes) = of_entity.remove(&*source.entity) else { continue };
             let images = freehold_store::Images::of(changes, &source.links)?;
-            let touch = read.touch(Images { entity: &source.entity, links: &images.links });
-            let rows = step.query(&touch).await?;
+            let images = Images { entity: &source.entity, links: &images.links };
+            if let Some(said) = read.said(images) {
+                units.extend(said);
+                continue;
+            }
+            let rows = step.query(&read.touch(images)).await?;
             units.extend(rows.iter().filter_map(|row| texts(row, read)));
         }
     }

@@ -19,6 +19,7 @@
 
 mod build;
 mod due;
+mod image;
 mod position;
 mod step;
 mod window;
@@ -32,8 +33,9 @@ use tokio::sync::Notify;
 pub use build::Built;
 pub(crate) use due::count;
 pub use due::{Lag, Parked, Seen, Undone};
+pub use image::{Change, Images};
 pub use position::{Freshness, Position};
-pub use step::{Change, Images, Phase, Step};
+pub use step::{Phase, Step};
 pub use window::Paused;
 
 use crate::{
