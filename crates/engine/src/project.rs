@@ -36,8 +36,9 @@ use crate::{Engine, error::Error};
 /// Units brought up to date in one transaction, or listed at once in a fill.
 const UNITS: usize = 500;
 
-/// Images read at once.
-const IMAGES: usize = 4000;
+/// Images read at once, at least and at most; between them a twentieth of what there is. Each time PostgreSQL looks through
+/// all that is left, so a long backlog read in small pieces would take so long that a worker seldom lives to see its end.
+const IMAGES: [usize; 2] = [4_000, 50_000];
 
 /// Projections taken at once by one process; and half as many that take long.
 const AT_ONCE: usize = 4;
@@ -302,8 +303,10 @@ async fn to_do(step: &mut Step, read: &ReadModel) -> Result<(Vec<Vec<String>>, U
 /// The units that everything the step is to follow touches.
 async fn touched(step: &mut Step, read: &ReadModel) -> Result<Units, Error> {
     let mut units = Units::new();
+    let all = if let Phase::Steady(all) = *step.phase() { all } else { 0 };
+    let at_once = usize::try_from(all / 20).unwrap_or(usize::MAX).clamp(IMAGES[0], IMAGES[1]);
     while !step.is_read() {
-        let changes = step.changes(IMAGES).await?;
+        let changes = step.changes(at_once).await?;
         if changes.is_empty() {
             break;
         }
