@@ -27,6 +27,9 @@ pub(crate) struct Bench {
     /// Tenants beside the one that floods (project)
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(8..=10_000))]
     pub(crate) tenants: u32,
+    /// Folder where `npm install graphile-worker@0.16.6` was done: the same work is also measured with that (project)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) peer: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) search: SearchBench,
 }

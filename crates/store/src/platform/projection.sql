@@ -185,7 +185,8 @@ end;
 -- transaction. Suspended tenants cannot be worked in, so theirs are not told unless `everybody`.
 create or replace function freehold.unseen(since pg_snapshot, everybody boolean)
   returns table (tenant uuid, model text, version integer, known boolean, xid xid8, at timestamptz, n bigint)
-  language sql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+  language sql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
+  set max_parallel_workers_per_gather = 0 as $$
   select l.tenant_id, r.model, r.version, p.tenant_id is not null, l.xid, min(l.at), sum(l.n)
     from (select tenant_id, entity, xid, at, n from freehold.change_log a where a.xid >= pg_snapshot_xmax(since)
           union all

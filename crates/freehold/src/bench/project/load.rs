@@ -35,6 +35,8 @@ pub(super) struct Rate {
     /// Transactions per second, of all clients together.
     pub(super) writes: f64,
     pub(super) clients: u32,
+    /// The first of the four invoices of each tenant that get the lines.
+    pub(super) invoice: u32,
 }
 
 /// Writes one line after the other to tenants in turn until it is stopped; says how many. Who cannot keep the rate is late,
@@ -55,8 +57,8 @@ pub(super) async fn at_rate(
             tick.tick().await;
             let number = done as usize * rate.clients as usize + client as usize;
             let tenant = &tenants[number.wrapping_mul(7919) % tenants.len()];
-            // Of the small ones the invoices are the probes' own, and lines of others do not count for them.
-            let invoice = (number % 4) as u32;
+            // The small ones have only the probes' own, for which a few lines more do not count.
+            let invoice = rate.invoice + (number % 4) as u32;
             writer.add_lines(tenant, &[invoice]).await?;
             done += 1;
         }
