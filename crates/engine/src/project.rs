@@ -36,8 +36,9 @@ use crate::{Engine, error::Error};
 /// Units brought up to date in one transaction, or listed at once in a fill.
 const UNITS: usize = 500;
 
-/// Images read at once.
-const IMAGES: usize = 4000;
+/// Images read at once, at least and at most; between them a twentieth of what there is. Each time PostgreSQL looks through
+/// all that is left, so a long backlog read in small pieces would take so long that a worker seldom lives to see its end.
+const IMAGES: [usize; 2] = [4_000, 50_000];
 
 /// Projections taken at once by one process; and half as many that take long.
 const AT_ONCE: usize = 4;
@@ -90,13 +91,15 @@ impl Engine {
         loop {
             let pause = LOOK[usize::from(busy.elapsed() > LIVELY)];
             let pause = if watch.is_owing() { BREATH } else { pause };
+            // While others wait for a lane, what is new would only wait behind them: it is asked for less often.
+            let breath = if moving.len() > AT_ONCE { LOOK[0] } else { BREATH };
             tokio::select! {
                 Some((undone, moved)) = moving.next() => {
                     if self.note(&mut watch, undone, moved) {
                         busy = Instant::now();
                     }
                 }
-                () = self.time_to_look(looked, pause), if moving.len() < LIST => {
+                () = self.time_to_look(looked + breath, looked + pause), if moving.len() < LIST => {
                     if all.elapsed() > LOOK_AT_ALL {
                         watch.look_at_all();
                         all = Instant::now();
@@ -119,9 +122,9 @@ impl Engine {
     }
 
     // Whoever writes through this process says so; for the others one looks.
-    async fn time_to_look(&self, looked: Instant, pause: Duration) {
-        tokio::time::sleep_until((looked + BREATH).into()).await;
-        let _ = tokio::time::timeout_at((looked + pause).into(), self.store.woken()).await;
+    async fn time_to_look(&self, soonest: Instant, latest: Instant) {
+        tokio::time::sleep_until(soonest.into()).await;
+        let _ = tokio::time::timeout_at(latest.into(), self.store.woken()).await;
     }
 
     async fn in_lane(&self, undone: Undone, lanes: &Lanes) -> (Undone, Result<Moved, Error>) {
@@ -300,8 +303,10 @@ async fn to_do(step: &mut Step, read: &ReadModel) -> Result<(Vec<Vec<String>>, U
 /// The units that everything the step is to follow touches.
 async fn touched(step: &mut Step, read: &ReadModel) -> Result<Units, Error> {
     let mut units = Units::new();
+    let all = if let Phase::Steady(all) = *step.phase() { all } else { 0 };
+    let at_once = usize::try_from(all / 20).unwrap_or(usize::MAX).clamp(IMAGES[0], IMAGES[1]);
     while !step.is_read() {
-        let changes = step.changes(IMAGES).await?;
+        let changes = step.changes(at_once).await?;
         if changes.is_empty() {
             break;
         }
@@ -312,8 +317,12 @@ async fn touched(step: &mut Step, read: &ReadModel) -> Result<Units, Error> {
         for source in read.sources() {
             let Some(changes) = of_entity.remove(&*source.entity) else { continue };
             let images = freehold_store::Images::of(changes, &source.links)?;
-            let touch = read.touch(Images { entity: &source.entity, links: &images.links });
-            let rows = step.query(&touch).await?;
+            let images = Images { entity: &source.entity, links: &images.links };
+            if let Some(said) = read.said(images) {
+                units.extend(said);
+                continue;
+            }
+            let rows = step.query(&read.touch(images)).await?;
             units.extend(rows.iter().filter_map(|row| texts(row, read)));
         }
     }

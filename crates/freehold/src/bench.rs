@@ -118,7 +118,9 @@ async fn measure(
     let report = match bench.name {
         BenchName::Wall => wall::run(&mut ground, mode, &bench.partitions).await?,
         BenchName::Write => write::run(&mut ground).await?,
-        BenchName::Project => project::run(&mut ground, bench.tenants).await?,
+        BenchName::Project => {
+            Box::pin(project::run(&mut ground, bench.tenants, bench.peer.as_deref())).await?
+        }
         BenchName::Api => Box::pin(api::run(&mut ground, bench.peer.as_deref())).await?,
         BenchName::Edge => Box::pin(edge::run(&mut ground)).await?,
         BenchName::Blob => blob::run(&mut ground, config).await?,

@@ -83,6 +83,8 @@ pub(crate) use error::{Fault, Spot, Wrong};
 
 pub use crate::ddl::read::{WRITER, beside};
 
+use std::collections::BTreeSet;
+
 use crate::{Name, Sql, entity::Entity};
 
 /// A read model, checked and compiled.
@@ -96,6 +98,7 @@ pub struct ReadModel {
     pub(crate) sources: Vec<Source>,
     /// For each source the statement that finds the units of its images.
     pub(crate) touches: Vec<String>,
+    pub(crate) said: Vec<Option<derive::Said>>,
     pub(crate) anchor: derive::Anchor,
 }
 
@@ -230,6 +233,15 @@ impl ReadModel {
     #[must_use]
     pub fn touch(&self, images: Images<'_>) -> Sql {
         statement::touch(self, images)
+    }
+
+    /// The same units, if the images themselves say them; else they have to be found by [`ReadModel::touch`].
+    ///
+    /// # Panics
+    /// As [`ReadModel::touch`].
+    #[must_use]
+    pub fn said(&self, images: Images<'_>) -> Option<BTreeSet<Vec<String>>> {
+        statement::said(self, images)
     }
 
     /// Makes the rows of `units` in `table` what the definition says: for each column of the unit a list, all of the

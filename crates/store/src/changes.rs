@@ -19,6 +19,7 @@
 
 mod build;
 mod due;
+mod image;
 mod position;
 mod step;
 mod window;
@@ -32,8 +33,9 @@ use tokio::sync::Notify;
 pub use build::Built;
 pub(crate) use due::count;
 pub use due::{Lag, Parked, Seen, Undone};
+pub use image::{Change, Images};
 pub use position::{Freshness, Position};
-pub use step::{Change, Images, Phase, Step};
+pub use step::{Phase, Step};
 pub use window::Paused;
 
 use crate::{
@@ -86,6 +88,8 @@ pub(crate) fn settings<'a, const N: usize>(
             "default_transaction_isolation" => *value = "repeatable read",
             // What a crash takes back it takes back whole: the rows together with how far they are.
             "synchronous_commit" => *value = "off",
+            // A step is about a few units. A plan made while the tables were small would go on to read all tenants' rows.
+            "enable_seqscan" => *value = "off",
             _ => {}
         }
     }

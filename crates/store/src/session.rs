@@ -124,6 +124,37 @@ impl Session {
         self.statements.retain(|(known, _)| known != text);
     }
 
+    /// `opening` and the first statement of the transaction, sent together; then the transaction is open.
+    pub(crate) async fn begin(
+        &mut self,
+        opening: &str,
+        statement: &Statement,
+        params: &[Option<&str>],
+    ) -> Result<Vec<Row>, Stumble> {
+        let Self { client, wire, in_doubt, .. } = self;
+        let params = params.iter().copied().map(Text).collect();
+        let work = join(client.batch_execute(opening), rows(client, statement, params));
+        let (opened, rows) = drive(wire, in_doubt, work).await;
+        opened.map_err(Stumble::Opening)?;
+        rows.map_err(Stumble::Statement)
+    }
+
+    /// The last statement of a transaction and [`COMMIT`], sent together. If the statement fails, all is rolled back.
+    pub(crate) async fn end(
+        &mut self,
+        statement: &Statement,
+        params: &[Option<&str>],
+    ) -> Result<Vec<Row>, Stumble> {
+        let Self { client, wire, in_doubt, .. } = self;
+        let params = params.iter().copied().map(Text).collect();
+        let work = join(rows(client, statement, params), client.batch_execute(COMMIT));
+        let (rows, committed) = drive(wire, in_doubt, work).await;
+        self.in_doubt |= committed.is_err();
+        let rows = rows.map_err(Stumble::Statement)?;
+        committed.map_err(Stumble::Commit)?;
+        Ok(rows)
+    }
+
     /// `opening`, the statement and [`COMMIT`], sent together. The first error is the one that counts: after it PostgreSQL
     /// does nothing but roll back.
     pub(crate) async fn transact(
@@ -255,6 +286,14 @@ pub(crate) enum Stumble {
     Opening(tokio_postgres::Error),
     Statement(tokio_postgres::Error),
     Commit(tokio_postgres::Error),
+}
+
+impl Stumble {
+    pub(crate) fn into_error(self) -> tokio_postgres::Error {
+        match self {
+            Self::Opening(error) | Self::Statement(error) | Self::Commit(error) => error,
+        }
+    }
 }
 
 fn number_in(answer: &[SimpleQueryMessage]) -> Option<String> {

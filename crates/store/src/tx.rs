@@ -12,7 +12,7 @@ use crate::{
     pool::Lease,
     refusal::explain,
     row::Row,
-    session::{COMMIT, ROLLBACK, is_stale},
+    session::{COMMIT, ROLLBACK, Stumble, is_stale},
     store::{Store, Wording, failed},
 };
 
@@ -151,7 +151,31 @@ impl TenantTx {
         Ok(())
     }
 
-    /// The same, and says the position of what was written, if anything was. Wakes the workers.
+    /// Commits together with one of this crate's own statements, which is the last; gives its rows.
+    pub(crate) async fn commit_with(
+        mut self,
+        doing: &'static str,
+        text: &str,
+        params: &[Option<&str>],
+    ) -> Result<Vec<Row>, Error> {
+        if self.failed {
+            return Err(
+                Fault::new("committing", "a statement of the transaction has failed").into()
+            );
+        }
+        let mut lease = self.lease.take().expect("there until the transaction ends");
+        let statement = in_time(self.patience, lease.statement(text)).await?;
+        let statement = statement.map_err(|error| explain(doing, error))?;
+        let ended = in_time(self.patience, lease.end(&statement, params)).await?;
+        // Also after a statement that failed: then it is rolled back.
+        lease.give_back();
+        ended.map_err(|stumble| match stumble {
+            Stumble::Commit(error) => explain("committing", error),
+            Stumble::Opening(error) | Stumble::Statement(error) => explain(doing, error),
+        })
+    }
+
+    /// Commits, and says the position of what was written, if anything was. Wakes the workers.
     ///
     /// # Errors
     /// As [`Self::commit`].

@@ -2,12 +2,19 @@
 //! workers follow in a second; against refreshing a materialised view of the same rows.
 
 mod load;
+mod peer;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use freehold_engine::{Engine, Load, Size, Tenant, Writer, project::Watch};
 
-use self::load::{Rate, Stop, at_rate, flat_out, probe};
+use self::{
+    load::{Rate, Stop, at_rate, flat_out, probe},
+    peer::Peer,
+};
 use super::{
     Ground,
     report::{Goal, Report, Row, quantile},
@@ -22,7 +29,11 @@ const SMALL: Size = Size { invoices: 4, lines: 1 };
 /// Rows changed in one transaction beside the others.
 const GIANT: u32 = 60_000;
 
-pub(super) async fn run(ground: &mut Ground<'_>, tenants: u32) -> Result<Report, Failure> {
+pub(super) async fn run(
+    ground: &mut Ground<'_>,
+    tenants: u32,
+    peer: Option<&Path>,
+) -> Result<Report, Failure> {
     ground.bar.set_message(format!("making {tenants} tenants and the rows"));
     let big = super::tenant(ground, "big").await?;
     let mut load = Load::open(&ground.url).await?;
@@ -41,11 +52,18 @@ pub(super) async fn run(ground: &mut Ground<'_>, tenants: u32) -> Result<Report,
     while engine.project_round(&mut Watch::default()).await? > 0 {}
     tracing::info!(seconds = begun.elapsed().as_secs_f64(), "everything is followed");
     let mut rows = follow(ground, &big).await?;
+    if let Some(folder) = peer {
+        ground.bar.set_message("making what a peer has, too");
+        let pair = super::tenant(ground, "pair").await?;
+        load.fill("pair", BIG).await?;
+        while engine.project_round(&mut Watch::default()).await? > 0 {}
+        rows.extend(beside(ground, &pair, Peer::start(folder, &ground.url)?).await?);
+    }
     let working = tokio::spawn({
         let engine = engine.clone();
         async move { engine.project_forever().await }
     });
-    let measured = freshness(ground, &mut load, &big, &others).await;
+    let measured = Box::pin(freshness(ground, &mut load, &big, &others)).await;
     working.abort();
     rows.extend(measured?);
     caught_up(&engine).await?;
@@ -115,22 +133,75 @@ async fn follow(ground: &Ground<'_>, big: &Tenant) -> Result<Vec<Row>, Failure> 
         let mut rates = Vec::new();
         for round in 0..=rounds {
             ground.bar.set_message(format!("{case}: round {round} of {rounds}"));
-            for batch in 0..batches {
-                let unit = |n: u32| {
-                    let spread = (batch * 7919 + n * 104_729 + round * 31) % BIG.invoices;
-                    if hot && !n.is_multiple_of(10) { spread % 50 } else { spread }
-                };
-                writer.add_lines(big, &(0..1000).map(unit).collect::<Vec<_>>()).await?;
-            }
-            let begun = Instant::now();
-            while ground.engine.project_round(&mut Watch::default()).await? > 0 {}
+            let rate = once(ground, big, &mut writer, batches, hot.then_some(50)).await?;
             if round > 0 {
-                rates.push(f64::from(batches) * 1000.0 / begun.elapsed().as_secs_f64());
+                rates.push(rate);
             }
         }
         rows.push(alone(case, rates, "changes/s", Goal::Reach(goal)));
     }
     Ok(rows)
+}
+
+/// Writes batches of 1,000 lines, of which 90 % are of so many `hot` units, and follows them.
+async fn once(
+    ground: &Ground<'_>,
+    big: &Tenant,
+    writer: &mut Writer,
+    batches: u32,
+    hot: Option<u32>,
+) -> Result<f64, Failure> {
+    for batch in 0..batches {
+        let unit = |n: u32| {
+            let spread = (batch * 7919 + n * 104_729) % BIG.invoices;
+            hot.filter(|_| !n.is_multiple_of(10)).map_or(spread, |hot| spread % hot)
+        };
+        writer.add_lines(big, &(0..1000).map(unit).collect::<Vec<_>>()).await?;
+    }
+    let begun = Instant::now();
+    while ground.engine.project_round(&mut Watch::default()).await? > 0 {}
+    Ok(f64::from(batches) * 1000.0 / begun.elapsed().as_secs_f64())
+}
+
+/// The same work in turns with a peer, on the same rows of one tenant; nobody else's workers run.
+async fn beside(ground: &Ground<'_>, pair: &Tenant, mut peer: Peer) -> Result<Vec<Row>, Failure> {
+    let store = ground.engine.store();
+    let mut writer = Writer::open(&store).await?;
+    let (batches, rounds, seconds) = if ground.quick { (10, 2, 4) } else { (40, 5, 15) };
+    let row = |case: &str, ours, other, unit| {
+        let case = format!("{case}, beside graphile-worker");
+        Row { case, ours, other, unit, goal: Goal::Open }
+    };
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut lags = [const { Vec::new() }; 4];
+    for round in 1..=rounds {
+        ground.bar.set_message(format!("beside a peer: round {round} of {rounds}"));
+        ours.push(once(ground, pair, &mut writer, batches, None).await?);
+        theirs.extend(peer.follow(batches).await?);
+        let (stop, one) = (Stop::default(), std::slice::from_ref(pair));
+        let working = tokio::spawn({
+            let engine = ground.engine.clone();
+            async move { engine.project_forever().await }
+        });
+        let measured = tokio::try_join!(
+            at_rate(&store, one, Rate { writes: 200.0, clients: 4, invoice: 4 }, &stop),
+            probe(&store, one, Duration::from_secs(seconds), &stop),
+        );
+        working.abort();
+        let (_, own) = measured?;
+        let other = peer.fresh(200.0, seconds).await?;
+        for (at, share) in [0.5, 0.99].into_iter().enumerate() {
+            lags[at].push(quantile(&own, share));
+            lags[at + 2].push(quantile(&other, share));
+        }
+        caught_up(&ground.engine).await?;
+    }
+    let [own_half, own_most, half, most] = lags;
+    Ok(vec![
+        row("changes followed, spread over 10,000 units", ours, theirs, "changes/s"),
+        row("200 writes/s of one tenant, p50", own_half, half, "ms"),
+        row("200 writes/s of one tenant, p99", own_most, most, "ms"),
+    ])
 }
 
 async fn freshness(
@@ -146,7 +217,7 @@ async fn freshness(
     ground.bar.set_message("200 writes/s");
     let stop = Stop::default();
     let (_, lags) = tokio::try_join!(
-        at_rate(&store, others, Rate { writes: 200.0, clients: 4 }, &stop),
+        at_rate(&store, others, Rate { writes: 200.0, clients: 4, invoice: 0 }, &stop),
         probe(&store, others, time, &stop),
     )?;
     let mut refreshes = Vec::new();
@@ -164,7 +235,7 @@ async fn freshness(
         Ok::<_, Failure>(())
     };
     let (_, lags, ()) = tokio::try_join!(
-        at_rate(&store, others, Rate { writes: 200.0, clients: 4 }, &stop),
+        at_rate(&store, others, Rate { writes: 200.0, clients: 4, invoice: 0 }, &stop),
         probe(&store, others, time, &stop),
         giant,
     )?;
@@ -180,8 +251,10 @@ async fn freshness(
     let peak = flat_out(&store, big, 8, Duration::from_secs(3), &stop).await?;
     ground.bar.set_message("one tenant floods");
     let stop = Stop::default();
-    let (flood, rest) =
-        (Rate { writes: peak * 0.5, clients: 5 }, Rate { writes: peak * 0.2, clients: 3 });
+    let (flood, rest) = (
+        Rate { writes: peak * 0.5, clients: 5, invoice: 0 },
+        Rate { writes: peak * 0.2, clients: 3, invoice: 0 },
+    );
     let (flooded, wrote, lags) = tokio::try_join!(
         at_rate(&store, std::slice::from_ref(big), flood, &stop),
         at_rate(&store, others, rest, &stop),

@@ -27,9 +27,9 @@ pub(crate) struct Bench {
     /// Tenants beside the one that floods (project)
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(8..=10_000))]
     pub(crate) tenants: u32,
-    /// A server that speaks PostgREST's language and is configured by its environment, such as `postgrest` or `postrust`, to
-    /// measure beside ours (api)
-    #[arg(long, value_name = "PROGRAM")]
+    /// What is measured beside ours: of api a server that speaks PostgREST's language and is configured by its environment,
+    /// such as `postgrest` or `postrust`; of project a folder where `npm install graphile-worker@0.16.6` was done
+    #[arg(long, value_name = "PATH")]
     pub(crate) peer: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) search: SearchBench,

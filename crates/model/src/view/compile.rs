@@ -88,6 +88,7 @@ pub(crate) fn compile(written: Written<'_>) -> Checked<Compiled> {
         definition: render::definition(&query),
         sources: derived.sources,
         touches: derived.touches,
+        said: derived.said,
         anchor: derived.anchor,
     };
     Ok(Compiled { model, warning: derived.warning })

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    entity::Scalar,
     names::Name,
     sql::ident,
     view::{
         Reach, Source,
         error::{Checked, Fault, Spot, Wrong},
         graph::{self, Way},
-        ir::{Expr, Query, TableId},
+        ir::{Expr, Kind, Query, TableId},
         render,
         scope::Translator,
         subquery::settled_by_row,
+        typing::{Base, Type},
     },
 };
 
@@ -22,9 +24,14 @@ pub(crate) struct Derived {
     pub(crate) sources: Vec<Source>,
     /// For each source the statement that finds units from `$1` …, its links.
     pub(crate) touches: Vec<String>,
+    pub(crate) said: Vec<Option<Said>>,
     pub(crate) anchor: Anchor,
     pub(crate) warning: Option<String>,
 }
+
+/// Which of a source's links are the columns of the unit, for each time the definition names the entity: then the images say
+/// the units, and nothing has to be asked.
+pub(crate) type Said = Vec<Vec<usize>>;
 
 /// A table whose rows say all units.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,9 +89,9 @@ pub(crate) fn derive(reader: &Translator<'_>, query: &Query, key: &[&str]) -> Ch
         )
     });
     let unit = chosen.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let (sources, touches) = sources(reader, query, &ways);
+    let (sources, touches, said) = sources(reader, query, &ways);
     let anchor = anchor(reader, &ways, &everywhere)?;
-    Ok(Derived { unit, sources, touches, anchor, warning })
+    Ok(Derived { unit, sources, touches, said, anchor, warning })
 }
 
 type Ways = BTreeMap<TableId, Way>;
@@ -139,7 +146,9 @@ fn choose<'p>(
     ))
 }
 
-fn sources(reader: &Translator<'_>, query: &Query, ways: &Ways) -> (Vec<Source>, Vec<String>) {
+type Sources = (Vec<Source>, Vec<String>, Vec<Option<Said>>);
+
+fn sources(reader: &Translator<'_>, query: &Query, ways: &Ways) -> Sources {
     let mut used: BTreeMap<TableId, BTreeSet<String>> = BTreeMap::new();
     let mut note = |expr: &Expr| {
         for (table, name) in expr.columns() {
@@ -158,7 +167,7 @@ fn sources(reader: &Translator<'_>, query: &Query, ways: &Ways) -> (Vec<Source>,
         links.entry(*table).or_default().extend(names);
     }
     let mut sources = Vec::new();
-    let mut touches = Vec::new();
+    let (mut touches, mut all_said) = (Vec::new(), Vec::new());
     for entity in reader.entities {
         let tables: Vec<TableId> = ways
             .keys()
@@ -182,9 +191,37 @@ fn sources(reader: &Translator<'_>, query: &Query, ways: &Ways) -> (Vec<Source>,
         used.extend(links.iter().filter(|link| !used.contains(link)).cloned().collect::<Vec<_>>());
         let reach = tables.iter().map(|table| reach(reader, ways, *table)).collect();
         touches.push(touch(reader, ways, &tables, &links));
+        all_said.push(tables.iter().map(|table| said(&ways[table], &links)).collect());
         sources.push(Source { entity: entity.name.clone(), used, links, reach });
     }
-    (sources, touches)
+    (sources, touches, all_said)
+}
+
+fn said(way: &Way, links: &[Name]) -> Option<Vec<usize>> {
+    let Way::Here(unit) = way else { return None };
+    unit.iter()
+        .map(|expr| match &expr.kind {
+            Kind::Column { name, .. } if is_plain(&expr.typ) => {
+                links.iter().position(|link| **link == **name)
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether a value has one text, whatever the session's settings.
+fn is_plain(typ: &Type) -> bool {
+    matches!(
+        typ.base(),
+        Base::Scalar(
+            Scalar::Uuid
+                | Scalar::Text
+                | Scalar::Boolean
+                | Scalar::SmallInt
+                | Scalar::Integer
+                | Scalar::BigInt
+        )
+    )
 }
 
 fn reach(reader: &Translator<'_>, ways: &Ways, table: TableId) -> Reach {

@@ -1,5 +1,7 @@
 //! The statements of a worker.
 
+use std::collections::BTreeSet;
+
 use crate::{
     Name, Sql,
     entity::{Field, Kind},
@@ -9,14 +11,30 @@ use crate::{
 
 /// The units that images touch.
 pub(crate) fn touch(model: &ReadModel, images: Images<'_>) -> Sql {
+    let at = source(model, images);
+    let lists = images.links.iter().map(|list| array(list.iter().map(Option::as_deref)));
+    Sql::with(&model.touches[at], lists.map(Some).collect())
+}
+
+/// The same, if the images say them. What has a null in it is no unit.
+pub(crate) fn said(model: &ReadModel, images: Images<'_>) -> Option<BTreeSet<Vec<String>>> {
+    let said = model.said[source(model, images)].as_ref()?;
+    let mut units = BTreeSet::new();
+    for unit in said {
+        let image = |row: usize| unit.iter().map(|link| images.links[*link][row].clone()).collect();
+        units.extend((0..images.links[unit[0]].len()).filter_map(image));
+    }
+    Some(units)
+}
+
+fn source(model: &ReadModel, images: Images<'_>) -> usize {
     let at = model
         .sources
         .iter()
         .position(|source| *source.entity == *images.entity)
         .unwrap_or_else(|| panic!("{} does not read {}", model.name(), images.entity));
     assert_eq!(images.links.len(), model.sources[at].links.len(), "one list for each link");
-    let lists = images.links.iter().map(|list| array(list.iter().map(Option::as_deref)));
-    Sql::with(&model.touches[at], lists.map(Some).collect())
+    at
 }
 
 pub(crate) fn recompute(model: &ReadModel, table: &str, units: &[Vec<String>]) -> Sql {

@@ -52,8 +52,10 @@ pub(crate) fn whole(rows: &[Vec<Option<String>>], width: usize) -> Vec<Vec<Strin
     columns(rows, width).into_iter().map(|list| list.into_iter().map(text).collect()).collect()
 }
 
-/// Reads the log of the tenant in batches of a random size, and recomputes what each touches.
-async fn work(client: &Client, model: &Model, tenant: &str, dice: &mut Dice) {
+/// Reads the log of the tenant in batches of a random size, and recomputes what each touches. Says how often the images
+/// themselves said it.
+async fn work(client: &Client, model: &Model, tenant: &str, dice: &mut Dice) -> u32 {
+    let mut are_said = 0;
     let captures = model.captures();
     let log = client
         .query("select entity, links::text[] from public.log where tenant_id = $1::text::uuid order by seq", &[&tenant])
@@ -91,8 +93,15 @@ async fn work(client: &Client, model: &Model, tenant: &str, dice: &mut Dice) {
                     .iter()
                     .map(|place| own.iter().map(|(_, links)| links[*place].clone()).collect())
                     .collect();
-                let touched = view.touch(Images { entity: &source.entity, links: &lists });
-                units.extend(rows(client, &touched).await);
+                let images = Images { entity: &source.entity, links: &lists };
+                let touched: BTreeSet<_> =
+                    rows(client, &view.touch(images)).await.into_iter().collect();
+                if let Some(said) = view.said(images) {
+                    let said = said.into_iter().map(|unit| unit.into_iter().map(Some).collect());
+                    assert_eq!(said.collect::<BTreeSet<_>>(), touched, "{}", view.text());
+                    are_said += 1;
+                }
+                units.extend(touched);
             }
             if !units.is_empty() {
                 let units: Vec<_> = units.into_iter().collect();
@@ -100,6 +109,7 @@ async fn work(client: &Client, model: &Model, tenant: &str, dice: &mut Dice) {
             }
         }
     }
+    are_said
 }
 
 #[tokio::test]
@@ -115,7 +125,7 @@ async fn what_is_touched_is_recomputed() {
     }
     run(&client, "reset role").await;
     capture(&client, &model.captures()).await;
-    let (mut dice, mut made) = (Dice::new(), 0);
+    let (mut dice, mut made, mut are_said) = (Dice::new(), 0, 0);
     let mut most = vec![0; model.reads().len()];
     for round in 0..36 {
         let tenant = TENANTS[dice.below(2) as usize];
@@ -123,13 +133,14 @@ async fn what_is_touched_is_recomputed() {
         let changes = if grow { 90 } else { dice.below(14) + 1 };
         made += write(&client, &model, tenant, &mut dice, (changes, grow)).await;
         enter(&client, tenant).await;
-        work(&client, &model, tenant, &mut dice).await;
+        are_said += work(&client, &model, tenant, &mut dice).await;
         for (view, most) in model.reads().iter().zip(&mut most) {
             *most = verified(&client, view, round).await.max(*most);
         }
         run(&client, "reset role").await;
     }
     assert!(made > 200, "{made} changes");
+    assert!(are_said > 200, "{are_said} times images said their units");
     for (view, most) in model.reads().iter().zip(most) {
         assert!(most > 1, "{} never had rows to be wrong about: {}", view.name(), view.text());
     }

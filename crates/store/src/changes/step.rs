@@ -1,15 +1,21 @@
 //! One transaction that moves a projection on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use freehold_model::{Code, Name, Sql};
 
-use super::{Projection, due::count};
+use super::{
+    Projection,
+    due::count,
+    image::{Change, Images, changes},
+};
 use crate::{
     error::{Error, Fault},
     param::list,
+    refusal::explain,
     role::Role,
     row::Row,
+    session::Stumble,
     store::{Store, Wording},
     tx::TenantTx,
 };
@@ -28,7 +34,18 @@ pub struct Step {
     pub(super) images: u64,
     // For each list of entities that was asked for: the number of its last change that was handed out.
     read: HashMap<String, i64>,
+    // The first changes of all entities, which came with the projection.
+    ahead: VecDeque<(u64, Change)>,
 }
+
+/// Takes a projection, and reads the first of what it has not seen: most steps have no more than that.
+const TAKE: &str = "select s.state, s.since, s.changes, s.place, s.sources, s.parked, c.seq, c.entity, c.op, c.n, c.fields, c.links \
+                    from freehold.step($1, $2::text::integer, $3::text::bigint) s \
+                    left join freehold.changes(case when s.state = 'steady' and $3 is null then s.since end, s.sources, 0, $4::text::bigint) c on true \
+                    order by c.seq";
+
+/// Images that are read with the projection.
+const AHEAD: &str = "100";
 
 /// What a projection needs next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,52 +57,6 @@ pub enum Phase {
     /// To go on with a window that another worker began and left: these texts are the units that are left, one after the
     /// other, each with as many as a unit has columns.
     Window(Vec<String>),
-}
-
-/// Images of changed rows of one entity, as texts: for each link a list, all of one length.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Images {
-    /// How many.
-    pub count: usize,
-    /// One list for each link that was asked for, in that order.
-    pub links: Vec<Vec<Option<String>>>,
-}
-
-impl Images {
-    /// Those of changes of one entity.
-    ///
-    /// # Errors
-    /// A fault if changes were noted without one of `links`.
-    pub fn of(changes: Vec<Change>, links: &[Name]) -> Result<Self, Error> {
-        let mut images = Self { count: 0, links: vec![Vec::new(); links.len()] };
-        for mut change in changes {
-            images.count += change.images.first().map_or(0, Vec::len);
-            for (link, all) in links.iter().zip(&mut images.links) {
-                let at = change.fields.iter().position(|field| **field == **link);
-                let at = at.ok_or_else(|| {
-                    let what = format!("{} was noted without {}", change.entity, &**link);
-                    Fault::new("reading changes", what)
-                })?;
-                all.append(&mut change.images[at]);
-            }
-        }
-        Ok(images)
-    }
-}
-
-/// A row of the change log: what one statement did to one entity of the tenant, or a part of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Grows with the order in which changes depend on one another.
-    pub number: i64,
-    /// Of which entity.
-    pub entity: String,
-    /// `i` for insert, `u` for update, `d` for delete.
-    pub kind: char,
-    /// The fields that `images` have.
-    pub fields: Vec<String>,
-    /// The values of each field in all images; for an update the old rows' and the new rows'.
-    pub images: Vec<Vec<Option<String>>>,
 }
 
 impl Store {
@@ -123,14 +94,17 @@ impl Store {
             lease.backend(),
         );
         let opening = format!("begin isolation level repeatable read; {call}");
-        let opened = self.in_time(lease.batch(&opening)).await?;
-        opened.map_err(|error| self.not_opened(&projection.tenant, error))?;
-        let mut tx = TenantTx::new(lease, self.0.patience, Wording::default());
-        let text = "select state, since, changes, place, sources, parked \
-                    from freehold.step($1, $2::text::integer, $3::text::bigint)";
         let (version, turn) = (projection.version.to_string(), turn.map(|turn| turn.to_string()));
-        let params = [Some(projection.model.as_str()), Some(&version), turn.as_deref()];
-        let rows = tx.ask(doing, text, &params).await?;
+        let params =
+            [Some(projection.model.as_str()), Some(&version), turn.as_deref(), Some(AHEAD)];
+        let statement = self.in_time(lease.statement(TAKE)).await?;
+        let statement = statement.map_err(|error| explain(doing, error))?;
+        let taken = self.in_time(lease.begin(&opening, &statement, &params)).await?;
+        if let Err(Stumble::Opening(error)) = taken {
+            return Err(self.not_opened(&projection.tenant, error));
+        }
+        let mut tx = TenantTx::new(lease, self.0.patience, Wording::default());
+        let rows = taken.map_err(|stumble| explain(doing, stumble.into_error()))?;
         let row = rows.first().ok_or_else(|| Fault::new(doing, "no row"))?;
         let phase = match row.text(0) {
             Some("steady") => Phase::Steady(count(row, 2)),
@@ -151,6 +125,9 @@ impl Store {
                 return Ok(None);
             }
         };
+        let ahead = rows.iter().filter(|row| row.int(6).is_some());
+        let ahead =
+            changes(ahead, 6).ok_or_else(|| Fault::new(doing, "a row without its fields"))?;
         Ok(Some(Step {
             tx,
             store: self.clone(),
@@ -162,6 +139,7 @@ impl Store {
             any_parked: row.bool(5).unwrap_or_default(),
             images: 0,
             read: HashMap::new(),
+            ahead,
         }))
     }
 }
@@ -198,7 +176,19 @@ impl Step {
     /// # Errors
     /// Faults only.
     pub async fn changes(&mut self, most: usize) -> Result<Vec<Change>, Error> {
-        self.read(&list(self.sources.iter().map(String::as_str)), most).await
+        let entities = list(self.sources.iter().map(String::as_str));
+        if self.ahead.is_empty() {
+            return self.read(&entities, most).await;
+        }
+        let mut room = most as u64;
+        let mut fits = |(count, _): &(u64, Change)| {
+            let fits = room > 0;
+            room = room.saturating_sub(*count);
+            fits
+        };
+        let some = self.ahead.iter().take_while(|ahead| fits(ahead)).count();
+        let some: Vec<_> = self.ahead.drain(..some).collect();
+        Ok(self.hand_out(&entities, some))
     }
 
     async fn read(&mut self, entities: &str, most: usize) -> Result<Vec<Change>, Error> {
@@ -212,13 +202,22 @@ impl Step {
         let (after, most) = (behind.to_string(), most.to_string());
         let params = [Some(self.since.as_str()), Some(entities), Some(&after), Some(&most)];
         let rows = self.tx.ask(doing, text, &params).await?;
-        let changes: Option<Vec<Change>> = rows.iter().map(change).collect();
-        let changes = changes.ok_or_else(|| Fault::new(doing, "a row without its fields"))?;
+        let read: Option<Vec<_>> = changes(rows.iter(), 0);
+        let read = read.ok_or_else(|| Fault::new(doing, "a row without its fields"))?;
+        Ok(self.hand_out(entities, read))
+    }
+
+    fn hand_out(
+        &mut self,
+        entities: &str,
+        read: impl IntoIterator<Item = (u64, Change)>,
+    ) -> Vec<Change> {
+        let (counts, changes): (Vec<u64>, Vec<Change>) = read.into_iter().unzip();
+        self.images += counts.iter().sum::<u64>();
         if let Some(last) = changes.last() {
             self.read.insert(entities.to_owned(), last.number);
         }
-        self.images += rows.iter().map(|row| count(row, 3)).sum::<u64>();
-        Ok(changes)
+        changes
     }
 
     /// Runs one of the compiler's statements.
@@ -296,35 +295,39 @@ impl Step {
     ///
     /// # Errors
     /// A fault if the projection is to be filled first; `TryAgain` if another worker was faster.
-    pub async fn finish(mut self) -> Result<(), Error> {
+    pub async fn finish(self) -> Result<(), Error> {
         self.demand_steady()?;
         let text = "select freehold.step_done($1, $2::text::integer, $3::text::boolean, $4::text::bigint)::text";
         let (version, images) = (self.version(), self.images.to_string());
         let resumed = self.resumed.to_string();
-        let params = [&*self.projection.model, &version, &resumed, &images].map(Some);
-        self.tx.ask("finishing a step", text, &params).await?;
-        self.commit().await
+        let model = self.projection.model.clone();
+        let params = [&*model, &version, &resumed, &images].map(Some);
+        self.commit_with("finishing a step", text, &params).await.map(drop)
     }
 
     /// Ends one transaction of a fill, of so many `units`: it has rows for all of them up to `after`, or for all there are.
     ///
     /// # Errors
     /// As [`Step::finish`].
-    pub async fn filled(mut self, after: Option<&[String]>, units: usize) -> Result<(), Error> {
+    pub async fn filled(self, after: Option<&[String]>, units: usize) -> Result<(), Error> {
         let text = "select freehold.step_filled($1, $2::text::integer, $3::text::text[], $4::text::boolean, $5::text::bigint)::text";
         let (version, whole) = (self.version(), after.is_none().to_string());
         let place = after.map(|unit| list(unit.iter().map(String::as_str)));
         let model = self.projection.model.clone();
         let units = units.to_string();
         let params = [Some(&*model), Some(&version), place.as_deref(), Some(&whole), Some(&units)];
-        self.tx.ask("noting how far a fill is", text, &params).await?;
-        self.commit().await
+        self.commit_with("noting how far a fill is", text, &params).await.map(drop)
     }
 
-    pub(super) async fn commit(self) -> Result<(), Error> {
-        self.tx.commit().await?;
+    pub(super) async fn commit_with(
+        self,
+        doing: &'static str,
+        text: &str,
+        params: &[Option<&str>],
+    ) -> Result<Vec<Row>, Error> {
+        let rows = self.tx.commit_with(doing, text, params).await?;
         self.store.0.feed.stepped.notify_waiters();
-        Ok(())
+        Ok(rows)
     }
 
     pub(super) fn demand_steady(&self) -> Result<(), Error> {
@@ -341,21 +344,6 @@ impl Step {
     }
 }
 
-fn change(row: &Row) -> Option<Change> {
-    let fields = present(row.texts(4)?);
-    let mut links = row.texts(5)?.into_iter();
-    let each = usize::try_from(row.int(3)?).ok()?;
-    let images: Vec<Vec<_>> = fields.iter().map(|_| links.by_ref().take(each).collect()).collect();
-    let whole = images.iter().all(|image| image.len() == each) && links.next().is_none();
-    whole.then_some(Change {
-        number: row.int(0)?,
-        entity: row.text(1)?.to_owned(),
-        kind: row.text(2)?.chars().next()?,
-        fields,
-        images,
-    })
-}
-
-fn present(texts: Vec<Option<String>>) -> Vec<String> {
+pub(super) fn present(texts: Vec<Option<String>>) -> Vec<String> {
     texts.into_iter().flatten().collect()
 }

@@ -35,19 +35,20 @@ impl Step {
     ///
     /// # Errors
     /// As [`Step::finish`].
-    pub async fn pause(mut self, left: Option<&[Vec<String>]>) -> Result<Paused, Error> {
+    pub async fn pause(self, left: Option<&[Vec<String>]>) -> Result<Paused, Error> {
         self.demand_steady()?;
         let doing = "pausing a step";
         let text = "select freehold.step_pause($1, $2::text::integer, $3::text::boolean, $4::text::interval, $5::text::text[], $6::text::integer, $7::text::bigint)";
         let (version, resumed) = (self.version(), self.resumed.to_string());
         let hold = format!("{} s", HOLD.as_secs());
+        let projection = self.projection.clone();
         // All of them are said once.
         let todo = left.filter(|left| !self.resumed && !left.is_empty());
         let todo = todo.map(|left| list(left.iter().flatten().map(String::as_str)));
         let left = left.map(|left| left.len().to_string());
         let images = self.images.to_string();
         let params = [
-            Some(&*self.projection.model),
+            Some(&*projection.model),
             Some(&version),
             Some(&resumed),
             Some(&hold),
@@ -55,11 +56,9 @@ impl Step {
             left.as_deref(),
             Some(&images),
         ];
-        let rows = self.tx.ask(doing, text, &params).await?;
+        let rows = self.commit_with(doing, text, &params).await?;
         let turn = rows.first().and_then(|row| row.int(0));
         let turn = turn.ok_or_else(|| Fault::new(doing, "no such projection"))?;
-        let projection = self.projection.clone();
-        self.commit().await?;
         Ok(Paused { projection, turn })
     }
 

@@ -87,11 +87,13 @@ declare
 begin
   return query
     select w.seq, w.entity, w.op::text, w.n::bigint, w.fields, w.links from (
-      select l.*, sum(l.n) over (order by l.seq rows unbounded preceding) - l.n as before
-      from (select * from freehold.change_log a where a.tenant_id = mine and a.xid >= pg_snapshot_xmax(seen)
-            union all
-            select * from freehold.change_log b where b.tenant_id = mine and b.xid = any (array(select pg_snapshot_xip(seen)))) l
-      where l.entity = any (entities) and l.seq > behind and l.op <> 't') w
+      select s.*, sum(s.n) over (order by s.seq rows unbounded preceding) - s.n as before from (
+        select l.* from (select * from freehold.change_log a where a.tenant_id = mine and a.xid >= pg_snapshot_xmax(seen)
+              union all
+              select * from freehold.change_log b where b.tenant_id = mine and b.xid = any (array(select pg_snapshot_xip(seen)))) l
+          where l.entity = any (entities) and l.seq > behind and l.op <> 't'
+          -- A row has an image at least. So no more than these are kept while all are looked through.
+          order by l.seq limit most) s) w
     where w.before < most order by w.seq;
 end $$;
 
@@ -183,7 +185,8 @@ end;
 -- transaction. Suspended tenants cannot be worked in, so theirs are not told unless `everybody`.
 create or replace function freehold.unseen(since pg_snapshot, everybody boolean)
   returns table (tenant uuid, model text, version integer, known boolean, xid xid8, at timestamptz, n bigint)
-  language sql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+  language sql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
+  set max_parallel_workers_per_gather = 0 as $$
   select l.tenant_id, r.model, r.version, p.tenant_id is not null, l.xid, min(l.at), sum(l.n)
     from (select tenant_id, entity, xid, at, n from freehold.change_log a where a.xid >= pg_snapshot_xmax(since)
           union all
