@@ -88,8 +88,6 @@ pub(crate) fn settings<'a, const N: usize>(
             "default_transaction_isolation" => *value = "repeatable read",
             // What a crash takes back it takes back whole: the rows together with how far they are.
             "synchronous_commit" => *value = "off",
-            // A step is about a few units. A plan made while the tables were small would go on to read all tenants' rows.
-            "enable_seqscan" => *value = "off",
             _ => {}
         }
     }

@@ -165,7 +165,6 @@ impl Store {
             // Planning over all partitions costs more than most statements, and what it could learn from a value nobody
             // has counted.
             ("plan_cache_mode", "force_generic_plan"),
-            ("enable_seqscan", "on"),
         ];
         let pool = |login: &str, settings: &[(&str, &str)], size| {
             let password = config.root_key.password(login);
