@@ -172,7 +172,10 @@ async fn a_unit_that_fails_is_parked_and_holds_nothing_up() {
     catch_up(&ground.engine).await;
     let parked = ground.engine.parked(10).await.unwrap();
     assert_eq!(parked.len(), 1, "{parked:?}");
-    assert_eq!((parked[0].tenant.as_str(), parked[0].error.as_str()), ("a", "a division by zero: in what is computed"));
+    assert_eq!(
+        (parked[0].tenant.as_str(), parked[0].error.as_str()),
+        ("a", "a division by zero: in what is computed")
+    );
     holds(&ground, "author_month").await;
     assert_eq!(
         ground.read(&ground.a, "team_work?name=eq.a2&select=share").await,

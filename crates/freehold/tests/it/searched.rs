@@ -143,11 +143,11 @@ fn watched(server: Arc<Served>, key: String, truth: Vec<i64>, stop: Arc<AtomicBo
 }
 
 /// Runs the command until it has done its work, killed a little later each time. Says how often it was killed.
-fn killed_again_and_again(house: &House, arguments: &[&str]) -> u32 {
+async fn killed_again_and_again(house: &House, arguments: &[&str]) -> u32 {
     for kills in 0..40 {
         let mut child = house.command(arguments).spawn().unwrap();
         // Plays: whoever kills it, at any moment of its work.
-        std::thread::sleep(Duration::from_millis(60 + u64::from(kills) * 45));
+        tokio::time::sleep(Duration::from_millis(60 + u64::from(kills) * 45)).await;
         if let Some(status) = child.try_wait().unwrap() {
             let ended = crate::harness::ended(child);
             assert!(status.success(), "{arguments:?}: {ended:?}");
@@ -172,7 +172,7 @@ async fn rows_that_change_places_are_found_all_the_time_though_the_mover_is_kill
     };
     let leaves = "select count(distinct tableoid) from app.doc where tenant_id = (select id from freehold.tenant where name = 'a')
         and tableoid::regclass::text not like '%~_\"'";
-    let there = killed_again_and_again(&house, &["tenant", "promote", "a", "doc"]);
+    let there = killed_again_and_again(&house, &["tenant", "promote", "a", "doc"]).await;
     assert_eq!(house.number(leaves).await, 1, "on a leaf of its own");
     let fast = || ask(&server, &key, NEAR, "recall=fast");
     until("the index is measured and asked", async || {
@@ -181,7 +181,7 @@ async fn rows_that_change_places_are_found_all_the_time_though_the_mover_is_kill
         answer.header("search-info").unwrap().starts_with("path=index")
     })
     .await;
-    let back = killed_again_and_again(&house, &["tenant", "demote", "a", "doc"]);
+    let back = killed_again_and_again(&house, &["tenant", "demote", "a", "doc"]).await;
     assert_eq!(house.number(leaves).await, 0, "on the shelf");
     stop.store(true, Ordering::Relaxed);
     let (reads, writes) = watcher.await.unwrap();

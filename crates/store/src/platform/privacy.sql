@@ -144,7 +144,7 @@ end;
 
 -- Keys for those who have none yet, or with `renew` another for those who have one. Nobody who is, or is being, erased gets
 -- one again. False if the tenant's key is another by now.
-drop function if exists freehold.subject_keys_make(uuid, uuid[], smallint[], text[], bigint, boolean);
+drop function if exists freehold.subject_keys_make(uuid, uuid[], smallint[], text[]);
 create or replace function freehold.subject_keys_make(tenant uuid, subjects uuid[], classes smallint[], made text[], by_gen bigint, renew boolean)
   returns boolean
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

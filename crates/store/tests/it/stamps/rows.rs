@@ -95,7 +95,7 @@ async fn too_many_notes_become_fewer_and_none_is_forgotten() {
     superuser
         .batch_execute(
             "insert into freehold.version_note (tenant_id, relation, xid)
-               select gen_random_uuid(), 'x/' || lpad(to_hex(n % 4096), 3, '0'), n::text::xid8 from generate_series(3, 100003) n;
+               select gen_random_uuid(), 'x/' || lpad(to_hex(n % 4096), 3, '0'), (3 + n % 500)::text::xid8 from generate_series(1, 100001) n;
              insert into freehold.version_note (tenant_id, relation)
                select gen_random_uuid(), 'x/' || lpad(to_hex(n % 4096), 3, '0') from generate_series(1, 110000) n",
         )
