@@ -13,11 +13,6 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// An answer takes some dozen small pieces of memory, and often other threads give them back: the allocator of the C library
-/// spent a sixth of the time of a kept answer on that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,

@@ -311,6 +311,7 @@ async fn world(seed: u64) -> Arc<World> {
     })
 }
 
+#[expect(clippy::print_stdout, reason = "what a run came to is told")]
 async fn history(time: Duration, seed: u64) {
     let world = world(seed).await;
     let next = Arc::new(AtomicU64::new(1));
