@@ -14,6 +14,7 @@
 //! Two things that are easy to forget: superusers and owners pass row-level security, so a test of the wall must connect as the
 //! application's role ([`TestDb::url_as`]); and roles belong to the server, not to the database, so all tests share them.
 
+mod chance;
 mod database;
 pub mod random_model;
 mod redis;
@@ -22,6 +23,7 @@ mod sweep;
 mod template;
 mod url;
 
+pub use chance::{Chance, seed, switch};
 pub use database::TestDb;
 pub use redis::OwnRedis;
 pub use server::{OwnServer, admin_url};

@@ -23,7 +23,7 @@ use freehold_engine::{
     read::{After, Manner, Read},
     write::Verb,
 };
-use freehold_testkit::OwnRedis;
+use freehold_testkit::{Chance, OwnRedis, seed, switch};
 use serde_json::json;
 
 use crate::ground::{Ground, ground, operation};
@@ -44,19 +44,6 @@ const ROWS: usize = 3;
 
 /// Rows beside them, so that a statement on all is one on many.
 const BESIDE: usize = 20;
-
-/// splitmix64.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let bound = u64::try_from(bound).unwrap();
-        usize::try_from((mixed ^ (mixed >> 31)) % bound).unwrap()
-    }
-}
 
 /// What was acknowledged of a row, and when.
 #[derive(Default)]
@@ -96,7 +83,7 @@ impl World {
     }
 
     fn chance(&self, of: u64) -> Chance {
-        Chance(self.seed ^ of << 32)
+        Chance::new(self.seed ^ of << 32)
     }
 
     /// A server process of its own, with a connection to Redis of its own.
@@ -180,7 +167,7 @@ fn number(body: &str, row: usize) -> u64 {
 async fn reader(world: Arc<World>, consistency: Consistency, mut chance: Chance) {
     let mut engine = world.server().await;
     while world.goes_on() {
-        let (row, way) = (chance.below(ROWS), chance.below(4));
+        let (row, way) = (chance.index(ROWS), chance.index(4));
         let asked = Instant::now();
         let age = match consistency {
             Consistency::Bounded(age) => age,
@@ -209,8 +196,8 @@ async fn session(
 ) {
     let (mut seen, mut token): ([u64; ROWS], Option<String>) = ([0; ROWS], None);
     while world.goes_on() {
-        let (row, way) = (chance.below(ROWS), chance.below(4));
-        let engine = &servers[chance.below(2)];
+        let (row, way) = (chance.index(ROWS), chance.index(4));
+        let engine = &servers[chance.index(2)];
         if chance.below(9) == 0 {
             let n = next.fetch_add(1, Ordering::Relaxed);
             if let Some(new) = world.write(engine, row, way, n).await {
@@ -235,10 +222,10 @@ async fn superuser(world: Arc<World>, next: Arc<AtomicU64>, mut chance: Chance) 
     let tenant = world.ground.a.id();
     while world.goes_on() {
         let n = next.fetch_add(1, Ordering::Relaxed);
-        let row = chance.below(ROWS);
+        let row = chance.index(ROWS);
         let set =
             format!("update app.counter set n = {n} where n < {n} and tenant_id = '{tenant}'");
-        let (text, rows) = match chance.below(4) {
+        let (text, rows) = match chance.index(4) {
             0 => (set, 0..ROWS),
             1 => (format!("{set} and name like 'x%'"), 0..ROWS),
             2 => (format!("{set} and id = '{}'", id(row)), row..row + 1),
@@ -274,17 +261,10 @@ async fn dawdler(world: Arc<World>) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a switch of the test, not of the product")]
-fn switch(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_seen_is_what_the_levels_promise() {
     let seconds = switch("FREEHOLD_HISTORY_SECONDS").unwrap_or(8);
-    let seed = switch("FREEHOLD_HISTORY_SEED").unwrap_or_else(|| {
-        u64::from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos())
-    });
+    let seed = seed("FREEHOLD_HISTORY_SEED");
     // Told where a test fails.
     println!("FREEHOLD_HISTORY_SEED={seed}");
     history(Duration::from_secs(seconds), seed).await;
@@ -344,7 +324,7 @@ async fn history(time: Duration, seed: u64) {
         }
         // Plays: time in which nothing else happens to Redis.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        world.disturb(chance.below(4)).await;
+        world.disturb(chance.index(4)).await;
         turns += 1;
     }
     world.stop.store(true, Ordering::Relaxed);

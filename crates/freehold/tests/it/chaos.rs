@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use freehold_testkit::{Chance, seed, switch};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -28,26 +29,6 @@ const WORKERS: usize = 3;
 
 /// How long workers may take to follow everything once the writers have stopped.
 const DRAIN: Duration = Duration::from_secs(180);
-
-/// splitmix64.
-pub(crate) struct Chance(pub(crate) u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub(crate) fn between(&mut self, low: u64, high: u64) -> Duration {
-        Duration::from_millis(low + self.below(high - low))
-    }
-}
 
 /// What happened.
 #[derive(Debug, Default)]
@@ -71,9 +52,7 @@ type Tally = Arc<Mutex<Counts>>;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn read_models_are_right_whatever_dies() {
     let seconds = switch("FREEHOLD_CHAOS_SECONDS").unwrap_or(20);
-    let seed = switch("FREEHOLD_CHAOS_SEED").unwrap_or_else(|| {
-        u64::from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos())
-    });
+    let seed = seed("FREEHOLD_CHAOS_SEED");
     let run = tokio::spawn(chaos(Duration::from_secs(seconds), seed)).await;
     run.unwrap_or_else(|failed| panic!("with FREEHOLD_CHAOS_SEED={seed}: {failed}"));
 }
@@ -85,14 +64,14 @@ async fn chaos(time: Duration, seed: u64) {
     let over = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
     for client in 0..CLIENTS {
-        let chance = Chance(seed ^ (client + 1) << 32);
+        let chance = Chance::new(seed ^ (client + 1) << 32);
         let (over, tally, url) = (Arc::clone(&over), Arc::clone(&tally), house.url());
         writers.spawn(writer::write(url, house::root_key, chance, over, tally));
     }
-    let chance = Chance(seed ^ 0xb5);
+    let chance = Chance::new(seed ^ 0xb5);
     writers.spawn(linger::linger(house.url(), chance, Arc::clone(&over), Arc::clone(&tally)));
-    let mut builder = Builder::new(Chance(seed ^ 0xb1d));
-    trouble(&mut house, (&mut workers, &mut builder), &tally, Chance(!seed), time).await;
+    let mut builder = Builder::new(Chance::new(seed ^ 0xb1d));
+    trouble(&mut house, (&mut workers, &mut builder), &tally, Chance::new(!seed), time).await;
     over.store(true, Ordering::Relaxed);
     while let Some(ended) = writers.join_next().await {
         ended.unwrap();
@@ -178,9 +157,4 @@ async fn drain(house: &House, workers: &mut Workers) {
 #[allow(clippy::print_stderr, reason = "the output of tests is the terminal")]
 fn say(tally: &Tally, seed: u64, what: &str) {
     eprintln!("chaos, seed {seed}: {what}; {:?}", tally.lock().unwrap());
-}
-
-#[allow(clippy::disallowed_methods, reason = "a switch of the person who runs the tests")]
-pub(crate) fn switch(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a whole number"))
 }

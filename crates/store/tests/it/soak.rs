@@ -12,6 +12,7 @@ use std::{
 };
 
 use freehold_store::{Config, Mode, RootKey, Store, Tenant};
+use freehold_testkit::{Chance, seed, switch};
 use tokio::task::JoinSet;
 
 use crate::fixture::{ROOT, database, sql};
@@ -52,32 +53,10 @@ impl Site {
     }
 }
 
-/// splitmix64.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[usize::try_from(self.below(all.len() as u64)).unwrap()]
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_request_ever_sees_another_tenants_row() {
     let seconds = switch("FREEHOLD_SOAK_SECONDS").unwrap_or(8);
-    let seed = switch("FREEHOLD_SOAK_SEED").unwrap_or_else(|| {
-        u64::from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos())
-    });
+    let seed = seed("FREEHOLD_SOAK_SEED");
     let soaked = tokio::spawn(soak(Duration::from_secs(seconds), seed)).await;
     soaked.unwrap_or_else(|failed| panic!("with FREEHOLD_SOAK_SEED={seed}: {failed}"));
 }
@@ -108,10 +87,10 @@ async fn soak(time: Duration, seed: u64) {
     });
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {
-        let chance = Chance(seed ^ (task as u64) << 32);
+        let chance = Chance::new(seed ^ (task as u64) << 32);
         tasks.spawn(work::work(Arc::clone(&site), chance, task));
     }
-    tasks.spawn(trouble(Arc::clone(&site), db.client().await, Chance(!seed)));
+    tasks.spawn(trouble(Arc::clone(&site), db.client().await, Chance::new(!seed)));
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap();
     }
@@ -196,9 +175,4 @@ fn say(site: &Site) {
         of(Fate::Refused),
         of(Fate::InDoubt)
     );
-}
-
-#[allow(clippy::disallowed_methods, reason = "a switch of the person who runs the tests")]
-fn switch(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a whole number"))
 }

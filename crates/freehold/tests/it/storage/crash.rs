@@ -11,13 +11,11 @@ use std::{
     time::Duration,
 };
 
+use freehold_testkit::{Chance, seed, switch};
 use serde_json::json;
 
 use super::{agrees, blobs, files, house, settle};
-use crate::{
-    chaos::{Chance, switch},
-    harness::{House, until},
-};
+use crate::harness::{House, until};
 
 const CLIENTS: u64 = 4;
 
@@ -27,9 +25,7 @@ const SIZES: [usize; 4] = [0, 10, 70_000, 9_000_000];
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_blobs_and_objects_agree_however_often_servers_are_killed() {
     let kills = switch("FREEHOLD_KILLS").unwrap_or(3);
-    let seed = switch("FREEHOLD_CHAOS_SEED").unwrap_or_else(|| {
-        u64::from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos())
-    });
+    let seed = seed("FREEHOLD_CHAOS_SEED");
     let _seed = Seed(seed);
     run(kills, seed).await;
 }
@@ -49,7 +45,7 @@ impl Drop for Seed {
 async fn run(kills: u64, seed: u64) {
     let house = house().await;
     let (keys, place) = ([house.key("a"), house.key("b")], blobs(&house));
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let (done, cut) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     for round in 0..kills {
         let mut served = house.serve_with(&["--blobs", &place]);
@@ -59,7 +55,7 @@ async fn run(kills: u64, seed: u64) {
                 let (address, key) =
                     (served.address().to_owned(), keys[client as usize % 2].clone());
                 let (stop, done, cut) = (stop.clone(), done.clone(), cut.clone());
-                let mut chance = Chance(seed ^ (round * CLIENTS + client + 1) << 32);
+                let mut chance = Chance::new(seed ^ (round * CLIENTS + client + 1) << 32);
                 std::thread::spawn(move || {
                     while !stop.load(SeqCst) {
                         let answered = play(&address, &key, &mut chance).is_some();

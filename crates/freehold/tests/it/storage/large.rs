@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
+use freehold_testkit::switch;
+
 use super::{agrees, blobs, house_of};
-use crate::{chaos::switch, harness::peak_kib};
+use crate::harness::peak_kib;
 
 const MODEL: &str = "
 [model]
