@@ -7,6 +7,7 @@ use freehold_engine::{
     keys::{KeystoreState, Rotated},
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{Site, model::counted};
 use crate::{
@@ -21,7 +22,15 @@ pub(super) async fn keys(config: &Config, what: Keys) -> Result<(), Failure> {
         Keys::Status => status(config, &site.engine_behind(config).await?).await,
         Keys::Init => init(config, &site.engine(config).await?).await,
         Keys::Rotate(Rotate::Root { to }) => root(config, &site, to.as_deref()).await,
-        Keys::Rotate(what) => rotate(config, &site.engine(config).await?, what).await,
+        Keys::Rotate(Rotate::Epoch) => {
+            rotate(config, &site.engine(config).await?, &Wrapping::Epoch).await
+        }
+        Keys::Rotate(Rotate::Tenant { name }) => {
+            rotate(config, &site.engine(config).await?, &Wrapping::Tenant(name)).await
+        }
+        Keys::Rotate(Rotate::Person { entity, id, tenant }) => {
+            renew(config, &site.engine(config).await?, &tenant, &entity, id).await
+        }
         Keys::Export { file } => {
             if file.exists() {
                 let refusal = Refusal::new(Code::Usage, "there is a file of this name already");
@@ -107,8 +116,9 @@ async fn init(config: &Config, engine: &Engine) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn rotate(config: &Config, engine: &Engine, what: Rotate) -> Result<(), Failure> {
+async fn rotate(config: &Config, engine: &Engine, what: &Wrapping) -> Result<(), Failure> {
     let store = engine.store();
+    let bar = output::spinner("changing keys");
     let mut moved = 0;
     let mut told = |step: Rotated| {
         match step {
@@ -117,31 +127,46 @@ async fn rotate(config: &Config, engine: &Engine, what: Rotate) -> Result<(), Fa
             Rotated::Begun(epoch) => tracing::info!(epoch, "an epoch has begun"),
             step => tracing::info!(?step, "keys are changed"),
         }
+        bar.set_message(format!("{} wrapped anew", counted(moved, "key")));
         true
     };
-    match what {
-        Rotate::Epoch => {
+    let (mut said, done) = match what {
+        Wrapping::Epoch => {
             let epoch = Box::pin(store.rotate_epoch(&mut told)).await?;
-            let text = format!("epoch {epoch}; {} wrapped anew", counted(moved, "key"));
-            say(config, json!({ "epoch": epoch, "wrapped": moved }), text);
+            (json!({ "epoch": epoch }), format!("epoch {epoch}"))
         }
-        Rotate::Tenant { name } => {
-            let tenant = engine.tenant(&name).await?;
+        Wrapping::Tenant(name) => {
+            let tenant = engine.tenant(name).await?;
             Box::pin(store.rotate_tenant(&tenant, &mut told)).await?;
-            let text = format!("{name} has another key; {} wrapped anew", counted(moved, "key"));
-            say(config, json!({ "tenant": name, "wrapped": moved }), text);
+            (json!({ "tenant": name }), format!("{name} has another key"))
         }
-        Rotate::Person { entity, id, tenant } => {
-            let tenant = engine.tenant(&tenant).await?;
-            let keys = engine.renew_person(&tenant, &entity, id).await?;
-            let text = match keys {
-                0 => "nothing is sealed of this person: there is no key to change".to_owned(),
-                _ => "what is written from now on is sealed with another key".to_owned(),
-            };
-            say(config, json!({ "keys": keys }), text);
-        }
-        Rotate::Root { .. } => unreachable!("it is the operator's"),
-    }
+    };
+    bar.finish_and_clear();
+    said["wrapped"] = json!(moved);
+    say(config, said, format!("{done}; {} wrapped anew", counted(moved, "key")));
+    Ok(())
+}
+
+/// Which keys are wrapped anew.
+enum Wrapping {
+    Epoch,
+    Tenant(String),
+}
+
+async fn renew(
+    config: &Config,
+    engine: &Engine,
+    tenant: &str,
+    entity: &str,
+    person: Uuid,
+) -> Result<(), Failure> {
+    let tenant = engine.tenant(tenant).await?;
+    let keys = engine.renew_person(&tenant, entity, person).await?;
+    let text = match keys {
+        0 => "nothing is sealed of this person: there is no key to change",
+        _ => "what is written from now on is sealed with another key",
+    };
+    say(config, json!({ "keys": keys }), text.to_owned());
     Ok(())
 }
 
