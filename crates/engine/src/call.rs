@@ -102,7 +102,7 @@ impl Engine {
         }
         let opened = match (&tag, row.text(0)) {
             (Some(tag), Some(body)) => Some(
-                self.open_body(&snapshot, tenant, body, tag, asked.terms.purpose.as_deref().into())
+                self.open_body(&snapshot, tenant, body, tag, asked.terms.purpose.as_ref().into())
                     .await?,
             ),
             _ => None,

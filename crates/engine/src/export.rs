@@ -15,7 +15,7 @@ use crate::{
     Engine,
     error::{Code, Error, Refusal},
     import::{Format, Precision},
-    personal::Tag,
+    personal::{StatedPurpose, Tag},
     read::count,
     write::objects_of_lines,
 };
@@ -34,7 +34,7 @@ pub struct Export<'a> {
     /// A vector field that goes into a raw file instead: its name, the file, and how a number is stored.
     pub vectors: Option<(String, &'a mut (dyn Write + Send), Precision)>,
     /// What personal data is opened for, if not for what its classes are kept for.
-    pub purpose: Option<String>,
+    pub purpose: Option<StatedPurpose>,
 }
 
 impl Engine {
@@ -62,7 +62,7 @@ impl Engine {
         loop {
             let row = self.store.run(tenant, &page).await?;
             let sealed = row.text(0).unwrap_or_default();
-            let purpose = export.purpose.as_deref().into();
+            let purpose = export.purpose.as_ref().into();
             let lines = self.open_body(&snapshot, tenant, sealed, &tag, purpose).await?;
             match &mut csv {
                 None if export.vectors.is_none() => {

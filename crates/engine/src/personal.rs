@@ -27,9 +27,20 @@ pub(crate) enum Purpose<'a> {
     Said(&'a str),
 }
 
-impl<'a> From<Option<&'a str>> for Purpose<'a> {
-    fn from(said: Option<&'a str>) -> Self {
-        said.map_or(Self::Declared, Self::Said)
+impl<'a> From<Option<&'a StatedPurpose>> for Purpose<'a> {
+    fn from(said: Option<&'a StatedPurpose>) -> Self {
+        said.map_or(Self::Declared, |said| Self::Said(&said.0))
+    }
+}
+
+/// What a caller says that personal data is opened for, once the model has allowed it: [`Engine::purpose`] makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedPurpose(String);
+
+impl StatedPurpose {
+    /// One of the product's own.
+    pub(crate) fn own(purpose: &'static str) -> Self {
+        Self(purpose.to_owned())
     }
 }
 
@@ -57,25 +68,23 @@ pub(crate) fn tag(query: &mut Query) -> Option<Tag> {
 }
 
 impl Engine {
-    /// Checks what a caller says that personal data is opened for.
+    /// What a caller says that personal data is opened for.
     ///
     /// # Errors
     /// `Preference` if the model's classes say which purposes there are, and it is none of them.
-    pub fn demand_purpose(&self, purpose: Option<&str>) -> Result<(), Refusal> {
+    pub fn purpose(&self, said: &str) -> Result<StatedPurpose, Refusal> {
         let snapshot = self.snapshot();
-        match purpose {
-            Some(purpose) if !snapshot.model.allows_purpose(purpose) => {
-                let all = snapshot.model.classes().values();
-                let all: BTreeSet<&str> = all
-                    .flat_map(|class| class.purposes.iter().chain([&class.purpose]))
-                    .map(String::as_str)
-                    .collect();
-                Err(Refusal::new(Code::Preference, "personal data is not opened for this purpose")
-                    .detail(purpose)
-                    .hint(format!("the model has: {}", Vec::from_iter(all).join(", "))))
-            }
-            _ => Ok(()),
+        if snapshot.model.allows_purpose(said) {
+            return Ok(StatedPurpose(said.to_owned()));
         }
+        let all = snapshot.model.classes().values();
+        let all: BTreeSet<&str> = all
+            .flat_map(|class| class.purposes.iter().chain([&class.purpose]))
+            .map(String::as_str)
+            .collect();
+        Err(Refusal::new(Code::Preference, "personal data is not opened for this purpose")
+            .detail(said)
+            .hint(format!("the model has: {}", Vec::from_iter(all).join(", "))))
     }
 
     /// Binds what the query looks up among sealed values.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     Engine, Snapshot,
     error::{Code, Error, Refusal, naming},
-    personal,
+    personal::{self, StatedPurpose},
     search::{Path, Recall, Search},
 };
 
@@ -55,7 +55,7 @@ pub struct Manner {
     /// How sure a search has to be.
     pub recall: Recall,
     /// What personal data is opened for, if not for what its classes are kept for.
-    pub purpose: Option<String>,
+    pub purpose: Option<StatedPurpose>,
 }
 
 /// What a read has to show, and how long it may wait for that.
@@ -202,7 +202,7 @@ impl Engine {
         }
         let opened = match (&tag, row.text(0)) {
             (Some(tag), Some(body)) => {
-                let purpose = manner.purpose.as_deref().into();
+                let purpose = manner.purpose.as_ref().into();
                 Some(self.open_body(snapshot, tenant, body, tag, purpose).await?)
             }
             _ => None,

@@ -19,6 +19,7 @@ pub use files::Files;
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
+    personal::StatedPurpose,
     read::{Manner, Read},
     register::retention,
 };
@@ -71,7 +72,8 @@ impl Engine {
                     select.join(",")
                 );
                 let query = query.replace('"', "%22").replace(' ', "%20");
-                let manner = Manner { purpose: Some(PURPOSE.into()), ..Manner::default() };
+                let manner =
+                    Manner { purpose: Some(StatedPurpose::own(PURPOSE)), ..Manner::default() };
                 let read = Read { entity: &entity.name, query: &query, count: false };
                 let answer = self.read_as(tenant, read, &manner).await?;
                 let mut page: Vec<Map<String, Value>> =

@@ -140,7 +140,7 @@ impl Engine {
             naming(error, |code| mutation.suspects(&snapshot.model, code))
         })?;
         if let Some(tag) = tag {
-            let purpose = terms.purpose.as_deref().into();
+            let purpose = terms.purpose.as_ref().into();
             written.body = self.open_body(&snapshot, tenant, &written.body, &tag, purpose).await?;
         }
         if let Some(query) = mutation.returning_mut().filter(|_| terms.shape == Shape::Csv) {

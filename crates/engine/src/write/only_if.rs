@@ -54,7 +54,7 @@ impl Engine {
             OnlyIf::Is(known) => {
                 let opened = match (&tag, row.text(0)) {
                     (Some(tag), Some(body)) => {
-                        let purpose = terms.purpose.as_deref().into();
+                        let purpose = terms.purpose.as_ref().into();
                         Some(self.open_body(snapshot, tenant, body, tag, purpose).await?)
                     }
                     _ => None,

@@ -79,7 +79,7 @@ impl Engine {
         for (one, (_, tag)) in written.iter_mut().zip(&mutations) {
             one.token.clone_from(&token);
             if let Some(tag) = tag {
-                let purpose = terms.purpose.as_deref().into();
+                let purpose = terms.purpose.as_ref().into();
                 one.body = self.open_body(&snapshot, tenant, &one.body, tag, purpose).await?;
             }
         }

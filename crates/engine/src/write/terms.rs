@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Code, Refusal},
+    personal::StatedPurpose,
     read::{Shape, TimeZone, not_singular},
 };
 
@@ -21,7 +22,7 @@ pub struct Terms {
     /// Whether what rows lack is their default instead of null.
     pub missing_defaults: bool,
     /// What personal data that comes back is opened for, if not for what its classes are kept for.
-    pub purpose: Option<String>,
+    pub purpose: Option<StatedPurpose>,
     /// Of which answers one has to be what a read of the same rows answers now.
     pub only_if: Option<OnlyIf>,
 }

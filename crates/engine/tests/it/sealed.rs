@@ -312,7 +312,7 @@ async fn exported(ground: &Ground, tenant: &Tenant) -> Vec<Value> {
         output: &mut output,
         format: Format::JsonLines,
         vectors: None,
-        purpose: Some("a move".into()),
+        purpose: Some(ground.engine.purpose("a move").unwrap()),
     };
     ground.engine.export(tenant, export, &mut |_| {}).await.unwrap();
     let text = String::from_utf8(output).unwrap();
@@ -324,7 +324,8 @@ async fn what_is_opened_is_counted_by_purpose() {
     let (ground, _) = filled().await;
     let before = "select purpose, field, opens from freehold.opened order by purpose, field";
     ground.read(&ground.b, "person").await;
-    let manner = Manner { purpose: Some("support".into()), ..Manner::default() };
+    let manner =
+        Manner { purpose: Some(ground.engine.purpose("support").unwrap()), ..Manner::default() };
     let what = Read { entity: "person", query: "select=email", count: false };
     ground.engine.read_as(&ground.b, what, &manner).await.unwrap();
     exported(&ground, &ground.b).await;

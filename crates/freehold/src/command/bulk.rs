@@ -111,7 +111,7 @@ fn tell(config: &Config, import: &Import, imported: Imported) -> Result<(), Fail
 pub(super) async fn export(config: &Config, export: &Export) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
-    engine.demand_purpose(export.purpose.as_deref())?;
+    let purpose = export.purpose.as_deref().map(|said| engine.purpose(said)).transpose()?;
     let tenant = engine.tenant(&export.tenant).await?;
     let to_stdout = export.file == Path::new("-");
     let mut output: Box<dyn Write + Send> = if to_stdout {
@@ -130,7 +130,7 @@ pub(super) async fn export(config: &Config, export: &Export) -> Result<(), Failu
         vectors: raw.as_mut().map(|(field, precision, file)| {
             (field.clone(), file as &mut (dyn Write + Send), *precision)
         }),
-        purpose: export.purpose.clone(),
+        purpose,
     };
     let bar = output::spinner(&export.entity);
     let mut written = 0;

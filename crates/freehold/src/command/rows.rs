@@ -21,10 +21,9 @@ pub(super) async fn query(config: &Config, what: &cli::Query) -> Result<(), Fail
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
     let tenant = engine.tenant(&what.tenant).await?;
-    engine.demand_purpose(what.purpose.as_deref())?;
+    let purpose = what.purpose.as_deref().map(|said| engine.purpose(said)).transpose()?;
     let read = Read { entity, query, count: what.count };
-    let manner =
-        Manner { recall: what.sure.recall, purpose: what.purpose.clone(), ..Manner::default() };
+    let manner = Manner { recall: what.sure.recall, purpose, ..Manner::default() };
     let answer = match &what.after {
         Some(token) => {
             engine.read_after(&tenant, read, &manner, After { token, patience: what.wait }).await?

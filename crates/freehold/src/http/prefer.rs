@@ -26,6 +26,7 @@ pub(super) struct Prefer {
     pub(super) terms: Terms,
     pub(super) recall: Recall,
     strict: bool,
+    purpose: Option<String>,
     applied: Vec<(usize, String)>,
 }
 
@@ -94,8 +95,9 @@ impl Prefer {
         tenant: &Tenant,
         headers: &HeaderMap,
     ) -> Result<Self, Error> {
-        let prefer = Self::read(headers)?;
-        engine.demand_purpose(prefer.terms.purpose.as_deref())?;
+        let mut prefer = Self::read(headers)?;
+        prefer.terms.purpose =
+            prefer.purpose.as_deref().map(|said| engine.purpose(said)).transpose()?;
         if prefer.terms.zone.is_none() || prefer.strict {
             return Ok(prefer);
         }
@@ -168,7 +170,7 @@ impl Prefer {
                 None => return false,
             },
             ("purpose", text) if (1..=100).contains(&text.len()) => {
-                self.terms.purpose = Some(text.to_owned());
+                self.purpose = Some(text.to_owned());
             }
             ("max-affected", number) if self.strict => match number.parse() {
                 Ok(most) => self.terms.max_affected = Some(most),

@@ -19,6 +19,7 @@ mod harness;
 mod http;
 mod keys;
 mod prove;
+mod purposes;
 mod reads;
 mod registry;
 mod routes;
