@@ -53,7 +53,7 @@ pub(crate) async fn demo(global: &Global, demo: &Demo) -> Result<(), Failure> {
         Some(server) => format!("http://{}", server.address()?),
         None => format!("http://{}", demo.serve.listen),
     };
-    tour::tour(&engine, &stops, &url).await?;
+    tour::tour(&engine, &stops, &url, &config.state).await?;
     let Some(server) = server else { return Ok(()) };
     let stop = Stop::listen()?;
     output::note("\nserving; Ctrl-C stops, the data stays");

@@ -241,7 +241,11 @@ fn noted_if_lost(keys: &TenantKey, purpose: &[&[u8]], wrapped: &str) {
 
 fn read(path: &Path, id: Uuid) -> Result<Vec<ExportedTenant>, Refusal> {
     let refuse = |why: String| Refusal::new(Code::Usage, why).detail(path.display().to_string());
-    let damaged = || refuse("the export of keys is damaged or cut".into());
+    let damaged = || {
+        refuse("the export of keys is damaged or cut".into()).hint(
+            "take another copy of it, or the one beside the keystore: `freehold keys import` without a file",
+        )
+    };
     let file = fs::File::open(path)
         .map_err(|error| refuse(format!("the export of keys cannot be read: {}", error.kind())))?;
     let mut hash = Hash::default();

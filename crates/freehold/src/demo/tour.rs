@@ -1,5 +1,7 @@
 //! The guided tour: what the demo shows, step by step, each with the command that shows it again.
 
+use std::path::Path;
+
 use freehold_engine::{Engine, Error, Tenant, read::Read};
 use freehold_model::entity::{Entity, Kind};
 use serde_json::Value;
@@ -12,7 +14,13 @@ pub(super) struct Stop {
     pub(super) key: String,
 }
 
-pub(super) async fn tour(engine: &Engine, stops: &[Stop], url: &str) -> Result<(), Failure> {
+/// Shows what there is. `url` is where it will be served, `state` the folder that commands have to name.
+pub(super) async fn tour(
+    engine: &Engine,
+    stops: &[Stop],
+    url: &str,
+    state: &Path,
+) -> Result<(), Failure> {
     let (here, there) = (&stops[0], &stops[stops.len() - 1]);
     model(engine);
     let question = question(engine, &here.tenant).await?;
@@ -37,7 +45,7 @@ pub(super) async fn tour(engine: &Engine, stops: &[Stop], url: &str) -> Result<(
         attack(engine, &here.tenant, &attempt).await;
     }
     heading("6", "Go on");
-    go_on(here, url, &question.query);
+    go_on(here, url, state, &question.query);
     Ok(())
 }
 
@@ -176,7 +184,8 @@ async fn attack(engine: &Engine, tenant: &Tenant, sql: &str) {
     output::say(format!("  {}\n      → {outcome}", cut(sql, 90)));
 }
 
-fn go_on(here: &Stop, url: &str, query: &str) {
+fn go_on(here: &Stop, url: &str, state: &Path, query: &str) {
+    let state = state.display();
     output::say(format!(
         "URL   {url}/rest/v1/\nKEY   {}   (tenant {})\n\n  curl -G '{url}/rest/v1/commit' -H 'apikey: {}' -d 'select=subject,author(handle)' -d 'limit=3'",
         here.key,
@@ -184,11 +193,11 @@ fn go_on(here: &Stop, url: &str, query: &str) {
         here.key
     ));
     output::say(format!(
-        "\n  freehold --state .freehold/demo query --tenant {} '{}'",
+        "\n  freehold --state {state} query --tenant {} '{}'",
         here.tenant.name(),
         query
     ));
-    output::say(format!("  freehold --state .freehold/demo sql --tenant {}", here.tenant.name()));
+    output::say(format!("  freehold --state {state} sql --tenant {}", here.tenant.name()));
     output::say("  freehold init && freehold dev          your own model");
 }
 
