@@ -69,8 +69,9 @@ pub use row::Row;
 pub use scope::{Access, SCOPE_MAX, Scope};
 pub use store::{
     Bounds, Broken, Complaint, Config, Current, Done, Due, DueNotes, Ended, Graph, KeystoreState,
-    Load, Moment, Placement, Pulse, Question, Scan, Size, Stamp, Store, Table, Target, Tenant,
-    TimeZone, Transaction, Typed, TypedError, Watch, Way, Work, Writer, Yardstick, digest_of,
+    Load, Moment, Placement, PlainSearcher, Pulse, Question, Scan, Size, Stamp, Store, Table,
+    Target, Tenant, TimeZone, Transaction, Typed, TypedError, Watch, Way, Work, Writer, Yardstick,
+    digest_of,
 };
 pub use totals::{ExpiryLag, Opened, PrivacyTotals};
 pub use tx::TenantTx;

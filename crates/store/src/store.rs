@@ -29,7 +29,7 @@ pub(crate) use tenant::tenant_in;
 pub use tenant::{Bounds, Tenant};
 pub use typed::{Complaint, Done, Transaction, Typed, TypedError};
 pub use watch::{Broken, Ended, Pulse, Watch};
-pub use yardstick::{Scan, Way, Work, Yardstick};
+pub use yardstick::{PlainSearcher, Scan, Way, Work, Yardstick};
 pub use zone::TimeZone;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

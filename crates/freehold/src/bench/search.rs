@@ -1,13 +1,14 @@
 //! `bench search`: the ten nearest under the tenant's wall, with a join and a condition, for tenants of very different
 //! sizes; against one table with one HNSW index and row-level security, and against the truth.
 
+mod clients;
 mod plot;
 mod vectors;
 
 use std::time::Instant;
 
 use freehold_engine::{
-    Scan, Tenant, Yardstick,
+    Engine, Scan, Tenant, Yardstick,
     read::Read,
     search::{Measured, Recall},
 };
@@ -80,6 +81,8 @@ pub(super) async fn run(ground: &mut Ground<'_>, asked: &SearchBench) -> Result<
             curve = measured;
         }
         rows.extend(compare(ground, &mut yardstick, house, total, &vectors, number).await?);
+        let size = format!("{} rows", house.rows);
+        rows.extend(clients::rates(ground, &yardstick, &house.tenant, &size, &vectors).await?);
     }
     if let Some(measured) = &curve {
         rows.extend(crossing(ground, &houses[0], measured, &vectors).await?);
@@ -95,7 +98,7 @@ pub(super) async fn run(ground: &mut Ground<'_>, asked: &SearchBench) -> Result<
         about: format!(
             "the ten nearest of {total} rows in {} tenants, with a join and a condition that a fifth of the rows fail; \
              as the API answers it, against one table with one HNSW index (m 16, ef_construction 64), row-level security \
-             and statistics; one client, each in one round trip, taken in turns. Recall is by distance: rows equally far \
+             and statistics; each in one round trip, taken in turns, by one client unless said. Recall is by distance: rows equally far \
              away count",
             houses.len()
         ),
@@ -171,7 +174,7 @@ async fn compare(
         let vector = vectors.question(number * 1_000 + question);
         let truth = yardstick.true_nearest(&house.tenant, &vector).await?;
         let begun = Instant::now();
-        let found = nearest(ground, &house.tenant, &vector, Recall::Usual).await?;
+        let found = nearest(&ground.engine, &house.tenant, &vector, Recall::Usual).await?;
         ours.note(begun, &found, &truth, question);
         for ((_, scan), seen) in SCANS.iter().zip(&mut plain) {
             let begun = Instant::now();
@@ -212,7 +215,7 @@ async fn crossing(
     for question in 0..10 {
         let vector = vectors.question(question);
         let begun = Instant::now();
-        let found = nearest(ground, &house.tenant, &vector, Recall::Exact).await?;
+        let found = nearest(&ground.engine, &house.tenant, &vector, Recall::Exact).await?;
         exact.note(begun, &found, &found, question + 3);
     }
     let Some(point) = measured.points.iter().find(|point| point.recall >= Recall::DEFAULT) else {
@@ -234,7 +237,7 @@ async fn crossing(
 }
 
 async fn nearest(
-    ground: &Ground<'_>,
+    engine: &Engine,
     tenant: &Tenant,
     vector: &str,
     recall: Recall,
@@ -243,7 +246,7 @@ async fn nearest(
         "select=title,d:embedding.distance(),writer!inner(name)&kind=gte.2&embedding=nearest.{vector}&limit=10"
     );
     let read = Read { entity: "passage", query: &query, count: false };
-    let answer = ground.engine.search(tenant, read, recall).await?;
+    let answer = engine.search(tenant, read, recall).await?;
     let rows: Vec<Value> =
         serde_json::from_str(&answer.body).map_err(|error| Failure::Machine(error.to_string()))?;
     Ok(rows.iter().filter_map(|row| row["d"].as_f64()).collect())

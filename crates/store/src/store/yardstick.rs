@@ -25,7 +25,7 @@ mod peer;
 mod script;
 mod search;
 
-pub use search::Scan;
+pub use search::{PlainSearcher, Scan};
 
 const DOING: &str = "measuring";
 
@@ -140,13 +140,7 @@ impl Yardstick {
     /// # Errors
     /// `Server` if the operator does not bypass row-level security.
     pub async fn open(url: &str, store: Store, tenant: Tenant) -> Result<Self, Error> {
-        let settings = [
-            ("search_path", "pg_catalog,freehold_ext"),
-            ("jit", "off"),
-            ("synchronous_commit", "on"),
-        ];
-        let address = Address::parse(url)?.settings(&settings);
-        let mut plain = Session::open(&address, super::Config::CONNECT).await?;
+        let mut plain = Self::by_hand(url).await?;
         let bypasses = "select rolsuper or rolbypassrls from pg_roles where rolname = current_user";
         let rows = plain.select(DOING, bypasses, &[]).await?;
         if rows.first().and_then(|row| row.bool(0)) != Some(true) {
@@ -160,6 +154,16 @@ impl Yardstick {
         let walled = store.lease().await?;
         let (url, point) = (url.to_owned(), String::new());
         Ok(Self { store, tenant, walled, plain, url, point, dedicated: 0 })
+    }
+
+    async fn by_hand(url: &str) -> Result<Session, Error> {
+        let settings = [
+            ("search_path", "pg_catalog,freehold_ext"),
+            ("jit", "off"),
+            ("synchronous_commit", "on"),
+        ];
+        let address = Address::parse(url)?.settings(&settings);
+        Session::open(&address, super::Config::CONNECT).await
     }
 
     /// Sets the platform up in mode `ticket`, whatever the server would allow.

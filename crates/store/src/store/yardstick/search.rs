@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Fault},
     refusal::explain,
     row::Row,
-    session::Stumble,
+    session::{Session, Stumble},
 };
 
 const TABLES: &str = "create table public.writer (tenant_id uuid not null, id uuid not null, name text not null, primary key (tenant_id, id)); \
@@ -30,6 +30,22 @@ const PLAIN: &str = "select (p.embedding <=> $1)::text, p.title, w.name from pub
 
 const TRUTH: &str = "select (embedding <=> $1)::text from public.passage \
     where tenant_id = $2::text::uuid and kind >= 2 order by embedding <=> $1 limit 10";
+
+/// A further connection that searches the plain way.
+pub struct PlainSearcher {
+    session: Session,
+    opening: String,
+}
+
+impl PlainSearcher {
+    /// The ten nearest, as distances: one round trip.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn nearest(&mut self, vector: &str) -> Result<Vec<f64>, Error> {
+        distances(&mut self.session, &self.opening, PLAIN, &[Some(vector.to_owned())]).await
+    }
+}
 
 /// Settings of pgvector.
 #[derive(Debug, Clone, Copy)]
@@ -139,14 +155,21 @@ impl Yardstick {
         scan: Scan,
         vector: &str,
     ) -> Result<Vec<f64>, Error> {
-        let opening = format!(
-            "begin; set local role freehold_bench; set local app.tenant = '{}'; \
-             set local hnsw.iterative_scan = {}; set local hnsw.ef_search = {}",
-            tenant.id(),
-            scan.iterative,
-            scan.ef_search
-        );
-        self.distances(&opening, PLAIN, &[Some(vector.to_owned())]).await
+        let opening = opening(tenant, scan);
+        distances(&mut self.plain, &opening, PLAIN, &[Some(vector.to_owned())]).await
+    }
+
+    /// One more connection for the same searches of this tenant.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn plain_searcher(
+        &self,
+        tenant: &Tenant,
+        scan: Scan,
+    ) -> Result<PlainSearcher, Error> {
+        let session = Self::by_hand(&self.url).await?;
+        Ok(PlainSearcher { session, opening: opening(tenant, scan) })
     }
 
     /// The ten that are truly nearest.
@@ -157,26 +180,36 @@ impl Yardstick {
         let params = [Some(vector.to_owned()), Some(tenant.id().to_string())];
         // No index but that of the tenant's rows, whose distances are then sorted.
         let opening = "begin; set local enable_indexscan = off; set local plan_cache_mode = force_custom_plan";
-        self.distances(opening, TRUTH, &params).await
-    }
-
-    async fn distances(
-        &mut self,
-        opening: &str,
-        text: &str,
-        params: &[Option<String>],
-    ) -> Result<Vec<f64>, Error> {
-        let statement = self.plain.statement(text).await.map_err(|error| explain(DOING, error))?;
-        let done = self.plain.transact(opening, &statement, params).await;
-        let rows: Vec<Row> = done.map_err(|stumble| match stumble {
-            Stumble::Opening(error) | Stumble::Statement(error) | Stumble::Commit(error) => {
-                explain(DOING, error)
-            }
-        })?;
-        Ok(rows.iter().filter_map(|row| row.text(0)?.parse().ok()).collect())
+        distances(&mut self.plain, opening, TRUTH, &params).await
     }
 
     async fn operate(&mut self, text: &str) -> Result<(), Error> {
         self.plain.batch(text).await.map_err(|error| explain(DOING, error))
     }
+}
+
+fn opening(tenant: &Tenant, scan: Scan) -> String {
+    format!(
+        "begin; set local role freehold_bench; set local app.tenant = '{}'; \
+         set local hnsw.iterative_scan = {}; set local hnsw.ef_search = {}",
+        tenant.id(),
+        scan.iterative,
+        scan.ef_search
+    )
+}
+
+async fn distances(
+    session: &mut Session,
+    opening: &str,
+    text: &str,
+    params: &[Option<String>],
+) -> Result<Vec<f64>, Error> {
+    let statement = session.statement(text).await.map_err(|error| explain(DOING, error))?;
+    let done = session.transact(opening, &statement, params).await;
+    let rows: Vec<Row> = done.map_err(|stumble| match stumble {
+        Stumble::Opening(error) | Stumble::Statement(error) | Stumble::Commit(error) => {
+            explain(DOING, error)
+        }
+    })?;
+    Ok(rows.iter().filter_map(|row| row.text(0)?.parse().ok()).collect())
 }
