@@ -21,6 +21,7 @@ mod token;
 
 pub(crate) use self::{
     apply::apply_text,
+    project::caught_up,
     serve::{Stop, bind, key_of, until_stopped},
 };
 

@@ -147,7 +147,7 @@ pub(super) async fn once(config: &Config) -> Result<(), Failure> {
 
 /// Follows until nothing is left, or nothing moves for several looks. One look that moves nothing is not enough: a backend
 /// that is still being rolled back keeps its projection.
-async fn caught_up(engine: &Engine) -> Result<Vec<Lag>, Failure> {
+pub(crate) async fn caught_up(engine: &Engine) -> Result<Vec<Lag>, Failure> {
     let mut still = 0;
     loop {
         let moved = engine.project_round(&mut Watch::default()).await?;

@@ -1,5 +1,7 @@
 //! The guided tour: what the demo shows, step by step, each with the command that shows it again.
 
+mod beyond;
+
 use std::path::Path;
 
 use freehold_engine::{Engine, Error, Tenant, read::Read};
@@ -36,7 +38,10 @@ pub(super) async fn tour(
         there.tenant.name()
     ));
     answer(engine, &there.tenant, &question.query).await?;
-    heading("5", "Trying to cross the wall");
+    beyond::read_model(engine, &here.tenant).await?;
+    beyond::kept(engine, &here.tenant).await?;
+    beyond::personal(engine, &here.tenant).await?;
+    heading("8", "Trying to cross the wall");
     output::say(format!(
         "Any SQL, typed inside the session of {} (`freehold sql`):\n",
         here.tenant.name()
@@ -44,7 +49,7 @@ pub(super) async fn tour(
     for attempt in attempts(there) {
         attack(engine, &here.tenant, &attempt).await;
     }
-    heading("6", "Go on");
+    heading("9", "Go on");
     go_on(here, url, state, &question.query);
     Ok(())
 }

@@ -13,6 +13,7 @@ mod chaos;
 mod cli;
 mod clients;
 mod crash;
+mod demo;
 mod described;
 mod documents;
 mod harness;
