@@ -178,7 +178,7 @@ impl Engine {
             content_type: &blob.content_type,
             length: Some(blob.size),
         };
-        let bytes = self.read_blob(tenant, &blob, 0..blob.size).await?;
+        let bytes = self.read_blob(tenant, &blob, 0..blob.size, None).await?;
         let stored = self.put_blob(tenant, put, bytes).await?;
         self.take_blob(tenant, to, mode, &stored).await?;
         Ok(stored)

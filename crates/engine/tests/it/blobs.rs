@@ -60,7 +60,7 @@ impl Yard {
     async fn get(&self, tenant: &Tenant, path: &str) -> Result<Vec<u8>, Error> {
         let bucket = self.engine.bucket("file")?;
         let blob = self.engine.blob_at(tenant, &bucket, path).await?;
-        let mut bytes = self.engine.read_blob(tenant, &blob, 0..blob.size).await?;
+        let mut bytes = self.engine.read_blob(tenant, &blob, 0..blob.size, None).await?;
         let mut all = Vec::new();
         while let Some(some) = bytes.next().await {
             all.extend_from_slice(&some?);

@@ -98,7 +98,7 @@ async fn sealed(
     let begun = Instant::now();
     for number in 0..many {
         let blob = engine.blob_at(tenant, &bucket, &number.to_string()).await?;
-        let mut bytes = engine.read_blob(tenant, &blob, 0..blob.size).await?;
+        let mut bytes = engine.read_blob(tenant, &blob, 0..blob.size, None).await?;
         while let Some(some) = bytes.next().await {
             some?;
         }

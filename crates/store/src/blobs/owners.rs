@@ -153,7 +153,7 @@ impl Store {
             let id = blob.id();
             let key = whose.map(|(person, class)| (person, keys.newest(&person, class)));
             let (Some(secret), false) = (opened.key(), matches!(key, Some((_, None)))) else {
-                later.push(id.to_string());
+                later.push(id);
                 continue;
             };
             let by = key.and_then(|(person, key)| {
@@ -167,17 +167,27 @@ impl Store {
             };
             done.push(Own { blob, by: by.map(|(by, _)| by), made });
         }
-        if !later.is_empty() {
-            let text = "select freehold.blobs_own_later($1::text::uuid, $2::text::uuid[])::text";
-            let ids = list(later.iter().map(String::as_str));
-            self.ask(DOING, text, &[Some(&tenant.id().to_string()), Some(&ids)]).await?;
-        }
+        self.own_blobs_later(tenant, &later).await?;
         if !self.note_owned(tenant, under.generation, &done).await? {
             // It is done again with the key that there is now.
             self.0.ring.forget(tenant.id());
             return Ok(0);
         }
         Ok(done.len())
+    }
+
+    /// Of these it cannot be said whose they are: they are looked at again in an hour.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn own_blobs_later(&self, tenant: &Tenant, blobs: &[Uuid]) -> Result<(), Error> {
+        if blobs.is_empty() {
+            return Ok(());
+        }
+        let text = "select freehold.blobs_own_later($1::text::uuid, $2::text::uuid[])::text";
+        let ids: Vec<String> = blobs.iter().map(Uuid::to_string).collect();
+        let ids = list(ids.iter().map(String::as_str));
+        self.ask(DOING, text, &[Some(&tenant.id().to_string()), Some(&ids)]).await.map(drop)
     }
 
     async fn note_owned(
