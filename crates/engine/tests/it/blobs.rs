@@ -1,8 +1,9 @@
 //! Blobs live and die with their rows, whatever fails in between.
 
-mod flaky;
+pub(crate) mod flaky;
 mod folders;
 mod life;
+mod owners;
 mod privacy;
 mod trouble;
 
@@ -105,12 +106,12 @@ impl Yard {
     }
 }
 
-fn blobs(flaky: &Arc<Flaky>) -> Blobs {
+pub(crate) fn blobs(flaky: &Arc<Flaky>) -> Blobs {
     let store: Arc<dyn ObjectStore> = flaky.clone();
     Blobs::over(store).with_patience(Duration::from_secs(1))
 }
 
-fn pattern(size: usize) -> Vec<u8> {
+pub(crate) fn pattern(size: usize) -> Vec<u8> {
     (0..size).map(|i| (i * 31 + i / 256) as u8).collect()
 }
 
@@ -122,7 +123,7 @@ async fn store(engine: &Engine, tenant: &Tenant, path: &str, size: usize) -> Res
     Ok(stored)
 }
 
-async fn put(
+pub(crate) async fn put(
     engine: &Engine,
     tenant: &Tenant,
     place: &str,
