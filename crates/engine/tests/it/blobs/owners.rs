@@ -112,7 +112,7 @@ async fn a_row_that_takes_a_blob_takes_it_under_its_persons_key() {
         let listed = yard.engine.list_blobs(tenant, &bucket, &all).await.unwrap();
         assert!(listed.contains(&format!("\"subject\" : \"{ada}\"")), "{listed}");
     }
-    yard.is_sound(12).await;
+    yard.is_sound(10).await;
 }
 
 #[tokio::test]
@@ -228,7 +228,6 @@ async fn without_the_persons_key_the_bytes_are_closed() {
     let (a, b) = (&yard.ground.a, &yard.ground.b);
     let [ada, bob] = yard.people(a).await;
     let [other, _] = yard.people(b).await;
-    // Another person's blob that plain SQL gave them, and nobody has wrapped yet.
     let open = yard.ground.another().await.with_blobs(yard.blobs());
     yard.sql(&format!("delete from freehold.subject_key where subject = '{ada}'")).await;
     let bucket = open.bucket("person.face").unwrap();
