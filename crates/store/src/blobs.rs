@@ -83,6 +83,8 @@ pub struct BlobPlace {
     pub live: bool,
     /// When it was uploaded; RFC 3339 in UTC.
     pub created: String,
+    /// Whose it is, if its field is personal data.
+    pub subject: Option<Uuid>,
 }
 
 /// A blob of a tenant in whatever state, for those who compare what is noted with what is stored.
@@ -206,7 +208,7 @@ impl Store {
     /// Faults, also if its key does not open.
     pub async fn blob_place(&self, tenant: &Tenant, id: Uuid) -> Result<Option<BlobPlace>, Error> {
         let doing = "looking for a blob";
-        let text = "select id, sealed, key_subject, key_class, key_gen, entity, field, object, size, hash, type, name, state, created \
+        let text = "select id, sealed, key_subject, key_class, key_gen, entity, field, object, size, hash, type, name, state, created, subject \
                     from freehold.blob_place($1::text::uuid, $2::text::uuid)";
         let params = [Some(tenant.id().to_string()), Some(id.to_string())];
         let params = params.each_ref().map(Option::as_deref);
@@ -233,6 +235,7 @@ impl Store {
                 name: row.text(11).map(str::to_owned),
                 live: row.text(12) == Some("live"),
                 created: text(13),
+                subject: row.text(14).and_then(|id| id.parse().ok()),
             }));
         }
         Err(Fault::new(doing, "the blob's key does not open").into())

@@ -295,11 +295,11 @@ end;
 drop function if exists freehold.blob_place(uuid, uuid);
 create or replace function freehold.blob_place(tenant uuid, wanted uuid)
   returns table (id text, sealed text, key_subject text, key_class bigint, key_gen bigint, entity text, field text, object text, size bigint,
-    hash text, type text, name text, state text, created text)
+    hash text, type text, name text, state text, created text, subject text)
   language sql stable security definer
 begin atomic
   select b.id::text, encode(b.key, 'hex'), b.key_subject::text, b.key_class::bigint, b.key_subject_gen::bigint, b.entity, b.field, b.object, b.size, encode(b.hash, 'hex'), b.type, b.name, b.state,
-      to_char(b.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+      to_char(b.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), b.subject::text
     from freehold.blob b where b.tenant_id = tenant and b.id = wanted and b.hash is not null and b.state <> 'doomed';
 end;
 
