@@ -47,7 +47,9 @@ pub fn bucket(model: &Model, name: &str) -> Result<Bucket, Refusal> {
 pub fn buckets(model: &Model) -> Vec<Bucket> {
     let of = |entity: &Entity| {
         let mut named = entity.fields.iter().filter_map(|field| match &field.kind {
-            Kind::Blob(blob) => Some((field.name.clone(), blob.clone(), field.personal().is_some())),
+            Kind::Blob(blob) => {
+                Some((field.name.clone(), blob.clone(), field.personal().is_some()))
+            }
             _ => None,
         });
         let all: Vec<(Name, Blob, bool)> = named.by_ref().collect();

@@ -353,8 +353,11 @@ impl BlobPlace {
     /// `Erased` if the person whose it is is.
     pub fn key(&self) -> Result<&BlobKey, Refusal> {
         self.key.as_ref().ok_or_else(|| {
-            Refusal::new(Code::Erased, "the person whose file this is is erased, or is being erased")
-                .hint("nothing opens its bytes any more")
+            Refusal::new(
+                Code::Erased,
+                "the person whose file this is is erased, or is being erased",
+            )
+            .hint("nothing opens its bytes any more")
         })
     }
 }

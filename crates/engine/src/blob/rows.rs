@@ -204,9 +204,7 @@ impl Engine {
         let stored = self.put_blob(tenant, put, bytes).await?;
         let is_new = self.find_blob(tenant, to.bucket, to.path).await?.is_none();
         let owner = blob.subject.filter(|_| is_new && to.bucket.makes_rows());
-        let owner = owner.and_then(|person| {
-            Some((self.owner_in(from.bucket, to.bucket)?, person))
-        });
+        let owner = owner.and_then(|person| Some((self.owner_in(from.bucket, to.bucket)?, person)));
         self.take_for(tenant, to, mode, &stored, owner).await?;
         Ok(stored)
     }

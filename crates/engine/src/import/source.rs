@@ -74,7 +74,9 @@ fn check_plain(input: &mut (dyn BufRead + Send)) -> Result<(), Refusal> {
     let begins = input.fill_buf().map_err(|error| unreadable(1, &error.to_string()))?;
     let is = |(kind, mark, _): &&(&str, &[u8], &str)| match *kind {
         // Behind `BZh` and a digit.
-        "bzip2" => begins.starts_with(b"BZh") && begins.get(4..).is_some_and(|it| it.starts_with(mark)),
+        "bzip2" => {
+            begins.starts_with(b"BZh") && begins.get(4..).is_some_and(|it| it.starts_with(mark))
+        }
         _ => begins.starts_with(mark),
     };
     match KINDS.iter().find(is) {

@@ -66,7 +66,8 @@ impl Engine {
             let Some(blob) = self.store.blob_place(tenant, id).await? else { continue };
             about.insert("sha256".into(), blob.hash.clone().into());
             let purpose = StatedPurpose::own(PURPOSE);
-            let mut bytes = match self.read_blob(tenant, &blob, 0..blob.size, Some(&purpose)).await {
+            let mut bytes = match self.read_blob(tenant, &blob, 0..blob.size, Some(&purpose)).await
+            {
                 Err(Error::Refused(refusal)) if refusal.code == Code::Erased => {
                     about.insert("erased".into(), true.into());
                     continue;

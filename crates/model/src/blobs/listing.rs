@@ -60,7 +60,10 @@ impl Bucket {
                  case when strpos(f.rest, '/') = 0 then f.metadata end as metadata \
                  from (select t.id, b.created_at as at, substr(t.");
         sql.ident(self.key()).raw("::text, ").raw(&(folder.chars().count() + 1).to_string());
-        sql.raw(") as rest, ").raw(self.metadata()).raw(" as metadata from app.").ident(&self.entity);
+        sql.raw(") as rest, ")
+            .raw(self.metadata())
+            .raw(" as metadata from app.")
+            .ident(&self.entity);
         sql.raw(" t join freehold.blob b on b.id = t.").ident(&self.field);
         sql.raw(" where ").raw(&all(&self.there)).raw(" and ").raw(&all(&self.has));
         sql.raw(" and starts_with(t.").ident(self.key()).raw("::text, ");

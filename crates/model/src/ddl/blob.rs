@@ -80,7 +80,8 @@ pub(crate) fn owner_trigger(entity: &str, field: &Field) -> Option<Trigger> {
         root(entity),
         shelf(&name),
     );
-    let told = format!("select freehold.blobs_to_own({}, {})", literal(entity), literal(&field.name));
+    let told =
+        format!("select freehold.blobs_to_own({}, {})", literal(entity), literal(&field.name));
     Some(Trigger::with_function(name, field.name.to_string(), function, create).telling(told))
 }
 

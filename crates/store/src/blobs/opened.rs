@@ -76,7 +76,11 @@ impl Noted {
             })
         };
         let wrapped = row.text(1).and_then(unhex).unwrap_or_default();
-        Self { blob: row.text(0).and_then(|id| id.parse().ok()).unwrap_or_default(), wrapped, by: by() }
+        Self {
+            blob: row.text(0).and_then(|id| id.parse().ok()).unwrap_or_default(),
+            wrapped,
+            by: by(),
+        }
     }
 
     fn open(&self, tenant: Uuid, by_tenant: &TenantKey, people: &Keys) -> Opened {

@@ -143,7 +143,8 @@ impl Store {
         tenant: &Tenant,
         owned: &[(Unowned, Option<(Uuid, Class)>)],
     ) -> Result<usize, Error> {
-        let wanted: BTreeSet<(Uuid, Class)> = owned.iter().filter_map(|(_, whose)| *whose).collect();
+        let wanted: BTreeSet<(Uuid, Class)> =
+            owned.iter().filter_map(|(_, whose)| *whose).collect();
         let keys = self.keys_to_seal(tenant, &wanted).await?;
         let noted: Vec<Noted> = owned.iter().map(|(blob, _)| blob.key.clone()).collect();
         let opened = self.open_blob_keys(tenant, &noted).await?;

@@ -162,7 +162,8 @@ async fn bind_blobs(session: &mut Session) -> Result<(), Attempt> {
             where a.attrelid = to_regclass('app.' || quote_ident($2)) and a.attname = any ($3::text::text[]) and not a.attisdropped) = $4::text::bigint";
         let columns = crate::param::list(trigger.columns.iter().map(String::as_str));
         let many = trigger.columns.len().to_string();
-        let params = [Some(&*trigger.function), Some(&*trigger.entity), Some(&*columns), Some(&*many)];
+        let params =
+            [Some(&*trigger.function), Some(&*trigger.entity), Some(&*columns), Some(&*many)];
         let rows = session.select(doing, text, &params).await?;
         if rows.first().and_then(|row| row.bool(0)) == Some(true) {
             session.batch(&trigger.statements.join("; ")).await?;

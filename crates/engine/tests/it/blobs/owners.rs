@@ -89,7 +89,8 @@ async fn a_row_that_takes_a_blob_takes_it_under_its_persons_key() {
         let id = bob.to_string();
         let bucket = yard.engine.bucket("person.face").unwrap();
         let object = Object { bucket: &bucket, path: &id };
-        let stored = put(&yard.engine, tenant, "person.face", "image/png", pattern(70_000)).await.unwrap();
+        let stored =
+            put(&yard.engine, tenant, "person.face", "image/png", pattern(70_000)).await.unwrap();
         yard.engine.take_blob(tenant, object, Mode::Replace, &stored).await.unwrap();
         yard.is_of(&stored.id.to_string(), bob).await;
         assert_eq!(yard.bytes(tenant, "person.face", &id).await.unwrap(), pattern(70_000));
@@ -125,8 +126,14 @@ async fn what_is_passed_on_is_wrapped_for_whoever_has_it_then() {
     let letter = yard.letter(a, "ada").await;
     yard.ground.update(a, "letter?path=eq.ada", json!({ "from": bob.to_string() })).await;
     yard.is_of(&scan, bob).await;
-    yard.ground.merge(a, "letter?on_conflict=path", json!({ "path": "ada", "from": ada.to_string() })).await;
-    assert_eq!(yard.engine.own_blobs().await.unwrap(), 1, "an upsert does not say which blob is there");
+    yard.ground
+        .merge(a, "letter?on_conflict=path", json!({ "path": "ada", "from": ada.to_string() }))
+        .await;
+    assert_eq!(
+        yard.engine.own_blobs().await.unwrap(),
+        1,
+        "an upsert does not say which blob is there"
+    );
     yard.is_of(&scan, ada).await;
     yard.ground.update(a, "letter?path=eq.ada", json!({ "from": null })).await;
     let waits = json!({ "by": ada.to_string(), "gen": 0, "subject": null, "due": true });
@@ -188,7 +195,8 @@ async fn a_wrapped_key_in_anothers_place_opens_nothing() {
     let face = async |tenant, handle: &str| {
         yard.blob_of(tenant, &format!("person?handle=eq.{handle}"), "face").await
     };
-    let (of_ada, of_bob, of_other) = (face(a, "ada").await, face(a, "bob").await, face(b, "ada").await);
+    let (of_ada, of_bob, of_other) =
+        (face(a, "ada").await, face(a, "bob").await, face(b, "ada").await);
     let scan = yard.blob_of(a, "letter?path=eq.ada", "scan").await;
     yard.sql("create table public.was as select * from freehold.blob").await;
     let all = "key = w.key, key_subject = w.key_subject, key_class = w.key_class, key_subject_gen = w.key_subject_gen, key_gen = w.key_gen";
@@ -203,8 +211,13 @@ async fn a_wrapped_key_in_anothers_place_opens_nothing() {
         yard.sql(&format!("update freehold.blob b set {set} from public.was w where b.id = '{of_ada}' and w.id = '{from}'")).await;
         let read = yard.bytes(a, "person.face", &ada.to_string()).await;
         // Of another tenant's person there is no key at all.
-        assert!(matches!(&read, Err(Error::Failed(_))) || from == &of_other && code(read) == Code::Erased, "{set} {from}");
-        yard.sql(&format!("update freehold.blob b set {all} from public.was w where b.id = w.id")).await;
+        assert!(
+            matches!(&read, Err(Error::Failed(_)))
+                || from == &of_other && code(read) == Code::Erased,
+            "{set} {from}"
+        );
+        yard.sql(&format!("update freehold.blob b set {all} from public.was w where b.id = w.id"))
+            .await;
     }
     // The same bytes as the tenant's, or as another's.
     for set in [
@@ -212,8 +225,12 @@ async fn a_wrapped_key_in_anothers_place_opens_nothing() {
         format!("key_subject = '{bob}'"),
     ] {
         yard.sql(&format!("update freehold.blob set {set} where id = '{of_ada}'")).await;
-        assert!(matches!(yard.bytes(a, "person.face", &ada.to_string()).await, Err(Error::Failed(_))));
-        yard.sql(&format!("update freehold.blob b set {all} from public.was w where b.id = w.id")).await;
+        assert!(matches!(
+            yard.bytes(a, "person.face", &ada.to_string()).await,
+            Err(Error::Failed(_))
+        ));
+        yard.sql(&format!("update freehold.blob b set {all} from public.was w where b.id = w.id"))
+            .await;
     }
     for (tenant, person) in [(a, ada), (a, bob), (b, other)] {
         let bytes = yard.bytes(tenant, "person.face", &person.to_string()).await.unwrap();
@@ -280,7 +297,8 @@ async fn who_gets_another_key_has_their_blobs_under_it() {
     yard.engine.store().renew_keys(a, ada).await.unwrap();
     assert_eq!(yard.bytes(a, "person.face", &ada.to_string()).await.unwrap(), pattern(1000));
     assert_eq!(yard.engine.own_blobs().await.unwrap(), 2);
-    let wanted = json!({ "by": ada.to_string(), "gen": 1, "subject": ada.to_string(), "due": false });
+    let wanted =
+        json!({ "by": ada.to_string(), "gen": 1, "subject": ada.to_string(), "due": false });
     assert_eq!(yard.wrapped(&face).await, wanted);
     // Whoever has kept the one before asks again.
     let old = format!("delete from freehold.subject_key where subject = '{ada}' and gen = 0");
@@ -316,7 +334,10 @@ async fn a_database_from_before_has_its_blobs_wrapped() {
     }
     let [ada, bob] = people[0];
     let scan = yard.blob_of(a, "letter?path=eq.ada", "scan").await;
-    assert_eq!(yard.wrapped(&scan).await, json!({ "by": null, "gen": null, "subject": null, "due": true }));
+    assert_eq!(
+        yard.wrapped(&scan).await,
+        json!({ "by": null, "gen": null, "subject": null, "due": true })
+    );
     // Readable at once, and another's with the next write.
     yard.is_sound(8).await;
     yard.ground.update(a, "letter?path=eq.ada", json!({ "from": bob.to_string() })).await;
@@ -344,7 +365,8 @@ async fn a_file_is_opened_for_a_purpose_that_is_counted() {
     for range in [0..10, 10..1000] {
         yard.engine.read_blob(a, &face, range, Some(&purpose)).await.map(drop).unwrap();
     }
-    let opened = "select entity, field, purpose, opens, tenant_id from freehold.opened order by entity";
+    let opened =
+        "select entity, field, purpose, opens, tenant_id from freehold.opened order by entity";
     let wanted = json!([
         { "entity": "letter", "field": "scan", "purpose": "account", "opens": 1, "tenant_id": a.id().to_string() },
         { "entity": "person", "field": "face", "purpose": "support", "opens": 2, "tenant_id": a.id().to_string() },

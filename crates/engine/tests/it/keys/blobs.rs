@@ -145,7 +145,8 @@ async fn what_is_kept_opens_until_its_time_is_over() {
     let (engine, a, b) = (&ground.engine, &ground.a, &ground.b);
     // One that nobody has wrapped for her yet.
     let late = put(engine, a, "bill.scan", "image/png", pattern(1000)).await.unwrap().id;
-    let sql = format!("insert into app.bill (path, buyer, scan) values ('late', '{ada}', '{late}')");
+    let sql =
+        format!("insert into app.bill (path, buyer, scan) values ('late', '{ada}', '{late}')");
     engine.raw_sql(a, &sql).await.unwrap();
     let done = engine.erase(a, "person", ada).await.unwrap();
     let wrapped = "select b.key_class as class, b.key_subject is null as tenants from freehold.blob b where b.subject = ";

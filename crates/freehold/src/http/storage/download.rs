@@ -153,7 +153,9 @@ async fn bytes(
     };
     let body = match head {
         true => Body::empty(),
-        false => Body::from_stream(engine.read_blob(tenant, blob, from..to, purpose.as_ref()).await?),
+        false => {
+            Body::from_stream(engine.read_blob(tenant, blob, from..to, purpose.as_ref()).await?)
+        }
     };
     let mut response = (status, body).into_response();
     let all = response.headers_mut();

@@ -201,7 +201,8 @@ async fn hostile_names_and_types_do_no_harm() {
     assert_eq!((refused.status, refused.json()["code"].as_str()), (415, Some("FH075")));
     let form = b"--X\r\nContent-Disposition: form-data; name=\"\"; filename=\"f\"\r\nContent-Type: text/plain\r\n\
                  Content-Encoding: gzip\r\n\r\nx\r\n--X--\r\n";
-    let refused = yard.ask(&yard.key, line, &["content-type: multipart/form-data; boundary=X"], form);
+    let refused =
+        yard.ask(&yard.key, line, &["content-type: multipart/form-data; boundary=X"], form);
     assert_eq!((refused.status, refused.json()["code"].as_str()), (415, Some("FH075")));
     assert_eq!(yard.get("zipped", &[]).status, 404);
     let plain = ["content-encoding: identity", "content-type: text/plain"];

@@ -45,7 +45,8 @@ async fn a_file_that_is_somebodys_is_opened_for_a_purpose_until_they_are_erased(
         ids.push(id);
     }
     let ada = &ids[0];
-    let wrapped = "select count(*) from freehold.blob where key_subject = subject and own_at is null";
+    let wrapped =
+        "select count(*) from freehold.blob where key_subject = subject and own_at is null";
     assert_eq!(house.number(wrapped).await, 4, "each with the write that made it hers");
     let face = format!("GET /storage/v1/object/person.face/{ada}");
     for (prefer, status) in [("purpose=support", 200), ("", 200), ("purpose=billing", 400)] {
@@ -84,7 +85,11 @@ async fn a_file_that_is_somebodys_is_opened_for_a_purpose_until_they_are_erased(
     let letters = ["move", "copy"].map(|path| format!("GET /storage/v1/object/letter/{path}"));
     for line in [&face, &signed].into_iter().chain(&letters) {
         let gone = ask(&key, line, "", b"");
-        assert_eq!((gone.status, gone.json()["code"].as_str()), (404, Some("NoSuchKey")), "{line}: {gone:?}");
+        assert_eq!(
+            (gone.status, gone.json()["code"].as_str()),
+            (404, Some("NoSuchKey")),
+            "{line}: {gone:?}"
+        );
     }
     let theirs = format!("GET /storage/v1/object/person.face/{}", ids[1]);
     assert_eq!(ask(&other, &theirs, "", b"").body, "her face");
