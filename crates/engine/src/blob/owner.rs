@@ -59,10 +59,14 @@ pub(crate) async fn offer(
         }
         _ => Vec::new(),
     };
-    if offers.is_empty() {
-        return Ok(());
-    }
-    engine.store.offer_blobs(tenant, &offers).await
+    leave(engine, tenant, offers).await
+}
+
+async fn leave(engine: &Engine, tenant: &Tenant, mut offers: Vec<Offer>) -> Result<(), Error> {
+    // Of rows that want the same one, one gets it at most.
+    offers.sort_by_key(|offer| offer.blob);
+    offers.dedup_by_key(|offer| offer.blob);
+    if offers.is_empty() { Ok(()) } else { engine.store.offer_blobs(tenant, &offers).await }
 }
 
 /// The same for rows that are loaded in bulk. Of people whose id is yet to be made, workers do it.
@@ -84,8 +88,7 @@ pub(crate) async fn offer_loaded(
         return Ok(());
     }
     let standing = standing(engine, tenant, entity, &rows, merges_by).await?;
-    let offers = of_rows(entity, &rows, &standing);
-    if offers.is_empty() { Ok(()) } else { engine.store.offer_blobs(tenant, &offers).await }
+    leave(engine, tenant, of_rows(entity, &rows, &standing)).await
 }
 
 /// The rows that are there already of those that would be merged, by their place.

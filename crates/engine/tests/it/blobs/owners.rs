@@ -8,6 +8,7 @@ use freehold_engine::{
     import::{Format, Import, OnBad},
     write::{Resolution, Verb},
 };
+use freehold_store::seal::Class;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -143,11 +144,38 @@ async fn what_is_passed_on_is_wrapped_for_whoever_has_it_then() {
     yard.is_nobodys(&scan).await;
     assert_eq!(yard.bytes(a, "letter.scan", &letter).await.unwrap(), pattern(1000));
     assert_eq!(yard.engine.own_blobs().await.unwrap(), 0);
+    // Whoever looked before it was passed on has nothing to say.
+    yard.sql(&format!("update freehold.blob set own_at = now() where id = '{scan}'")).await;
+    let seen = yard.engine.store().unowned_blobs(a, None, 10).await.unwrap();
+    assert_eq!(seen.len(), 1);
+    yard.ground.update(a, "letter?path=eq.ada", json!({ "from": bob.to_string() })).await;
+    let stale: Vec<_> = seen.into_iter().map(|blob| (blob, Some((ada, Class::Ordinary)))).collect();
+    yard.engine.store().own_blobs(a, &stale).await.unwrap();
+    yard.is_of(&scan, bob).await;
+    let raw = format!("update app.letter set \"from\" = '{ada}' where path = 'ada'");
+    yard.engine.raw_sql(a, &raw).await.unwrap();
+    let [mut seen] =
+        <[_; 1]>::try_from(yard.engine.store().unowned_blobs(a, None, 10).await.unwrap()).unwrap();
+    assert_eq!((seen.id().to_string(), seen.row.clone()), (scan.clone(), letter.clone()));
+    seen.row.clear();
+    let raw = format!("update app.letter set \"from\" = '{bob}' where path = 'ada'");
+    yard.engine.raw_sql(a, &raw).await.unwrap();
+    yard.engine.store().own_blobs(a, &[(seen, Some((ada, Class::Ordinary)))]).await.unwrap();
+    yard.engine.own_blobs().await.unwrap();
+    yard.is_of(&scan, bob).await;
+    // One upload for two rows is none for either.
+    let twice = yard.upload(a, "letter.scan").await;
+    let twice = Verb::Update(json!({ "scan": twice }));
+    assert_eq!(
+        code(yard.ground.write(a, "letter?path=in.(ada,bob)", twice).await),
+        Code::Reference
+    );
     // Many at once.
     let all = "letter?path=in.(ada,bob)";
     yard.ground.update(a, all, json!({ "from": ada.to_string() })).await;
     yard.is_of(&scan, ada).await;
     yard.is_of(&yard.blob_of(a, "letter?path=eq.bob", "scan").await, ada).await;
+    yard.settle().await;
     yard.is_sound(8).await;
 }
 
