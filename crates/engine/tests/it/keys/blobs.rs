@@ -148,6 +148,9 @@ async fn what_is_kept_opens_until_its_time_is_over() {
     let sql =
         format!("insert into app.bill (path, buyer, scan) values ('late', '{ada}', '{late}')");
     engine.raw_sql(a, &sql).await.unwrap();
+    let sql = async |text: &str| ground.db.client().await.batch_execute(text).await.unwrap();
+    sql(&format!("create table public.was as select * from freehold.blob where id = '{late}'"))
+        .await;
     let done = engine.erase(a, "person", ada).await.unwrap();
     let wrapped = "select b.key_class as class, b.key_subject is null as tenants from freehold.blob b where b.subject = ";
     let wrapped = ground.truth(&format!("{wrapped}'{ada}' and b.state = 'live'")).await;
@@ -156,8 +159,13 @@ async fn what_is_kept_opens_until_its_time_is_over() {
     for path in ["ada", "late"] {
         assert_eq!(bytes(engine, a, "bill", path).await.unwrap(), 1000);
     }
-    let over = "update freehold.erasure set kept_until = now() - interval '1 s'";
-    ground.db.client().await.batch_execute(over).await.unwrap();
+    // As if nobody had come to wrap it.
+    sql(
+        "update freehold.blob b set key = w.key, key_subject = null, key_class = null, key_subject_gen = null from public.was w where b.id = w.id",
+    )
+    .await;
+    assert_eq!(bytes(engine, a, "bill", "late").await.unwrap(), 1000);
+    sql("update freehold.erasure set kept_until = now() - interval '1 s'").await;
     assert!(engine.store().shred_kept(done.id).await.unwrap());
     engine.store().forget_keys(a, ada);
     for path in ["ada", "late"] {
