@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Yard, pattern, privacy::yard, put};
-use crate::ground::{ROOT, code, operation};
+use crate::ground::{code, operation};
 
 impl Yard {
     /// By whose key a blob of a tenant is wrapped, of which generation, whose it is, and whether workers have to look.
-    async fn wrapped(&self, id: &str) -> Value {
+    pub(super) async fn wrapped(&self, id: &str) -> Value {
         let sql = format!(
             "select key_subject as by, key_subject_gen as gen, subject, own_at is not null as due from freehold.blob where id = '{id}'"
         );
@@ -26,17 +26,22 @@ impl Yard {
     }
 
     /// That a blob is this person's and wrapped by their first key.
-    async fn is_of(&self, id: &str, person: Uuid) {
+    pub(super) async fn is_of(&self, id: &str, person: Uuid) {
         let wanted = json!({ "by": person.to_string(), "gen": 0, "subject": person.to_string(), "due": false });
         assert_eq!(self.wrapped(id).await, wanted);
     }
 
-    async fn is_nobodys(&self, id: &str) {
+    pub(super) async fn is_nobodys(&self, id: &str) {
         let wanted = json!({ "by": null, "gen": null, "subject": null, "due": false });
         assert_eq!(self.wrapped(id).await, wanted);
     }
 
-    async fn bytes(&self, tenant: &Tenant, bucket: &str, path: &str) -> Result<Vec<u8>, Error> {
+    pub(super) async fn bytes(
+        &self,
+        tenant: &Tenant,
+        bucket: &str,
+        path: &str,
+    ) -> Result<Vec<u8>, Error> {
         let bucket = self.engine.bucket(bucket)?;
         let blob = self.engine.blob_at(tenant, &bucket, path).await?;
         let mut bytes = self.engine.read_blob(tenant, &blob, 0..blob.size, None).await?;
@@ -47,24 +52,24 @@ impl Yard {
         Ok(all)
     }
 
-    async fn blob_of(&self, tenant: &Tenant, target: &str, field: &str) -> String {
+    pub(super) async fn blob_of(&self, tenant: &Tenant, target: &str, field: &str) -> String {
         let rows = self.ground.read(tenant, target).await;
         rows[0][field]["id"].as_str().unwrap().to_owned()
     }
 
-    async fn sql(&self, text: &str) {
+    pub(super) async fn sql(&self, text: &str) {
         self.ground.db.client().await.batch_execute(text).await.unwrap();
     }
 
     /// All that there is is as it was stored.
-    async fn is_sound(&self, many: u64) {
+    pub(super) async fn is_sound(&self, many: u64) {
         for tenant in [&self.ground.a, &self.ground.b] {
             let verified = self.engine.verify_blobs(tenant, |_| {}).await.unwrap();
             assert_eq!((verified.rotten, verified.sound), (Vec::new(), many));
         }
     }
 
-    async fn letter(&self, tenant: &Tenant, path: &str) -> String {
+    pub(super) async fn letter(&self, tenant: &Tenant, path: &str) -> String {
         self.ground.read(tenant, &format!("letter?path=eq.{path}")).await[0]["id"]
             .as_str()
             .unwrap()
@@ -336,45 +341,6 @@ async fn who_gets_another_key_has_their_blobs_under_it() {
     for tenant in [a, b] {
         yard.engine.store().rotate_tenant(tenant, &mut |_| true).await.unwrap();
     }
-    yard.is_sound(8).await;
-}
-
-#[tokio::test]
-async fn a_database_from_before_has_its_blobs_wrapped() {
-    let yard = yard().await;
-    let (a, b) = (&yard.ground.a, &yard.ground.b);
-    yard.sql(
-        "drop function freehold_shelf.\"person~face~whose\"() cascade; drop function freehold_shelf.\"letter~scan~whose\"() cascade; \
-         drop function freehold_shelf.\"visit~photo~whose\"() cascade",
-    )
-    .await;
-    let people = [yard.people(a).await, yard.people(b).await];
-    // As the version before left them: no offer was taken, and all are under their tenants' keys.
-    yard.sql(
-        "drop table freehold.blob_offer cascade; alter table freehold.blob drop column subject cascade, drop column subject_class cascade, \
-         drop column key_subject cascade, drop column key_class cascade, drop column key_subject_gen cascade, drop column own_at cascade; \
-         update freehold.platform_version set version = 7",
-    )
-    .await;
-    let mut operator = yard.ground.operator().await;
-    for _ in 0..2 {
-        operator.set_up(&freehold_engine::RootKey::new(ROOT)).await.unwrap();
-    }
-    let [ada, bob] = people[0];
-    let scan = yard.blob_of(a, "letter?path=eq.ada", "scan").await;
-    assert_eq!(
-        yard.wrapped(&scan).await,
-        json!({ "by": null, "gen": null, "subject": null, "due": true })
-    );
-    // Readable at once, and another's with the next write.
-    yard.is_sound(8).await;
-    yard.ground.update(a, "letter?path=eq.ada", json!({ "from": bob.to_string() })).await;
-    yard.is_of(&scan, bob).await;
-    assert_eq!(yard.engine.own_blobs().await.unwrap(), 15);
-    assert_eq!(yard.engine.own_blobs().await.unwrap(), 0);
-    yard.is_of(&yard.blob_of(a, "person?handle=eq.ada", "face").await, ada).await;
-    yard.is_of(&yard.blob_of(b, "letter?path=eq.bob", "scan").await, people[1][1]).await;
-    yard.is_nobodys(&yard.blob_of(b, "letter?path=eq.bob", "stamp").await).await;
     yard.is_sound(8).await;
 }
 
