@@ -12,6 +12,7 @@ mod abandoned;
 mod down;
 mod folder;
 mod hashing;
+mod owner;
 mod paging;
 mod parts;
 mod place;
@@ -31,6 +32,8 @@ pub use rows::{Mode, Object};
 pub use sweep::Swept;
 pub use up::{Put, Stored};
 pub use verify::{Amiss, Verified};
+
+pub(crate) use owner::{offer, offer_loaded};
 
 pub use freehold_model::blobs::{Bucket, Listing, Page, Sort, bucket, buckets};
 use freehold_model::entity::Entity;

@@ -78,6 +78,8 @@ impl Engine {
         person: Uuid,
     ) -> Result<Erasure, Error> {
         subject(&self.snapshot().model, entity)?;
+        // While there is a key of theirs to wrap what of their blobs is not yet.
+        Box::pin(self.own_blobs_of(tenant)).await?;
         let mut erasure = self.store.begin_erasure(tenant, entity, person).await?;
         if erasure.state == ErasureState::Held {
             return Err(Refusal::new(Code::Held, "a legal hold keeps the person")

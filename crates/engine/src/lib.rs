@@ -166,12 +166,13 @@ impl Engine {
     }
 
     /// Does what workers do, until the process ends: keeps read models up to date, fills vectors, deletes the bytes of blobs
-    /// that no row has and does jobs. What it is in the middle of when it is dropped is rolled back.
+    /// that no row has, wraps the keys of those that are somebody's and does jobs. What it is in the middle of when it is dropped is rolled back.
     pub async fn work_forever(&self) {
         tokio::join!(
             self.project_forever(),
             self.fill_forever(),
             self.tend_blobs_forever(),
+            self.own_blobs_forever(),
             self.job_forever()
         );
     }

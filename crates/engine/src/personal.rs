@@ -135,7 +135,7 @@ pub(crate) fn purpose_of(
         return purpose.to_owned();
     }
     let model = &snapshot.model;
-    let personal = model.entity(entity).and_then(|entity| entity.field(field)?.sealed());
+    let personal = model.entity(entity).and_then(|entity| entity.field(field)?.personal());
     let class = personal.and_then(|personal| model.classes().get(&personal.class));
     class.map_or_else(|| "unknown".to_owned(), |class| class.purpose.clone())
 }

@@ -90,7 +90,7 @@ impl<'m> Register<'m> {
                 let expiry = expiry(entity, field);
                 let class = self.model.classes().get(&personal.class);
                 let sealed = field.sealed().is_some();
-                if opened.is_empty() && sealed {
+                if opened.is_empty() {
                     let finding = format!(
                         "{}.{} was not opened in {DAYS} days: is it needed?",
                         name.0, name.1

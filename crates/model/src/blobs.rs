@@ -7,8 +7,8 @@ pub use listing::{Listing, Page, Sort};
 
 use crate::{
     Model, Name, Refusal, Sql,
-    entity::{Blob, Entity, Kind},
-    query::{check, cut::Cut},
+    entity::{Blob, Entity, Kind, Whose},
+    query::{check, cut::Cut, value::array_literal},
     refusal::Code,
 };
 
@@ -23,6 +23,8 @@ pub struct Bucket {
     pub field: Name,
     /// What the field takes.
     pub takes: Blob,
+    // Whether they are somebody's personal data.
+    personal: bool,
     // That a row `t` has not expired, and that it still has the field.
     there: Vec<String>,
     has: Vec<String>,
@@ -45,10 +47,12 @@ pub fn bucket(model: &Model, name: &str) -> Result<Bucket, Refusal> {
 pub fn buckets(model: &Model) -> Vec<Bucket> {
     let of = |entity: &Entity| {
         let mut named = entity.fields.iter().filter_map(|field| match &field.kind {
-            Kind::Blob(blob) => Some((field.name.clone(), blob.clone())),
+            Kind::Blob(blob) => {
+                Some((field.name.clone(), blob.clone(), field.personal().is_some()))
+            }
             _ => None,
         });
-        let all: Vec<(Name, Blob)> = named.by_ref().collect();
+        let all: Vec<(Name, Blob, bool)> = named.by_ref().collect();
         let cuts = Cut::all(entity);
         let there: Vec<String> =
             cuts.iter().filter(|cut| cut.blank.is_none()).map(|cut| cut.spares("t")).collect();
@@ -56,9 +60,9 @@ pub fn buckets(model: &Model) -> Vec<Bucket> {
             let cuts = cuts.iter().filter(|cut| cut.empties(field));
             cuts.map(|cut| cut.spares("t")).collect()
         };
-        let one = all.iter().filter(|(_, blob)| blob.path.is_some()).count() == 1;
+        let one = all.iter().filter(|(_, blob, _)| blob.path.is_some()).count() == 1;
         all.into_iter()
-            .map(move |(field, takes)| {
+            .map(move |(field, takes, personal)| {
                 let short = one && takes.path.is_some();
                 let name = if short {
                     entity.name.to_string()
@@ -66,7 +70,8 @@ pub fn buckets(model: &Model) -> Vec<Bucket> {
                     format!("{}.{field}", entity.name)
                 };
                 let (there, has) = (there.clone(), has(&field));
-                Bucket { name, entity: entity.name.clone(), field, takes, there, has }
+                let entity = entity.name.clone();
+                Bucket { name, entity, field, takes, personal, there, has }
             })
             .collect::<Vec<_>>()
     };
@@ -104,7 +109,7 @@ impl Bucket {
         sql.raw("select json_build_object('id', t.id, 'name', t.").ident(self.key());
         sql.raw(", 'version', b.id, 'size', b.size, 'content_type', b.type, 'cache_control', 'no-cache', \
                  'etag', '\"' || encode(substr(b.hash, 1, 16), 'hex') || '\"', 'created_at', b.created_at, 'last_modified', b.created_at, \
-                 'metadata', ").raw(METADATA).raw(")::text from app.").ident(&self.entity);
+                 'metadata', ").raw(self.metadata()).raw(")::text from app.").ident(&self.entity);
         sql.raw(" t join freehold.blob b on b.id = t.").ident(&self.field);
         sql.raw(" where t.").ident(self.key()).raw(" = ").param(Some(path.to_owned()));
         sql.raw(" and ").raw(&all(&self.there)).raw(" and ").raw(&all(&self.has));
@@ -112,12 +117,44 @@ impl Bucket {
     }
 }
 
+impl Bucket {
+    fn metadata(&self) -> &'static str {
+        if self.personal { METADATA_OF_PEOPLE } else { METADATA }
+    }
+}
+
 fn all(conditions: &[String]) -> String {
     if conditions.is_empty() { "true".into() } else { conditions.join(" and ") }
 }
 
+/// What is known of a blob `b`, for storage clients.
 const METADATA: &str = "json_build_object('eTag', '\"' || encode(substr(b.hash, 1, 16), 'hex') || '\"', 'size', b.size, \
     'mimetype', b.type, 'cacheControl', 'no-cache', 'lastModified', b.created_at, 'contentLength', b.size, 'httpStatusCode', 200)";
+
+/// The same of one that may be somebody's. Who has no key is never shown one.
+const METADATA_OF_PEOPLE: &str = "json_build_object('eTag', '\"' || encode(substr(b.hash, 1, 16), 'hex') || '\"', 'size', b.size, \
+    'mimetype', b.type, 'cacheControl', 'no-cache', 'lastModified', b.created_at, 'contentLength', b.size, 'httpStatusCode', 200, \
+    'subject', b.subject)";
+
+/// Whose blobs of these rows are: rows of three texts, the row's id, the blob it has, and the person, null for nobody.
+///
+/// # Errors
+/// `NoSuchEntity`, `NoSuchField`, also if it is nobody's personal data.
+pub fn owners(model: &Model, entity: &str, field: &str, rows: &[String]) -> Result<Sql, Refusal> {
+    let entity = check::entity(model, entity)?;
+    let personal = entity.personal_blobs().find(|(known, _)| *known.name == *field);
+    let (field, personal) =
+        personal.ok_or_else(|| Refusal::new(Code::NoSuchField, "it is nobody's blob"))?;
+    let mut sql = Sql::new();
+    sql.raw("select t.id::text, t.").ident(&field.name).raw("::text, t.");
+    match &personal.whose {
+        Whose::Of(reference) => sql.ident(reference),
+        _ => sql.raw("id"),
+    };
+    sql.raw("::text from app.").ident(&entity.name).raw(" t where t.id = any (");
+    sql.param(Some(array_literal(rows.iter().map(String::as_str)))).raw("::uuid[])");
+    Ok(sql)
+}
 
 /// Blobs that are noted as some row's and that no row has: rows of one text, the id.
 ///

@@ -16,6 +16,7 @@ pub(crate) mod table;
 pub(crate) mod vector;
 pub(crate) mod wall;
 
+pub use blob::{OwnerTrigger, owner_triggers};
 pub use capture::{capture, release};
 
 use crate::{

@@ -5,10 +5,15 @@
 
 mod begin;
 mod folders;
+mod opened;
+mod owners;
 mod ring;
 mod url;
 
 pub use folders::GoneFolder;
+pub(crate) use opened::Noted;
+use opened::Opened;
+pub use owners::{Offer, Unowned};
 pub(crate) use ring::{KeyRing, TRIES, TenantKey, epoch_in};
 pub use url::Verb;
 
@@ -19,7 +24,6 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Fault},
-    key::unhex,
     row::Row,
     seal::{BlobKey, Sum},
     store::{Store, Tenant},
@@ -59,10 +63,14 @@ pub struct Upload {
 pub struct BlobPlace {
     /// Its id.
     pub id: Uuid,
+    /// The field that it is for.
+    pub entity: String,
+    /// The field that it is for.
+    pub field: String,
     /// Where its bytes are.
     pub object: String,
-    /// What opens them.
-    pub key: BlobKey,
+    // None if the person is erased.
+    key: Option<BlobKey>,
     /// Its size in bytes.
     pub size: u64,
     /// SHA-256 in hexadecimal digits.
@@ -75,6 +83,8 @@ pub struct BlobPlace {
     pub live: bool,
     /// When it was uploaded; RFC 3339 in UTC.
     pub created: String,
+    /// Whose it is, if its field is personal data.
+    pub subject: Option<Uuid>,
 }
 
 /// A blob of a tenant in whatever state, for those who compare what is noted with what is stored.
@@ -90,6 +100,8 @@ pub struct NotedBlob {
     pub object: String,
     /// What opens them; none if the wrapped key does not open.
     pub key: Option<BlobKey>,
+    /// Whether that is so because the person whose it is is erased, or is being erased.
+    pub erased: bool,
     /// Its size in bytes.
     pub size: u64,
     /// SHA-256 in hexadecimal digits; none while it is uploaded.
@@ -196,29 +208,34 @@ impl Store {
     /// Faults, also if its key does not open.
     pub async fn blob_place(&self, tenant: &Tenant, id: Uuid) -> Result<Option<BlobPlace>, Error> {
         let doing = "looking for a blob";
-        let text = "select object, sealed, size, hash, type, name, state, created from freehold.blob_place($1::text::uuid, $2::text::uuid)";
+        let text = "select id, sealed, key_subject, key_class, key_gen, entity, field, object, size, hash, type, name, state, created, subject \
+                    from freehold.blob_place($1::text::uuid, $2::text::uuid)";
         let params = [Some(tenant.id().to_string()), Some(id.to_string())];
         let params = params.each_ref().map(Option::as_deref);
         for _ in 0..TRIES {
             let rows = self.ask(doing, text, &params).await?;
             let Some(row) = rows.first() else { return Ok(None) };
             let text = |i: usize| row.text(i).unwrap_or_default().to_owned();
-            let by = self.tenant_key(tenant).await?;
-            let Some(key) = opened(&by, tenant.id(), id, row.text(1)) else {
-                // The tenant's key has changed, perhaps between the two questions.
-                self.0.ring.forget(tenant.id());
-                continue;
+            let opened = self.open_blob_keys(tenant, &[Noted::read(row)]).await?.pop();
+            let key = match opened {
+                Some(Opened::Key(key)) => Some(BlobKey::new(key, tenant.id(), id)),
+                Some(Opened::Erased) => None,
+                // A key has changed, perhaps between the two questions.
+                _ => continue,
             };
             return Ok(Some(BlobPlace {
                 id,
-                object: text(0),
+                entity: text(5),
+                field: text(6),
+                object: text(7),
                 key,
-                size: unsigned(row, 2),
-                hash: text(3),
-                content_type: text(4),
-                name: row.text(5).map(str::to_owned),
-                live: row.text(6) == Some("live"),
-                created: text(7),
+                size: unsigned(row, 8),
+                hash: text(9),
+                content_type: text(10),
+                name: row.text(11).map(str::to_owned),
+                live: row.text(12) == Some("live"),
+                created: text(13),
+                subject: row.text(14).and_then(|id| id.parse().ok()),
             }));
         }
         Err(Fault::new(doing, "the blob's key does not open").into())
@@ -242,34 +259,31 @@ impl Store {
         after: Option<Uuid>,
         most: usize,
     ) -> Result<Vec<NotedBlob>, Error> {
-        let text = "select id, entity, field, object, sealed, size, hash, state, age_s \
+        let text = "select id, sealed, key_subject, key_class, key_gen, entity, field, object, size, hash, state, age_s \
                     from freehold.blobs_of($1::text::uuid, $2::text::uuid, $3::text::bigint)";
         let (whose, after) = (tenant.id().to_string(), after.map(|id| id.to_string()));
         let most = most.to_string();
         let params = [Some(whose.as_str()), after.as_deref(), Some(&most)];
         let rows = self.ask("listing blobs", text, &params).await?;
-        let mut by = self.tenant_key(tenant).await?;
-        if rows.iter().any(|row| {
-            let id = row.text(0).and_then(|id| id.parse().ok()).unwrap_or_default();
-            opened(&by, tenant.id(), id, row.text(4)).is_none()
-        }) {
-            by = self.tenant_key_anew(tenant).await?;
-        }
-        let noted = |row: &Row| {
+        let noted: Vec<Noted> = rows.iter().map(Noted::read).collect();
+        let opened = self.open_blob_keys(tenant, &noted).await?;
+        let noted = |(row, opened): (&Row, Opened)| {
             let id = row.text(0)?.parse().ok()?;
+            let erased = matches!(opened, Opened::Erased);
             Some(NotedBlob {
                 id,
-                entity: row.text(1)?.to_owned(),
-                field: row.text(2)?.to_owned(),
-                object: row.text(3)?.to_owned(),
-                key: opened(&by, tenant.id(), id, row.text(4)),
-                size: unsigned(row, 5),
-                hash: row.text(6).map(str::to_owned),
-                state: row.text(7)?.to_owned(),
-                age: Duration::from_secs(unsigned(row, 8)),
+                entity: row.text(5)?.to_owned(),
+                field: row.text(6)?.to_owned(),
+                object: row.text(7)?.to_owned(),
+                key: opened.key().map(|key| BlobKey::new(key, tenant.id(), id)),
+                erased,
+                size: unsigned(row, 8),
+                hash: row.text(9).map(str::to_owned),
+                state: row.text(10)?.to_owned(),
+                age: Duration::from_secs(unsigned(row, 11)),
             })
         };
-        Ok(rows.iter().filter_map(noted).collect())
+        Ok(rows.iter().zip(opened).filter_map(noted).collect())
     }
 
     /// Takes up to `most` blobs of all tenants whose bytes are to be deleted. Nobody else gets them for a while.
@@ -332,9 +346,20 @@ impl Store {
     }
 }
 
-fn opened(by: &TenantKey, tenant: Uuid, id: Uuid, sealed: Option<&str>) -> Option<BlobKey> {
-    let key = by.unwrap(&[BLOB_KEY, tenant.as_bytes(), id.as_bytes()], &unhex(sealed?)?)?;
-    Some(BlobKey::new(key, tenant, id))
+impl BlobPlace {
+    /// What opens its bytes.
+    ///
+    /// # Errors
+    /// `Erased` if the person whose it is is.
+    pub fn key(&self) -> Result<&BlobKey, Refusal> {
+        self.key.as_ref().ok_or_else(|| {
+            Refusal::new(
+                Code::Erased,
+                "the person whose file this is is erased, or is being erased",
+            )
+            .hint("nothing opens its bytes any more")
+        })
+    }
 }
 
 fn given_up() -> Refusal {

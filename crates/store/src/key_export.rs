@@ -6,7 +6,7 @@
 //! installation UUID
 //! tenant UUID FOLDER GENERATION EPOCH SPENT WRAPPED [EPOCH WRAPPED of the generation before]
 //! person UUID CLASS GENERATION STATE TENANT-KEY'S-GENERATION WRAPPED      of the tenant above
-//! blob UUID TENANT-KEY'S-GENERATION WRAPPED                               of the tenant above
+//! blob UUID TENANT-KEY'S-GENERATION WRAPPED [PERSON CLASS GENERATION of the key that wraps it]      of the tenant above
 //! end SHA256                                                              of all before
 //! ```
 
@@ -22,13 +22,13 @@ use freehold_model::{Code, Refusal};
 use uuid::Uuid;
 
 use crate::{
-    blobs::{BLOB_KEY, TenantKey, epoch_in},
+    blobs::{BLOB_KEY, Noted, TenantKey, epoch_in},
     error::Error,
     key::unhex,
     keystore::durable,
     personal::{parts, purpose},
     row::Row,
-    seal::Hash,
+    seal::{Hash, SubjectKey},
     store::Store,
 };
 
@@ -45,8 +45,8 @@ pub(crate) struct ExportedTenant {
     pub(crate) words: Vec<String>,
     /// Person, class, generation, state, generation of the tenant's key, wrapped.
     pub(crate) people: Vec<[String; 6]>,
-    /// Blob, generation of the tenant's key, wrapped.
-    pub(crate) blobs: Vec<[String; 3]>,
+    /// Blob, generation of the tenant's key, wrapped; then person, class and generation, empty where the tenant's key wraps it.
+    pub(crate) blobs: Vec<[String; 6]>,
 }
 
 /// A file that is written beside and takes its place when it is whole.
@@ -194,7 +194,7 @@ impl Store {
         keys: &TenantKey,
     ) -> Result<io::Result<()>, Error> {
         let (id, mut after) = (tenant.to_string(), Uuid::nil().to_string());
-        let text = "select id, wrapped, key_gen from freehold.blob_keys_all($1::text::uuid, $2::text::uuid, $3::text::bigint)";
+        let text = "select id, wrapped, key_gen, subject, class, gen, subject_wrapped from freehold.blob_keys_all($1::text::uuid, $2::text::uuid, $3::text::bigint)";
         loop {
             let rows = self.ask(DOING, text, &[Some(&id), Some(&after), Some(PAGE)]).await?;
             if rows.is_empty() {
@@ -202,10 +202,16 @@ impl Store {
             }
             for row in &rows {
                 let word = |at: usize| row.text(at).unwrap_or_default();
-                let blob: Uuid = word(0).parse().unwrap_or_default();
-                noted_if_lost(keys, &[BLOB_KEY, tenant.as_bytes(), blob.as_bytes()], word(1));
-                let under = row.int(2).unwrap_or_default().to_string();
-                if let Err(error) = draft.line(&["blob", word(0), &under, word(1)]) {
+                // Of whoever was erased before it was wrapped by their key.
+                let wrapped = if word(1).is_empty() { "-" } else { word(1) };
+                let number = |at: usize| row.int(at).unwrap_or_default().to_string();
+                let (under, class, generation) = (number(2), number(4), number(5));
+                let mut words = vec!["blob", word(0), &*under, wrapped];
+                if row.text(3).is_some() {
+                    words.extend([word(3), &*class, &*generation]);
+                }
+                note_blob_if_lost(keys, tenant, row);
+                if let Err(error) = draft.line(&words) {
                     return Ok(Err(error));
                 }
                 word(0).clone_into(&mut after);
@@ -236,6 +242,28 @@ impl Store {
 fn noted_if_lost(keys: &TenantKey, purpose: &[&[u8]], wrapped: &str) {
     if unhex(wrapped).and_then(|wrapped| keys.unwrap(purpose, &wrapped)).is_none() {
         tracing::error!("a wrapped key opens with no key of its tenant; it is exported as it is");
+    }
+}
+
+fn note_blob_if_lost(keys: &TenantKey, tenant: Uuid, row: &Row) {
+    let noted = Noted::read_exported(row);
+    let opened = match noted.by {
+        None => {
+            let purpose = [BLOB_KEY, tenant.as_bytes(), noted.blob.as_bytes()];
+            keys.unwrap(&purpose, &noted.wrapped)
+        }
+        Some(by) => {
+            let purpose = purpose(tenant, &by.person, by.class.number());
+            let wrapped = row.text(6).and_then(unhex).unwrap_or_default();
+            let key = keys.unwrap(&parts(&purpose), &wrapped);
+            let key = key.map(|key| SubjectKey::new(&key, by.class, by.generation));
+            key.and_then(|key| key.unwrap_blob((tenant, by.person, noted.blob), &noted.wrapped))
+        }
+    };
+    // What has no key any more is erased, not lost.
+    let erased = noted.wrapped.is_empty() || noted.by.is_some() && row.text(6).is_none();
+    if opened.is_none() && !erased {
+        tracing::error!("a blob's key does not open; it is exported as it is");
     }
 }
 
@@ -273,7 +301,11 @@ fn read(path: &Path, id: Uuid) -> Result<Vec<ExportedTenant>, Refusal> {
                 let rest = rest.to_vec();
                 match kind.as_str() {
                     "person" => tenant.people.push(rest.try_into().map_err(|_| damaged())?),
-                    "blob" => tenant.blobs.push(rest.try_into().map_err(|_| damaged())?),
+                    "blob" if rest.len() == 3 || rest.len() == 6 => {
+                        let mut rest = rest;
+                        rest.resize(6, String::new());
+                        tenant.blobs.push(rest.try_into().map_err(|_| damaged())?);
+                    }
                     _ => return Err(damaged()),
                 }
             }

@@ -41,7 +41,9 @@ mod totals;
 mod tx;
 
 pub use apply::{Apply, Building, Chore, Filling, Progress, Unfinished};
-pub use blobs::{BlobPlace, BlobTotals, Doomed, GoneFolder, NewBlob, NotedBlob, Upload, Verb};
+pub use blobs::{
+    BlobPlace, BlobTotals, Doomed, GoneFolder, NewBlob, NotedBlob, Offer, Unowned, Upload, Verb,
+};
 pub use changes::{
     Built, Change, Freshness, Images, Lag, Parked, Paused, Phase, Position, Projection, Seen, Step,
     Undone, identity,

@@ -103,9 +103,19 @@ impl Keys {
         let key = keys.into_iter().flatten().find(|key| key.is(wanted)).ok_or(Closed::Gone)?;
         key.open(&place, sealed)
     }
+
+    /// A person's key of this class and generation.
+    pub(crate) fn one(&self, person: &Uuid, wanted: (Class, u8)) -> Option<&SubjectKey> {
+        self.of.get(person)?.iter().find(|key| key.is(wanted))
+    }
+
+    /// The newest of a person's keys of this class.
+    pub(crate) fn newest(&self, person: &Uuid, class: Class) -> Option<&SubjectKey> {
+        self.of.get(person)?.iter().rfind(|key| key.class() == class)
+    }
 }
 
-fn erased() -> Refusal {
+pub(crate) fn erased() -> Refusal {
     Refusal::new(Code::Erased, "the person is erased, or is being erased")
         .hint("nothing can be written about them any more")
 }

@@ -188,6 +188,7 @@ fn reported_by_server(report: &DbError) -> Option<Error> {
             Refusal::new(Code::TooSlow, "the statement took longer than allowed")
                 .hint("ask for less at once, or add an index"),
         )),
+        "FH081" => Some(Error::Refused(crate::personal::erased())),
         "FH082" => Some(Error::Refused(
             Refusal::new(Code::Held, "a legal hold keeps a row that would be deleted")
                 .hint("wait until the hold is released: `freehold hold list` shows it"),

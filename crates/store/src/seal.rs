@@ -14,6 +14,7 @@
 //! associated data are the format, the tenant and the blob.
 
 mod answer;
+mod blob_key;
 mod part;
 mod personal;
 mod unseal;

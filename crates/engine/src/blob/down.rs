@@ -7,7 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use freehold_store::{Access, BlobPlace, Tenant, seal::Unsealer};
+use freehold_model::entity::Field;
+use freehold_store::{Access, BlobPlace, Opens, Tenant, seal::Unsealer};
 use futures_util::{Stream, StreamExt as _, stream};
 use object_store::{GetOptions, GetRange, GetResultPayload};
 use uuid::Uuid;
@@ -16,6 +17,7 @@ use super::{Blobs, Bucket, no_such_blob, place, unreadable};
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
+    personal::{self, StatedPurpose},
 };
 
 /// Bytes read from a file at once.
@@ -71,21 +73,24 @@ impl Engine {
         Ok(found.and_then(|found| found.blob).ok_or_else(|| no_such_blob(path))?)
     }
 
-    /// The bytes `range` of a blob, which is not empty and ends within it, unless the blob is empty itself.
+    /// The bytes `range` of a blob, which is not empty and ends within it, unless the blob is empty itself. One that is personal
+    /// data is opened for `purpose`, or for that of its class, and counted.
     ///
     /// # Errors
-    /// `Storage` before the first byte, or in the stream; `BlobLost`, or `NoSuchBlob` if it was deleted meanwhile; a fault
+    /// `Erased` if the person whose it is is; `Storage` before the first byte, or in the stream; `BlobLost`, or `NoSuchBlob` if it was deleted meanwhile; a fault
     /// in the stream if the bytes are not those that were stored.
     pub async fn read_blob(
         &self,
         tenant: &Tenant,
         blob: &BlobPlace,
         range: Range<u64>,
+        purpose: Option<&StatedPurpose>,
     ) -> Result<Passed, Error> {
         let blobs = self.blobs()?;
-        let (unsealer, place) = blob.key.unsealer(blob.size, range);
+        let (unsealer, place) = blob.key()?.unsealer(blob.size, range);
         match fetch(blobs, &blob.object, place).await? {
             Ok(sealed) => {
+                self.note_opened(tenant, blob, purpose).await?;
                 Ok(Box::pin(opened(blobs.clone(), blob.object.clone(), sealed, unsealer)))
             }
             Err(_) if self.store.blob_place(tenant, blob.id).await?.is_none() => {
@@ -101,6 +106,27 @@ impl Engine {
                     .into())
             }
         }
+    }
+}
+
+impl Engine {
+    async fn note_opened(
+        &self,
+        tenant: &Tenant,
+        blob: &BlobPlace,
+        purpose: Option<&StatedPurpose>,
+    ) -> Result<(), Error> {
+        let snapshot = self.snapshot();
+        let field = snapshot.model.entity(&blob.entity).and_then(|it| it.field(&blob.field));
+        if field.and_then(Field::personal).is_none() {
+            return Ok(());
+        }
+        let mut opens = Opens::default();
+        opens.add(&blob.entity, &blob.field);
+        let named = |entity: &str, field: &str| {
+            personal::purpose_of(&snapshot, purpose.into(), entity, field)
+        };
+        self.store.note_opens(tenant, &named, &opens).await
     }
 }
 

@@ -1,8 +1,13 @@
 //! Objects of a bucket as what they are: blobs of rows. Whatever is done to one is a write to its row.
 
-use freehold_model::mutate::Resolution;
+use freehold_model::{
+    Name,
+    entity::{Kind, Whose},
+    mutate::Resolution,
+};
 use freehold_store::{Access, Tenant};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{Bucket, Put, Stored, no_such_blob};
 use crate::{
@@ -68,7 +73,19 @@ impl Engine {
         mode: Mode,
         stored: &Stored,
     ) -> Result<(), Error> {
-        let taken = self.take(tenant, object, mode, stored).await;
+        self.take_for(tenant, object, mode, stored, None).await
+    }
+
+    /// The same; a row that is made for it refers to `owner`, by the reference of this name.
+    async fn take_for(
+        &self,
+        tenant: &Tenant,
+        object: Object<'_>,
+        mode: Mode,
+        stored: &Stored,
+        owner: Option<(Name, Uuid)>,
+    ) -> Result<(), Error> {
+        let taken = self.take(tenant, object, mode, stored, owner).await;
         if taken.is_err() {
             self.give_up_blob(tenant, stored.id).await;
         }
@@ -81,12 +98,16 @@ impl Engine {
         object: Object<'_>,
         mode: Mode,
         stored: &Stored,
+        owner: Option<(Name, Uuid)>,
     ) -> Result<(), Error> {
         let Object { bucket, path } = object;
         let field = bucket.field.as_str();
         let id = stored.id.to_string();
         if bucket.makes_rows() && mode != Mode::Replace {
-            let row = json!({ bucket.key(): path, field: id });
+            let mut row = json!({ bucket.key(): path, field: id });
+            if let Some((reference, person)) = owner {
+                row[reference.as_str()] = person.to_string().into();
+            }
             let (resolution, query) = match mode {
                 Mode::Upsert => {
                     (Some(Resolution::Merge), format!("on_conflict={}", encoded(bucket.key())))
@@ -158,7 +179,8 @@ impl Engine {
         }
     }
 
-    /// Copies an object: its bytes are opened, sealed anew under a key of the copy's own, and stored again.
+    /// Copies an object: its bytes are opened, sealed anew under a key of the copy's own, and stored again. What is somebody's
+    /// stays theirs, if a row is made for it that can refer to them.
     ///
     /// # Errors
     /// As [`Engine::put_blob`] and [`Engine::take_blob`].
@@ -178,10 +200,31 @@ impl Engine {
             content_type: &blob.content_type,
             length: Some(blob.size),
         };
-        let bytes = self.read_blob(tenant, &blob, 0..blob.size).await?;
+        let bytes = self.read_blob(tenant, &blob, 0..blob.size, None).await?;
         let stored = self.put_blob(tenant, put, bytes).await?;
-        self.take_blob(tenant, to, mode, &stored).await?;
+        let is_new = self.find_blob(tenant, to.bucket, to.path).await?.is_none();
+        let owner = blob.subject.filter(|_| is_new && to.bucket.makes_rows());
+        let owner = owner.and_then(|person| Some((self.owner_in(from.bucket, to.bucket)?, person)));
+        self.take_for(tenant, to, mode, &stored, owner).await?;
         Ok(stored)
+    }
+
+    /// The reference by which rows of a bucket say whose their blobs are, if it is to the people whose those of another are.
+    fn owner_in(&self, from: &Bucket, to: &Bucket) -> Option<Name> {
+        let snapshot = self.snapshot();
+        let whose = |bucket: &Bucket| {
+            let entity = snapshot.model.entity(&bucket.entity)?;
+            match &entity.field(&bucket.field)?.personal()?.whose {
+                Whose::Itself => Some((None, entity.name.clone())),
+                Whose::Of(reference) => match &entity.field(reference)?.kind {
+                    Kind::Ref(to) => Some((Some(reference.clone()), to.entity.clone())),
+                    _ => None,
+                },
+                Whose::Nobody => None,
+            }
+        };
+        let ((_, of), (reference, people)) = (whose(from)?, whose(to)?);
+        reference.filter(|_| of == people)
     }
 
     fn change(&self, bucket: &Bucket, verb: Verb, query: String) -> Operation {

@@ -21,6 +21,8 @@ pub struct Verified {
     pub bytes: u64,
     /// Those that are missing, cut or changed: only a backup of the storage can mend them.
     pub rotten: Vec<Amiss>,
+    /// Those of people who are erased: nothing opens them, so they were not read.
+    pub erased: u64,
     /// Those of which the storage said nothing: they may be sound.
     pub unread: Vec<Amiss>,
     /// Why the storage was taken to be away. What comes behind the last of `unread` was not looked at then.
@@ -57,6 +59,10 @@ impl Engine {
             let Some(last) = page.last() else { return Ok(verified) };
             after = Some(last.id);
             for noted in page.iter().filter(|noted| matches!(&*noted.state, "pending" | "live")) {
+                if noted.erased {
+                    verified.erased += 1;
+                    continue;
+                }
                 let amiss = |what| Amiss {
                     id: noted.id.to_string(),
                     field: format!("{}.{}", noted.entity, noted.field),

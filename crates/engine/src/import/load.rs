@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Engine, Snapshot,
+    blob::offer_loaded,
     error::{Code, Error, Refusal},
     personal,
 };
@@ -89,6 +90,9 @@ impl Loading<'_> {
         if rows.iter().any(|row| row.bad.is_some()) {
             return Err(Refusal::new(Code::Import, "a row of the batch is bad").into());
         }
+        let values = rows.iter().map(|row| &row.values);
+        let (engine, keys) = (self.engine, self.upsert.clone());
+        Box::pin(offer_loaded(engine, self.tenant, self.entity, values, keys)).await?;
         let mut tx = self.engine.store.begin(self.tenant).await?;
         let mut loaded = 0;
         let sealed = self.sealed(&mut tx, rows).await?;

@@ -62,12 +62,42 @@ enum Reader {
     },
 }
 
+/// By how it begins: no text begins so.
+fn check_plain(input: &mut (dyn BufRead + Send)) -> Result<(), Refusal> {
+    const KINDS: [(&str, &[u8], &str); 5] = [
+        ("gzip", b"\x1f\x8b", "zcat"),
+        ("zstd", b"\x28\xb5\x2f\xfd", "zstdcat"),
+        ("xz", b"\xfd7zXZ\0", "xzcat"),
+        ("zip", b"PK\x03\x04", "unzip -p"),
+        ("bzip2", b"1AY&SY", "bzcat"),
+    ];
+    let begins = input.fill_buf().map_err(|error| unreadable(1, &error.to_string()))?;
+    let is = |(kind, mark, _): &&(&str, &[u8], &str)| match *kind {
+        // Behind `BZh` and a digit.
+        "bzip2" => {
+            begins.starts_with(b"BZh") && begins.get(4..).is_some_and(|it| it.starts_with(mark))
+        }
+        _ => begins.starts_with(mark),
+    };
+    match KINDS.iter().find(is) {
+        None => Ok(()),
+        Some((kind, _, opens)) => {
+            Err(Refusal::new(Code::Encoded, format!("the file is compressed: {kind}"))
+                .hint(format!("open it before: `{opens} FILE | freehold import ENTITY -`")))
+        }
+    }
+}
+
 impl Source {
     /// Begins to read; of a CSV file, its first line.
     ///
     /// # Errors
-    /// `Import` if a CSV file has no first line that names fields.
-    pub(crate) fn open(input: Box<dyn BufRead + Send>, format: Format) -> Result<Self, Refusal> {
+    /// `Import` if a CSV file has no first line that names fields; `Encoded` if it is compressed.
+    pub(crate) fn open(
+        mut input: Box<dyn BufRead + Send>,
+        format: Format,
+    ) -> Result<Self, Refusal> {
+        check_plain(input.as_mut())?;
         let source = |reader| Self { reader, rows: 0, digest: FNV_OFFSET };
         if format == Format::JsonLines {
             return Ok(source(Reader::JsonLines { input, line: 0, buffer: Vec::new() }));
@@ -281,6 +311,27 @@ mod tests {
         let mut source =
             Source::open(Box::new(std::io::Cursor::new(text.to_vec())), format).expect("opens");
         std::iter::from_fn(|| source.next().expect("reads")).collect()
+    }
+
+    #[test]
+    fn what_is_compressed_is_not_taken_for_bad_rows() {
+        let open = |bytes: &'static [u8], format| {
+            Source::open(Box::new(bytes), format).err().map(|refusal| refusal.code)
+        };
+        for bytes in [
+            &b"\x1f\x8b\x08\0"[..],
+            b"\x28\xb5\x2f\xfd\0",
+            b"\xfd7zXZ\0\0",
+            b"PK\x03\x04\x14",
+            b"BZh91AY&SY\0",
+        ] {
+            for format in [Format::JsonLines, Format::Csv] {
+                assert_eq!(open(bytes, format), Some(Code::Encoded), "{bytes:?}");
+            }
+        }
+        assert_eq!(open(b"BZh9,name\n", Format::Csv), None);
+        assert_eq!(open(b"PK,name\n", Format::Csv), None);
+        assert_eq!(open(b"", Format::JsonLines), None);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(crate) async fn prepare(
         }
         _ => {}
     }
-    Ok(())
+    Box::pin(crate::blob::offer(engine, tenant, mutation)).await
 }
 
 /// Inside the transaction: finds the rows that a write is for, and seals what it brings for them.

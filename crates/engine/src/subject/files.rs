@@ -13,9 +13,11 @@ use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::PURPOSE;
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
+    personal::StatedPurpose,
 };
 
 /// A folder for the files of one person, made with the first of them. Only its owner can read it.
@@ -63,7 +65,13 @@ impl Engine {
             // Deleted since the row was read.
             let Some(blob) = self.store.blob_place(tenant, id).await? else { continue };
             about.insert("sha256".into(), blob.hash.clone().into());
-            let mut bytes = match self.read_blob(tenant, &blob, 0..blob.size).await {
+            let purpose = StatedPurpose::own(PURPOSE);
+            let mut bytes = match self.read_blob(tenant, &blob, 0..blob.size, Some(&purpose)).await
+            {
+                Err(Error::Refused(refusal)) if refusal.code == Code::Erased => {
+                    about.insert("erased".into(), true.into());
+                    continue;
+                }
                 Err(Error::Refused(refusal)) if refusal.code == Code::BlobLost => {
                     files.lost += 1;
                     about.insert("lost".into(), refusal.to_string().into());

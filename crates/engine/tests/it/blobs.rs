@@ -1,8 +1,10 @@
 //! Blobs live and die with their rows, whatever fails in between.
 
-mod flaky;
+mod before;
+pub(crate) mod flaky;
 mod folders;
 mod life;
+mod owners;
 mod privacy;
 mod trouble;
 
@@ -60,7 +62,7 @@ impl Yard {
     async fn get(&self, tenant: &Tenant, path: &str) -> Result<Vec<u8>, Error> {
         let bucket = self.engine.bucket("file")?;
         let blob = self.engine.blob_at(tenant, &bucket, path).await?;
-        let mut bytes = self.engine.read_blob(tenant, &blob, 0..blob.size).await?;
+        let mut bytes = self.engine.read_blob(tenant, &blob, 0..blob.size, None).await?;
         let mut all = Vec::new();
         while let Some(some) = bytes.next().await {
             all.extend_from_slice(&some?);
@@ -105,12 +107,12 @@ impl Yard {
     }
 }
 
-fn blobs(flaky: &Arc<Flaky>) -> Blobs {
+pub(crate) fn blobs(flaky: &Arc<Flaky>) -> Blobs {
     let store: Arc<dyn ObjectStore> = flaky.clone();
     Blobs::over(store).with_patience(Duration::from_secs(1))
 }
 
-fn pattern(size: usize) -> Vec<u8> {
+pub(crate) fn pattern(size: usize) -> Vec<u8> {
     (0..size).map(|i| (i * 31 + i / 256) as u8).collect()
 }
 
@@ -122,7 +124,7 @@ async fn store(engine: &Engine, tenant: &Tenant, path: &str, size: usize) -> Res
     Ok(stored)
 }
 
-async fn put(
+pub(crate) async fn put(
     engine: &Engine,
     tenant: &Tenant,
     place: &str,

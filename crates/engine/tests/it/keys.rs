@@ -1,6 +1,7 @@
 //! Keys over time: an epoch that is replaced closes backups to whoever was erased, wherever it was interrupted; and a
 //! restored database is brought up to the ledger.
 
+mod blobs;
 mod edges;
 
 use std::{

@@ -27,6 +27,10 @@ pub(super) async fn run(ground: &mut Ground<'_>, config: &Config) -> Result<Repo
         Some(url) => Blobs::open(url, config.blobs_patience)?,
         None => Blobs::folder(folder.path().to_owned())?,
     };
+    let place = config.blobs.as_deref().map_or("a folder", |url| match url.split_once(':') {
+        Some(("file", _)) | None => "a folder",
+        Some((kind, _)) => kind,
+    });
     let tenant = super::tenant(ground, "acme").await?;
     let engine = ground.engine.clone().with_blobs(blobs.clone());
     let mut rival = Yardstick::open(&ground.url, ground.engine.store(), tenant.clone()).await?;
@@ -62,7 +66,7 @@ pub(super) async fn run(ground: &mut Ground<'_>, config: &Config) -> Result<Repo
     Ok(Report {
         bench: "blob",
         about: format!(
-            "sealed, hashed, noted in PostgreSQL and taken by a row; against the same bytes by object_store alone, one after the \
+            "in {place}: sealed, hashed, noted in PostgreSQL and taken by a row; against the same bytes by object_store alone, one after the \
              other in both; or by object_store and then a durable row without a wall, as one would by hand; peak memory of this process {}",
             peak()
         ),
@@ -98,7 +102,7 @@ async fn sealed(
     let begun = Instant::now();
     for number in 0..many {
         let blob = engine.blob_at(tenant, &bucket, &number.to_string()).await?;
-        let mut bytes = engine.read_blob(tenant, &blob, 0..blob.size).await?;
+        let mut bytes = engine.read_blob(tenant, &blob, 0..blob.size, None).await?;
         while let Some(some) = bytes.next().await {
             some?;
         }

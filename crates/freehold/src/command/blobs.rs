@@ -153,6 +153,7 @@ async fn verify(config: &Config, site: &Site, named: Option<&str>) -> Result<(),
                 json!({
                     "tenant": tenant, "sound": verified.sound, "bytes": verified.bytes,
                     "rotten": amiss(&verified.rotten), "unread": amiss(&verified.unread),
+                    "erased": verified.erased,
                 })
             })
             .collect();
@@ -182,10 +183,11 @@ fn say_verified(all: &[(String, Verified)]) {
                 verified.bytes.to_string(),
                 verified.rotten.len().to_string(),
                 verified.unread.len().to_string(),
+                verified.erased.to_string(),
             ]
         })
         .collect();
-    output::table(&["tenant", "sound", "bytes", "rotten", "unread"], &rows);
+    output::table(&["tenant", "sound", "bytes", "rotten", "unread", "erased"], &rows);
     for (tenant, verified) in all {
         for (state, list) in [("rotten", &verified.rotten), ("unread", &verified.unread)] {
             for one in list {

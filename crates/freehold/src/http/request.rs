@@ -148,16 +148,21 @@ impl<S: Send + Sync> FromRequest<S> for TypedBody {
 
 /// Refuses a body that says it is compressed, which would be read as if it were not.
 pub(super) fn plain(headers: &HeaderMap) -> Result<(), Refusal> {
-    for said in headers.get_all(header::CONTENT_ENCODING) {
-        let said = String::from_utf8_lossy(said.as_bytes());
-        let is_plain = |one: &str| one.is_empty() || one.eq_ignore_ascii_case("identity");
-        if !said.split(',').all(|one| is_plain(one.trim())) {
-            return Err(Refusal::new(Code::Encoded, "a body in this encoding is not read here")
-                .detail(said.chars().take(80).collect::<String>())
-                .hint("send the body as it is, without Content-Encoding"));
-        }
+    headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .try_for_each(|said| plain_said(&String::from_utf8_lossy(said.as_bytes())))
+}
+
+/// The same of what one header says.
+pub(super) fn plain_said(said: &str) -> Result<(), Refusal> {
+    let is_plain = |one: &str| one.is_empty() || one.eq_ignore_ascii_case("identity");
+    if said.split(',').all(|one| is_plain(one.trim())) {
+        return Ok(());
     }
-    Ok(())
+    Err(Refusal::new(Code::Encoded, "a body in this encoding is not read here")
+        .detail(said.chars().take(80).collect::<String>())
+        .hint("send the body as it is, without Content-Encoding"))
 }
 
 fn unread(media: &str, hint: &str) -> Refusal {

@@ -8,6 +8,7 @@ mod limits;
 mod moto;
 mod names;
 mod outage;
+mod personal;
 mod s3;
 
 use std::{

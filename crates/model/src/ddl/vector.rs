@@ -20,6 +20,8 @@ pub(crate) struct Trigger {
     /// The function it has to itself: its name and the statement that makes it.
     function: Option<(String, String)>,
     create: String,
+    /// What the platform is told when it comes and when it goes.
+    told: Option<String>,
 }
 
 impl Trigger {
@@ -27,7 +29,9 @@ impl Trigger {
     pub(crate) fn all(entity: &str, field: &Field) -> Vec<Self> {
         if made_from(field).is_none() {
             let blob = blob::trigger(entity, field);
-            return blob.into_iter().chain(hold::of_reference(entity, field)).collect();
+            let whose = blob::owner_trigger(entity, field);
+            let held = hold::of_reference(entity, field);
+            return blob.into_iter().chain(whose).chain(held).collect();
         }
         vec![Self::outdated(entity, field, &field.name), Self::due(entity, field)]
     }
@@ -62,7 +66,8 @@ impl Trigger {
             row("new"),
             shelf(&name),
         );
-        Self { name: name.clone(), column: column.into(), function: Some((name, function)), create }
+        let function = Some((name.clone(), function));
+        Self { name, column: column.into(), function, create, told: None }
     }
 
     /// Notes the tenant when a row is left without its vector.
@@ -78,7 +83,7 @@ impl Trigger {
             literal(entity),
             literal(&field.name),
         );
-        Self { name, column: field.name.to_string(), function: None, create }
+        Self { name, column: field.name.to_string(), function: None, create, told: None }
     }
 
     /// One with a function of its own.
@@ -88,19 +93,24 @@ impl Trigger {
         function: String,
         create: String,
     ) -> Self {
-        Self { name: name.clone(), column, function: Some((name, function)), create }
+        Self { name: name.clone(), column, function: Some((name, function)), create, told: None }
+    }
+
+    /// The same, of which the platform is told.
+    pub(crate) fn telling(self, told: String) -> Self {
+        Self { told: Some(told), ..self }
     }
 
     /// Makes it.
     pub(crate) fn add(&self) -> Vec<String> {
         let function = self.function.iter().map(|(_, create)| create.clone());
-        function.chain([self.create.clone()]).collect()
+        function.chain([self.create.clone()]).chain(self.told.clone()).collect()
     }
 
     /// Removes it from the table of `entity`.
     pub(crate) fn remove(&self, entity: &str) -> Vec<String> {
         let trigger = format!("drop trigger {} on {}", ident(&self.name), root(entity));
-        [trigger].into_iter().chain(self.remove_function()).collect()
+        [trigger].into_iter().chain(self.remove_function()).chain(self.told.clone()).collect()
     }
 
     /// Removes its function, once the trigger is gone.

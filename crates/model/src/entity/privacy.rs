@@ -110,6 +110,15 @@ impl Field {
         }
     }
 
+    /// What is said of it, if it is personal data, a blob or not.
+    #[must_use]
+    pub fn personal(&self) -> Option<&Personal> {
+        match &self.privacy {
+            Some(Privacy::Personal(personal)) => Some(personal),
+            _ => None,
+        }
+    }
+
     /// How its sealed values are found again.
     #[must_use]
     pub fn lookup(&self) -> Option<Lookup> {
@@ -143,11 +152,18 @@ impl Entity {
         self.fields.iter().filter_map(|field| Some((field, field.sealed()?)))
     }
 
-    /// The references by which it is said whose its sealed fields are, each once.
+    /// Its blobs that are somebody's personal data: their keys are wrapped by that person's.
+    pub fn personal_blobs(&self) -> impl Iterator<Item = (&Field, &Personal)> {
+        let blobs = self.fields.iter().filter(|field| matches!(field.kind, Kind::Blob(_)));
+        let personal = blobs.filter_map(|field| Some((field, field.personal()?)));
+        personal.filter(|(_, personal)| personal.whose != Whose::Nobody)
+    }
+
+    /// The references by which it is said whose its sealed fields and its blobs are, each once.
     #[must_use]
     pub fn owners(&self) -> Vec<&Name> {
         let mut owners: Vec<&Name> = Vec::new();
-        for (_, personal) in self.sealed_fields() {
+        for (_, personal) in self.sealed_fields().chain(self.personal_blobs()) {
             if let Whose::Of(reference) = &personal.whose
                 && !owners.contains(&reference)
             {

@@ -248,6 +248,31 @@ impl Update {
         renderer.sql
     }
 
+    /// The same, not locked, with the blobs that are theirs, before it is known whether they can be changed.
+    #[must_use]
+    pub fn render_blobs(&self, most: usize) -> Sql {
+        let mut renderer = self.renderer();
+        let alias = renderer.alias();
+        let blobs = self.entity.personal_blobs();
+        let blobs: String =
+            blobs.map(|(field, _)| format!(", {alias}.{}", ident(&field.name))).collect();
+        let columns = super::sealed::standing_columns(&self.entity, &alias) + &blobs;
+        renderer.sql.raw("select coalesce(json_agg(r.*), '[]')::text as body from (select ");
+        renderer.sql.raw(&columns).raw(" from ");
+        renderer.target(&self.query.level, &alias);
+        let scope = Scope { level: &self.query.level, alias: &alias, measured: false };
+        renderer.filters(scope, None, false);
+        renderer.sql.raw(" order by ").raw(&alias).raw(".id limit ");
+        renderer.sql.param(Some(most.to_string())).raw(") r");
+        renderer.sql
+    }
+
+    /// The new values.
+    #[must_use]
+    pub fn patch(&self) -> &Map<String, Value> {
+        &self.patch
+    }
+
     /// Gives each row of [`Update::render_targets`] what is sealed for it: objects with `id` and these columns, sealed fields
     /// and their blind indexes. No other row is changed.
     pub fn seal(&mut self, columns: Vec<String>, rows: Vec<Map<String, Value>>) {

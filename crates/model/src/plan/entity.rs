@@ -11,7 +11,7 @@ use crate::{
         sealed,
         table::Table,
     },
-    entity::Entity,
+    entity::{Entity, Field, Kind},
     plan::{
         Action, Effect, Target, field,
         order::{Order, Phase},
@@ -99,7 +99,10 @@ fn keep(kept: &Kept<'_>, order: &mut Order) {
             }
         }
     }
-    for old in kept.old.fields.iter().filter(|old| kept.new.field(&old.name).is_none()) {
+    // A blob's trigger may watch over a reference that goes, too.
+    let gone = || kept.old.fields.iter().filter(|old| kept.new.field(&old.name).is_none());
+    let is_blob = |old: &&Field| matches!(old.kind, Kind::Blob(_));
+    for old in gone().filter(is_blob).chain(gone().filter(|old| !is_blob(old))) {
         field::remove(kept, old, order);
     }
     guard(kept, order);

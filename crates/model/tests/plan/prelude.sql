@@ -36,6 +36,8 @@ create function freehold.renamed(entity text, entity_to text, fields text[], fie
 grant execute on all functions in schema freehold to freehold_owner;
 create function freehold.blob_take(tenant uuid, wanted uuid, of_entity text, of_field text, of_row uuid, size_max bigint, types text[], rule text)
   returns void language sql as '';
+create function freehold.blob_owned(tenant uuid, wanted uuid, person uuid, of_class smallint) returns void language sql as '';
+create function freehold.blobs_to_own(of_entity text, of_field text) returns void language sql as '';
 create function freehold.blob_drop(tenant uuid, unwanted uuid) returns void language sql as '';
 create function freehold.blobs_dropped(of_entity text, of_field text) returns void language sql as '';
 create function freehold.blobs_renamed(entities text[], fields text[], entities_to text[], fields_to text[]) returns void language sql as '';

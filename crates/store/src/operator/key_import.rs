@@ -114,11 +114,15 @@ impl Operator {
             (select m.subject, m.class, m.gen from unnest($2::text::uuid[], $3::text::smallint[], $4::text::smallint[]) m (subject, class, gen))";
         self.session.select(DOING, text, &params[..4]).await?;
         let column = |at: usize| list(tenant.blobs.iter().map(|key| key[at].as_str()));
-        let blobs: Vec<String> = (0..3).map(column).collect();
+        let blobs: Vec<String> = (0..6).map(column).collect();
         let mut params = vec![id];
         params.extend(blobs.iter().map(|list| Some(list.as_str())));
-        let text = "update freehold.blob b set key = decode(m.wrapped, 'hex'), key_gen = m.under \
-            from unnest($2::text::uuid[], $3::text::integer[], $4::text::text[]) m (id, under, wrapped) where b.tenant_id = $1::text::uuid and b.id = m.id";
+        // Whose it is by the restored rows may be another than then.
+        let text = "update freehold.blob b set key = case m.wrapped when '-' then '' else decode(m.wrapped, 'hex') end, key_gen = m.under, \
+              key_subject = nullif(m.subject, '')::uuid, key_class = nullif(m.class, '')::smallint, \
+              key_subject_gen = nullif(m.gen, '')::smallint, own_at = now() \
+            from unnest($2::text::uuid[], $3::text::integer[], $4::text::text[], $5::text::text[], $6::text::text[], $7::text::text[]) \
+              m (id, under, wrapped, subject, class, gen) where b.tenant_id = $1::text::uuid and b.id = m.id";
         self.session.select(DOING, text, &params).await?;
         let dropped = dropped.and_then(|count| usize::try_from(count).ok());
         dropped.ok_or_else(|| Fault::new(DOING, "no count").into())

@@ -64,6 +64,19 @@ create table if not exists freehold.blob (
 );
 -- Of which generation the tenant's key is that `key` is wrapped by.
 alter table freehold.blob add column if not exists key_gen integer not null default 0;
+alter table freehold.blob
+  -- Whose it is by its row, and whether it stays for a duty when they are erased (1) or goes with them (0).
+  add column if not exists subject uuid,
+  add column if not exists subject_class smallint not null default 0,
+  -- Which key of whose `key` is wrapped by: null for the tenant's.
+  add column if not exists key_subject uuid,
+  add column if not exists key_class smallint,
+  add column if not exists key_subject_gen smallint,
+  -- From when on a worker looks whose it is and wraps its key for them, of what a row has; null for never. What was there before
+  -- there were these columns is looked at once.
+  add column if not exists own_at timestamptz default now();
+alter table freehold.blob alter column own_at drop default;
+create index if not exists blob_own_idx on freehold.blob (tenant_id, id) where own_at is not null;
 create index if not exists blob_doomed_idx on freehold.blob (doomed_at) where state = 'doomed';
 create index if not exists blob_waiting_idx on freehold.blob (created_at) where state in ('uploading', 'pending');
 create index if not exists blob_field_idx on freehold.blob (tenant_id, entity, field);
@@ -87,7 +100,7 @@ create policy wall on freehold.blob as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on freehold.blob as permissive for all to freehold_app using (true) with check (true);
 revoke all on freehold.blob from freehold_app;
-grant select (tenant_id, id, entity, field, row_id, name, type, size, hash, state, created_at) on freehold.blob to freehold_app;
+grant select (tenant_id, id, entity, field, row_id, name, type, size, hash, state, created_at, subject) on freehold.blob to freehold_app;
 
 -- Whether requests without a key may read an entity.
 create or replace function freehold.is_open(entity text) returns boolean
@@ -279,12 +292,14 @@ begin atomic
 end;
 
 -- Where the bytes of a blob are, what opens them, and what is known of it.
+drop function if exists freehold.blob_place(uuid, uuid);
 create or replace function freehold.blob_place(tenant uuid, wanted uuid)
-  returns table (object text, sealed text, size bigint, hash text, type text, name text, state text, created text)
+  returns table (id text, sealed text, key_subject text, key_class bigint, key_gen bigint, entity text, field text, object text, size bigint,
+    hash text, type text, name text, state text, created text, subject text)
   language sql stable security definer
 begin atomic
-  select b.object, encode(b.key, 'hex'), b.size, encode(b.hash, 'hex'), b.type, b.name, b.state,
-      to_char(b.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+  select b.id::text, encode(b.key, 'hex'), b.key_subject::text, b.key_class::bigint, b.key_subject_gen::bigint, b.entity, b.field, b.object, b.size, encode(b.hash, 'hex'), b.type, b.name, b.state,
+      to_char(b.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), b.subject::text
     from freehold.blob b where b.tenant_id = tenant and b.id = wanted and b.hash is not null and b.state <> 'doomed';
 end;
 
@@ -321,11 +336,14 @@ begin
 end $$;
 
 -- A tenant's blobs page by page, whatever their state.
+drop function if exists freehold.blobs_of(uuid, uuid, bigint);
 create or replace function freehold.blobs_of(tenant uuid, after uuid, most bigint)
-  returns table (id text, entity text, field text, object text, sealed text, size bigint, hash text, state text, age_s bigint)
+  returns table (id text, sealed text, key_subject text, key_class bigint, key_gen bigint, entity text, field text, object text, size bigint,
+    hash text, state text, age_s bigint)
   language sql stable security definer
 begin atomic
-  select b.id::text, b.entity, b.field, b.object, encode(b.key, 'hex'), b.size, encode(b.hash, 'hex'), b.state,
+  select b.id::text, encode(b.key, 'hex'), b.key_subject::text, b.key_class::bigint, b.key_subject_gen::bigint, b.entity, b.field, b.object, b.size,
+      encode(b.hash, 'hex'), b.state,
       extract(epoch from now() - b.created_at)::bigint
     from freehold.blob b where b.tenant_id = tenant and (after is null or b.id > after) order by b.id limit most;
 end;

@@ -81,6 +81,14 @@ begin atomic
   update freehold.erasure x set epoch = (select k.epoch from freehold.keystore k), unreadable_at = null where x.id = e.id;
 end;
 
+-- Theirs whose key was not wrapped by theirs yet go the same way.
+create or replace function freehold.blobs_shut(e freehold.erasure, kept boolean) returns void
+  language sql volatile security definer
+begin atomic
+  update freehold.blob b set key = '' where b.tenant_id = e.tenant_id and b.subject = e.subject and b.key_subject is null
+    and (kept or b.subject_class = 0);
+end;
+
 -- Destroys their keys: that of what is kept only when its time is over, for which a job is left behind.
 create or replace function freehold.erasure_shred(wanted uuid, keep interval) returns boolean
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -94,6 +102,7 @@ begin
   end if;
   perform freehold.key_spent(e);
   delete from freehold.subject_key k where k.tenant_id = e.tenant_id and k.subject = e.subject and (k.class = 0 or keep is null);
+  perform freehold.blobs_shut(e, keep is null);
   if keep is not null then
     perform freehold.enqueue('erase_kept', e.tenant_id, e.id::text, '{}', keep, null);
   end if;
@@ -113,6 +122,7 @@ begin
   end if;
   perform freehold.key_spent(e);
   delete from freehold.subject_key k where k.tenant_id = e.tenant_id and k.subject = e.subject;
+  perform freehold.blobs_shut(e, true);
   return true;
 end $$;
 
@@ -251,6 +261,6 @@ begin
     execute format('grant execute on routine %s to freehold_control', routine);
   end loop;
 end $$;
-revoke all on function freehold.key_spent(freehold.erasure) from public;
+revoke all on function freehold.key_spent(freehold.erasure), freehold.blobs_shut(freehold.erasure, boolean) from public;
 
 reset role;

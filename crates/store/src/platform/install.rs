@@ -91,6 +91,7 @@ async fn install_once(
         include_str!("placement.sql"),
         include_str!("keystore.sql"),
         include_str!("blobs.sql"),
+        include_str!("blob_owners.sql"),
         include_str!("privacy.sql"),
         include_str!("erasure.sql"),
         include_str!("rotation.sql"),
@@ -101,6 +102,7 @@ async fn install_once(
     session
         .batch(&format!("set local role freehold_gate; {}; reset role", audit::boot_sql()))
         .await?;
+    bind_blobs(session).await?;
     keep_verifier(session, key).await?;
     let locked = lock_down(session).await?;
     session.batch("set local role freehold_gate").await?;
@@ -140,6 +142,34 @@ async fn refuse_strangers(session: &mut Session) -> Result<(), Error> {
             return Err(newer());
         }
     }
+    Ok(())
+}
+
+// A model that was applied before blobs were their people's gets the triggers that say whose they are. A table that an
+// interrupted apply has under another name gets its own when that goes on.
+async fn bind_blobs(session: &mut Session) -> Result<(), Attempt> {
+    let doing = "setting Freehold up";
+    session.batch("set local role freehold_gate").await?;
+    let text = "select text from freehold.model_version order by version desc limit 1";
+    let rows = session.select(doing, text, &[]).await?;
+    session.batch("reset role").await?;
+    let applied = rows.first().and_then(|row| row.text(0)).map(freehold_model::declare::read);
+    // One that this version cannot read is refused by whoever works with it.
+    let Some(Ok(applied)) = applied else { return Ok(()) };
+    session.batch("set local role freehold_owner").await?;
+    for trigger in freehold_model::ddl::owner_triggers(&applied.model) {
+        let text = "select to_regprocedure('freehold_shelf.' || quote_ident($1) || '()') is null and (select count(*) from pg_attribute a \
+            where a.attrelid = to_regclass('app.' || quote_ident($2)) and a.attname = any ($3::text::text[]) and not a.attisdropped) = $4::text::bigint";
+        let columns = crate::param::list(trigger.columns.iter().map(String::as_str));
+        let many = trigger.columns.len().to_string();
+        let params =
+            [Some(&*trigger.function), Some(&*trigger.entity), Some(&*columns), Some(&*many)];
+        let rows = session.select(doing, text, &params).await?;
+        if rows.first().and_then(|row| row.bool(0)) == Some(true) {
+            session.batch(&trigger.statements.join("; ")).await?;
+        }
+    }
+    session.batch("reset role").await?;
     Ok(())
 }
 

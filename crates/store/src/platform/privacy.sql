@@ -161,6 +161,10 @@ begin
       where t.id = tenant and t.state = 'active' and not exists
         (select from freehold.erasure e where e.tenant_id = tenant and e.subject = m.subject and e.state <> 'held')
       on conflict do nothing;
+  if renew then
+    -- Their blobs get the new one without being written again.
+    update freehold.blob b set own_at = now() where b.tenant_id = tenant and b.key_subject = any (subjects) and b.state = 'live';
+  end if;
   return true;
 end $$;
 

@@ -73,7 +73,7 @@ create or replace function freehold.blob_keys_waiting(tenant uuid, after uuid, m
   language sql stable security definer
 begin atomic
   select b.id::text, encode(b.key, 'hex') from freehold.blob b join freehold.tenant_key k on k.tenant_id = b.tenant_id
-    where b.tenant_id = tenant and b.key_gen < k.gen and b.id > after order by b.id limit most;
+    where b.tenant_id = tenant and b.key_subject is null and b.key_gen < k.gen and b.id > after order by b.id limit most;
 end;
 
 create or replace function freehold.blob_keys_moved(tenant uuid, under bigint, ids uuid[], befores text[], mades text[]) returns void
@@ -81,7 +81,7 @@ create or replace function freehold.blob_keys_moved(tenant uuid, under bigint, i
 begin atomic
   update freehold.blob b set key = decode(m.made, 'hex'), key_gen = under
     from unnest(ids, befores, mades) m (id, before, made)
-    where b.tenant_id = tenant and b.id = m.id and b.key = decode(m.before, 'hex');
+    where b.tenant_id = tenant and b.id = m.id and b.key = decode(m.before, 'hex') and b.key_subject is null;
 end;
 
 -- The generation before goes if nothing is under it any more.
@@ -90,7 +90,7 @@ create or replace function freehold.tenant_key_settle(tenant uuid, of_gen bigint
 begin
   perform from freehold.tenant_key k where k.tenant_id = tenant and k.gen = of_gen for update;
   if exists (select from freehold.subject_key s where s.tenant_id = tenant and s.wrap_gen <> of_gen)
-    or exists (select from freehold.blob b where b.tenant_id = tenant and b.key_gen <> of_gen) then
+    or exists (select from freehold.blob b where b.tenant_id = tenant and b.key_subject is null and b.key_gen <> of_gen) then
     return false;
   end if;
   update freehold.tenant_key k set old_wrapped = null, old_epoch = null where k.tenant_id = tenant and k.gen = of_gen;
@@ -139,10 +139,16 @@ begin atomic
     order by s.subject, s.class, s.gen limit most;
 end;
 
-create or replace function freehold.blob_keys_all(tenant uuid, after uuid, most bigint) returns table (id text, wrapped text, key_gen bigint)
+-- With what those that are wrapped by a person's key are wrapped by.
+drop function if exists freehold.blob_keys_all(uuid, uuid, bigint);
+create or replace function freehold.blob_keys_all(tenant uuid, after uuid, most bigint)
+  returns table (id text, wrapped text, key_gen bigint, subject text, class bigint, gen bigint, subject_wrapped text)
   language sql stable security definer
 begin atomic
-  select b.id::text, encode(b.key, 'hex'), b.key_gen::bigint from freehold.blob b where b.tenant_id = tenant and b.id > after order by b.id limit most;
+  select b.id::text, encode(b.key, 'hex'), b.key_gen::bigint, b.key_subject::text, b.key_class::bigint, b.key_subject_gen::bigint, encode(s.wrapped, 'hex')
+    from freehold.blob b left join freehold.subject_key s
+      on s.tenant_id = b.tenant_id and s.subject = b.key_subject and s.class = b.key_class and s.gen = b.key_subject_gen
+    where b.tenant_id = tenant and b.id > after order by b.id limit most;
 end;
 
 -- Of these erasures, those that this database does not know, or knows as not begun.

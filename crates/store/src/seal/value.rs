@@ -68,6 +68,8 @@ pub enum Closed {
 /// A key of a person.
 pub struct SubjectKey {
     key: LessSafeKey,
+    /// Wraps the keys of their blobs; made of the same secret.
+    pub(super) wraps: Zeroizing<[u8; 32]>,
     class: Class,
     generation: u8,
 }
@@ -93,7 +95,8 @@ impl SubjectKey {
     #[must_use]
     pub fn new(secret: &[u8; 32], class: Class, generation: u8) -> Self {
         let key = UnboundKey::new(&AES_256_GCM_SIV, secret).expect("a key of 32 bytes");
-        Self { key: LessSafeKey::new(key), class, generation }
+        let wraps = super::blob_key::wrapping(secret, class, generation);
+        Self { key: LessSafeKey::new(key), wraps, class, generation }
     }
 
     /// Seals a value, given as JSON.
@@ -140,6 +143,12 @@ impl SubjectKey {
     #[must_use]
     pub fn class(&self) -> Class {
         self.class
+    }
+
+    /// Which of the person's keys of its class, counted from 0.
+    #[must_use]
+    pub fn generation(&self) -> u8 {
+        self.generation
     }
 
     /// Whether it is the key of this class and generation.

@@ -34,7 +34,7 @@ pub(super) const ALL: [Trouble; 4] =
     [Trouble::Fails, Trouble::Hangs, Trouble::Lies, Trouble::Stops];
 
 #[derive(Debug, Default)]
-pub(super) struct Flaky {
+pub(crate) struct Flaky {
     store: InMemory,
     // After how many more requests, and what then happens to all.
     trouble: Mutex<Option<(usize, Trouble)>>,

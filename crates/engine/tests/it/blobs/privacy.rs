@@ -55,7 +55,7 @@ blank = ["photo"]
 after = "10 days after day"
 "#;
 
-async fn yard() -> Yard {
+pub(super) async fn yard() -> Yard {
     let ground = ground(MODEL).await;
     let flaky = Arc::new(Flaky::default());
     let engine = ground.engine.clone().with_blobs(blobs(&flaky));
@@ -64,12 +64,12 @@ async fn yard() -> Yard {
 
 impl Yard {
     /// An upload for a field.
-    async fn upload(&self, tenant: &Tenant, place: &str) -> String {
+    pub(super) async fn upload(&self, tenant: &Tenant, place: &str) -> String {
         put(&self.engine, tenant, place, "image/png", pattern(1000)).await.unwrap().id.to_string()
     }
 
     /// The ids of the two people of a tenant, each with a face, two letters and a visit.
-    async fn people(&self, tenant: &Tenant) -> [Uuid; 2] {
+    pub(super) async fn people(&self, tenant: &Tenant) -> [Uuid; 2] {
         let mut ids = Vec::new();
         for handle in ["ada", "bob"] {
             let face = self.upload(tenant, "person.face").await;

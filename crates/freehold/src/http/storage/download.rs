@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use freehold_engine::{
-    Code, Engine, Refusal, Tenant,
+    Code, Engine, Refusal, StatedPurpose, Tenant,
     blob::{BlobPlace, Verb},
 };
 use serde::Deserialize;
@@ -20,6 +20,7 @@ use super::{
         Face,
         auth::Caller,
         error::Answer,
+        prefer::Prefer,
         request::{Asked, Place},
     },
     name,
@@ -95,7 +96,8 @@ async fn give(
         Some(status) => status.into_response(),
         None => {
             let range = range(headers, &etag, blob.size);
-            bytes(engine, tenant, &blob, (range, *method == Method::HEAD)).await?
+            let purpose = Prefer::of(engine, tenant, headers).await?.terms.purpose;
+            bytes(engine, tenant, &blob, (range, *method == Method::HEAD, purpose)).await?
         }
     };
     let shown = match asked.download.as_deref() {
@@ -132,7 +134,7 @@ async fn bytes(
     engine: &Engine,
     tenant: &Tenant,
     blob: &BlobPlace,
-    (part, head): (Part, bool),
+    (part, head, purpose): (Part, bool, Option<StatedPurpose>),
 ) -> Result<Response, Answer> {
     let (status, from, to) = match part {
         Part::Whole => (StatusCode::OK, 0, blob.size),
@@ -151,7 +153,9 @@ async fn bytes(
     };
     let body = match head {
         true => Body::empty(),
-        false => Body::from_stream(engine.read_blob(tenant, blob, from..to).await?),
+        false => {
+            Body::from_stream(engine.read_blob(tenant, blob, from..to, purpose.as_ref()).await?)
+        }
     };
     let mut response = (status, body).into_response();
     let all = response.headers_mut();

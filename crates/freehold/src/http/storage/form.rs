@@ -4,6 +4,8 @@ use axum::body::{BodyDataStream, Bytes};
 use freehold_engine::{Code, Refusal};
 use futures_util::{Stream, StreamExt as _, stream};
 
+use super::super::request::plain_said;
+
 /// Bytes of a part's headers, and of a field that is no file.
 const SMALL: usize = 64 << 10;
 
@@ -58,6 +60,9 @@ pub(super) async fn file(
         };
         let about = line("content-disposition").unwrap_or_default();
         let content_type = line("content-type");
+        if let Some(said) = line("content-encoding") {
+            plain_said(&said)?;
+        }
         if about.contains("filename=") || about.contains("filename*=") || content_type.is_some() {
             let bytes = stream::unfold(Some(form), |form| async move {
                 let mut form = form?;

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use freehold_engine::{
-    Code, Refusal, Tenant,
+    Tenant,
     blob::{Mode, Object, Put, Verb},
 };
 use serde::Deserialize;
@@ -20,7 +20,7 @@ use super::{
         Face,
         auth::Caller,
         error::Answer,
-        request::{Asked, Place},
+        request::{Asked, Place, plain},
     },
     bucket::answer,
     form, name,
@@ -90,11 +90,7 @@ async fn take(
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let content_type = text(header::CONTENT_TYPE).unwrap_or_default();
     let form = form::boundary(content_type)?;
-    if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Refusal::new(Code::Body, "encoded bodies are not read here")
-            .hint("send the bytes as they are, without Content-Encoding")
-            .into());
-    }
+    plain(headers)?;
     let put = |content_type, length| Put {
         entity: &bucket.entity,
         field: &bucket.field,

@@ -197,7 +197,16 @@ async fn hostile_names_and_types_do_no_harm() {
     }
     let encoded = ["content-encoding: gzip", "content-type: text/plain"];
     let line = "POST /storage/v1/object/file/zipped";
-    assert_eq!(yard.ask(&yard.key, line, &encoded, HELLO).status, 400);
+    let refused = yard.ask(&yard.key, line, &encoded, HELLO);
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (415, Some("FH075")));
+    let form = b"--X\r\nContent-Disposition: form-data; name=\"\"; filename=\"f\"\r\nContent-Type: text/plain\r\n\
+                 Content-Encoding: gzip\r\n\r\nx\r\n--X--\r\n";
+    let refused =
+        yard.ask(&yard.key, line, &["content-type: multipart/form-data; boundary=X"], form);
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (415, Some("FH075")));
+    assert_eq!(yard.get("zipped", &[]).status, 404);
+    let plain = ["content-encoding: identity", "content-type: text/plain"];
+    assert_eq!(yard.ask(&yard.key, line, &plain, HELLO).status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

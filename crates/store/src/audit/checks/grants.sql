@@ -70,7 +70,7 @@ select a.object, a.privilege || ' for ' || coalesce((select r.rolname::text from
       from pg_class c join pg_attribute k on k.attrelid = c.oid and k.attacl is not null, aclexplode(k.attacl) x where c.relnamespace in (select oid from platform)
   ) a
   where a.grantee <> a.relowner
-    and (a.relname in ('mac_key', 'api_key', 'login_verifier', 'tenant_key', 'subject_key') or a.grantee in (select oid from reach))
+    and (a.relname in ('mac_key', 'api_key', 'login_verifier', 'tenant_key', 'subject_key', 'blob_offer') or a.grantee in (select oid from reach))
     and not (a.relname in ('embedding_due', 'import_mark') and a.privilege in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
       and a.grantee = (select oid from login where name = 'freehold_app'))
     and not (a.relname = 'blob' and a.object not in ('freehold.blob', 'freehold.blob.key', 'freehold.blob.object') and a.privilege = 'SELECT'
@@ -83,7 +83,7 @@ select a.object, a.privilege || ' for ' || coalesce((select r.rolname::text from
 select c.oid::regclass::text, x.privilege_type || ' for ' || g.rolname
   from pg_class c, aclexplode(c.relacl) x join pg_roles g on g.oid = x.grantee
   where c.relnamespace in (select oid from platform) and x.grantee <> c.relowner and x.grantee not in (select oid from reach)
-    and c.relname not in ('mac_key', 'api_key', 'login_verifier', 'tenant_key', 'subject_key')
+    and c.relname not in ('mac_key', 'api_key', 'login_verifier', 'tenant_key', 'subject_key', 'blob_offer')
     -- The triggers of the change log draw from it.
     and c.relname <> 'change_seq'
 
