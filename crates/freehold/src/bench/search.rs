@@ -133,7 +133,7 @@ async fn fill(
     ground.bar.set_message("the plain table and its index");
     yardstick.plain_passages().await?;
     let begun = Instant::now();
-    yardstick.plain_index().await?;
+    yardstick.plain_index(next).await?;
     let plain = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
     for (number, house) in houses.iter().enumerate().filter(|(_, house)| house.rows >= OWN_FROM) {

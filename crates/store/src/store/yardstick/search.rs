@@ -103,12 +103,13 @@ impl Yardstick {
     ) -> Result<(), Error> {
         let tenant = tenant.id();
         self.operate(&format!(
-            "set maintenance_work_mem = '1GB'; \
+            "set maintenance_work_mem = '{} MB'; \
              create index \"passage~embedding~b{number}\" on freehold_shelf.\"passage~b{number}\" \
                using hnsw (embedding freehold_ext.vector_cosine_ops); \
              insert into freehold.placement (tenant_id, entity, state, suffix, rows, indexes) \
                values ('{tenant}', 'passage', 'own', 'b{number}', {rows}, 'embedding 16 64'); \
-             select nextval('freehold.placement_change'), nextval('freehold.placement_change')"
+             select nextval('freehold.placement_change'), nextval('freehold.placement_change')",
+            memory(rows)
         ))
         .await
     }
@@ -121,15 +122,16 @@ impl Yardstick {
         self.operate(TABLES).await
     }
 
-    /// The one index of the plain table.
+    /// The one index of the plain table, which has so many rows.
     ///
     /// # Errors
     /// Faults only.
-    pub async fn plain_index(&mut self) -> Result<(), Error> {
-        self.operate(
-            "set maintenance_work_mem = '1GB'; \
+    pub async fn plain_index(&mut self, rows: usize) -> Result<(), Error> {
+        self.operate(&format!(
+            "set maintenance_work_mem = '{} MB'; \
              create index passage_embedding on public.passage using hnsw (embedding freehold_ext.vector_cosine_ops)",
-        )
+            memory(rows)
+        ))
         .await
     }
 
@@ -186,6 +188,11 @@ impl Yardstick {
     async fn operate(&mut self, text: &str) -> Result<(), Error> {
         self.plain.batch(text).await.map_err(|error| explain(DOING, error))
     }
+}
+
+/// Mebibytes in which pgvector can build the graph of so many rows of 384 numbers: from where it cannot, it builds much slower.
+fn memory(rows: usize) -> usize {
+    (rows / 350).clamp(64, 4_096)
 }
 
 fn opening(tenant: &Tenant, scan: Scan) -> String {
