@@ -78,10 +78,10 @@ impl Feed {
     }
 }
 
-/// The sessions of workers: nothing is found by a search path.
-pub(crate) fn settings<'a, const N: usize>(
-    mut settings: [(&'a str, &'a str); N],
-) -> [(&'a str, &'a str); N] {
+/// The sessions of workers: nothing is found by a search path, and rows only by index. A plan is kept for long, and one that
+/// was made while a table was small would read a whole shelf, with all tenants' rows, for one of them.
+pub(crate) fn settings<'a>(settings: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut settings = settings.to_vec();
     for (name, value) in &mut settings {
         match *name {
             "search_path" => *value = "",
@@ -91,6 +91,8 @@ pub(crate) fn settings<'a, const N: usize>(
             _ => {}
         }
     }
+    // What is looked for was written a moment ago, so no disk is waited for.
+    settings.extend([("enable_seqscan", "off"), ("random_page_cost", "1.1")]);
     settings
 }
 
