@@ -6,10 +6,10 @@ use super::UNITS;
 
 /// How long a transaction in the middle of a window should take: long enough that beginning and ending it do not count, short
 /// enough that nobody waits long behind it.
-const AIM: Duration = Duration::from_millis(50);
+const AIM: Duration = Duration::from_millis(100);
 
 /// Units in the first transaction of a window, and in one of those that take longest.
-const FIRST: usize = 100;
+const FIRST: usize = 200;
 const LEAST: usize = 10;
 
 /// How many units the next transaction of a window takes on. One unit may have one row or a million.
@@ -72,7 +72,7 @@ mod tests {
             pace.took(Duration::from_millis(400));
         }
         assert_eq!(pace.units(), LEAST);
-        pace.took(Duration::from_millis(80));
+        pace.took(Duration::from_millis(150));
         assert_eq!(pace.units(), LEAST);
     }
 
