@@ -55,10 +55,8 @@ async fn reaches(ground: &Ground, sql: &str, least: i64) {
 }
 
 /// Scans of the read model's parts, which nobody but workers reads here.
-const SCANS: &str =
-    "select coalesce(sum(seq_scan), 0)::bigint from pg_stat_user_tables where relname like 'busy~%'";
-const LOOKUPS: &str =
-    "select coalesce(sum(idx_scan), 0)::bigint from pg_stat_user_tables where relname like 'busy~%'";
+const SCANS: &str = "select coalesce(sum(seq_scan), 0)::bigint from pg_stat_user_tables where relname like 'busy~%'";
+const LOOKUPS: &str = "select coalesce(sum(idx_scan), 0)::bigint from pg_stat_user_tables where relname like 'busy~%'";
 
 #[tokio::test]
 async fn a_step_never_reads_the_rows_of_all_tenants() {
@@ -66,9 +64,14 @@ async fn a_step_never_reads_the_rows_of_all_tenants() {
     let ground = ground(MODEL).await;
     let place = begin(&ground, &ground.a).await;
     begin(&ground, &ground.b).await;
-    // While the tables are small the workers' connections make the plans that they keep.
     catch_up(&ground.engine).await;
+    // While PostgreSQL knows the tables to be small, the workers' connections make the plans that they keep.
     let client = ground.db.client().await;
+    client.batch_execute("vacuum analyze").await.unwrap();
+    for tenant in [&ground.a, &ground.b] {
+        ground.update(tenant, "visit?minutes=eq.1", json!({"minutes": 2})).await;
+    }
+    catch_up(&ground.engine).await;
     client
         .batch_execute(
             "insert into freehold.tenant (id, name) select gen_random_uuid(), 't' || i from generate_series(1, 10000) i;
@@ -80,16 +83,17 @@ async fn a_step_never_reads_the_rows_of_all_tenants() {
         .await
         .unwrap();
     let before = number(&ground, LOOKUPS).await;
+    let mut seen = Watch::default();
     for _ in 0..STEPS {
         ground.insert(&ground.a, "visit", json!([{"place": place, "minutes": 1}])).await;
-        catch_up(&ground.engine).await;
+        while ground.engine.project_round(&mut seen).await.unwrap() > 0 {}
     }
     // Of each process what it counted is told with a delay, and all of it at once.
     reaches(&ground, LOOKUPS, before + STEPS).await;
     assert_eq!(number(&ground, SCANS).await, 0);
     assert_eq!(
         ground.read(&ground.a, "busy?select=visits,minutes").await,
-        json!([{"visits": STEPS + 1, "minutes": STEPS + 1}])
+        json!([{"visits": STEPS + 1, "minutes": STEPS + 2}])
     );
     assert!(ground.engine.check_read(&ground.b, "busy").await.unwrap().is_right());
 }
