@@ -55,7 +55,7 @@ pub(crate) struct Target<'a> {
 pub(crate) enum Moved {
     /// It is where its log was, with so many units recomputed.
     Whole(usize),
-    /// So many units were filled, and others are to follow.
+    /// So many units were filled or recomputed, and others are to follow.
     Part(usize),
     /// Somebody else is at it, and may not have seen all that there is.
     Taken,

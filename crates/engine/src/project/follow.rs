@@ -13,7 +13,7 @@ use crate::{Engine, error::Error};
 const IMAGES: [usize; 2] = [4_000, 50_000];
 
 impl Engine {
-    /// Brings everything up to date that was written until now, in as many transactions as it takes.
+    /// Brings everything up to date that was written until now, or the first of very much, in as many transactions as it takes.
     pub(super) async fn follow(
         &self,
         projection: &Projection,
@@ -23,14 +23,16 @@ impl Engine {
     ) -> Result<Moved, Error> {
         let (mut care, mut pace) = (Care::none(projection), Pace::new());
         'window: loop {
+            let is_part = step.is_part();
             let (units, parked) = to_do(&mut step, target.read).await?;
+            let moved = if is_part { Moved::Part(units.len()) } else { Moved::Whole(units.len()) };
             let (mut left, mut paused) = (&units[..], None);
             while !left.is_empty() {
                 let begun = Instant::now();
                 let (chunk, rest) = left.split_at(left.len().min(pace.units()));
                 let done = if rest.is_empty() && parked.is_empty() && !care.is_taken() {
                     match target.finish(step, chunk).await {
-                        Ok(()) => return Ok(Moved::Whole(units.len())),
+                        Ok(()) => return Ok(moved),
                         Err(error) => Err((error, None)),
                     }
                 } else {
@@ -72,7 +74,7 @@ impl Engine {
                 let Some(resumed) = resumed.filter(follows) else { return Ok(Moved::Taken) };
                 (step, paused) = (resumed, Some(pause));
             }
-            return step.finish().await.map(|()| Moved::Whole(units.len()));
+            return step.finish().await.map(|()| moved);
         }
     }
 }

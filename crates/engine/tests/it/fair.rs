@@ -149,3 +149,40 @@ async fn tenants_that_write_very_much_leave_a_lane_for_the_others() {
     reaches(&ground, "select count(*) from app.busy where visits = 3001", 6).await;
     working.abort();
 }
+
+#[tokio::test]
+async fn very_much_is_followed_piece_by_piece_and_committed_in_between() {
+    let ground = ground(MODEL).await;
+    let park = begin(&ground, &ground.a).await;
+    begin(&ground, &ground.b).await;
+    catch_up(&ground.engine).await;
+    let client = ground.db.client().await;
+    client
+        .batch_execute("create or replace function freehold.window_most() returns bigint language sql immutable return 5")
+        .await
+        .unwrap();
+    let pool = body(&ground.insert(&ground.a, "place", json!([{"name": "pool"}])).await);
+    let pool = pool[0]["id"].as_str().unwrap().to_owned();
+    for minutes in 2..22 {
+        let visits =
+            json!([{"place": park, "minutes": minutes}, {"place": pool, "minutes": minutes}]);
+        ground.insert(&ground.a, "visit", visits).await;
+        // Each takes units along with it that were touched by what was written before.
+        let target = format!("visit?minutes=eq.{}&place=eq.{park}", minutes - 1);
+        ground.update(&ground.a, &target, json!({"place": pool})).await;
+    }
+    let turns =
+        format!("select turn from freehold.projection where tenant_id = '{}'", ground.a.id());
+    let before = number(&ground, &turns).await;
+    catch_up(&ground.engine).await;
+    let steps = number(&ground, &turns).await - before;
+    assert!(steps > 10, "{steps} steps");
+    for tenant in [&ground.a, &ground.b] {
+        let found = ground.engine.check_read(tenant, "busy").await.unwrap();
+        assert!(found.is_right(), "{found:?}");
+    }
+    assert_eq!(
+        ground.read(&ground.a, "busy?select=name,visits&order=name").await,
+        json!([{"name": "park", "visits": 1}, {"name": "pool", "visits": 40}])
+    );
+}

@@ -154,6 +154,13 @@ impl Step {
         &self.phase
     }
 
+    /// Whether there may be more to follow after it than it sees: a very long window is cut between two transactions, and
+    /// what another worker left may have been.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.since.contains(' ') || matches!(self.phase, Phase::Window(_))
+    }
+
     /// The next images of one entity, about `most` of them and at most 250 more; `None` once there are no more.
     ///
     /// # Errors
