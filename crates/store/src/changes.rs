@@ -91,8 +91,7 @@ pub(crate) fn settings<'a>(settings: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a
             _ => {}
         }
     }
-    // What is looked for was written a moment ago, so no disk is waited for.
-    settings.extend([("enable_seqscan", "off"), ("random_page_cost", "1.1")]);
+    settings.push(("enable_seqscan", "off"));
     settings
 }
 

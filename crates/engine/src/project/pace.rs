@@ -6,7 +6,7 @@ use super::UNITS;
 
 /// How long a transaction in the middle of a window should take: long enough that beginning and ending it do not count, short
 /// enough that nobody waits long behind it.
-const AIM: Duration = Duration::from_millis(100);
+const AIM: Duration = Duration::from_millis(200);
 
 /// Units in the first transaction of a window, and in one of those that take longest.
 const FIRST: usize = 200;
@@ -69,10 +69,10 @@ mod tests {
         }
         assert_eq!(pace.units(), UNITS);
         for _ in 0..10 {
-            pace.took(Duration::from_millis(400));
+            pace.took(Duration::from_millis(500));
         }
         assert_eq!(pace.units(), LEAST);
-        pace.took(Duration::from_millis(150));
+        pace.took(Duration::from_millis(300));
         assert_eq!(pace.units(), LEAST);
     }
 
