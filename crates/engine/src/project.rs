@@ -120,7 +120,7 @@ impl Engine {
         match step.phase() {
             Phase::Fill(_) => self.fill_page(projection, target, step).await,
             Phase::Steady(_) | Phase::Window(_) => {
-                self.follow(projection, target, step, lane).await
+                Box::pin(self.follow(projection, target, step, lane)).await
             }
         }
     }

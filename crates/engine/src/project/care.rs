@@ -52,7 +52,8 @@ impl Target<'_> {
 
     /// Brings the last units of a step up to date, none of which is parked, and ends it.
     pub(super) async fn finish(&self, step: Step, units: &[Vec<String>]) -> Result<(), Error> {
-        step.finish_with(&self.recomputing(units)).await
+        // Boxed, as it holds the step and all that it sends.
+        Box::pin(step.finish_with(&self.recomputing(units))).await
     }
 
     async fn recompute(&self, step: &mut Step, units: &[Vec<String>]) -> Result<(), Error> {

@@ -61,12 +61,12 @@ impl Engine {
         tokio::time::sleep_until(soonest.into()).await;
         let _ = tokio::time::timeout_at(latest.into(), self.store.woken()).await;
         let due = self.store.projection_due(&mut seen, LIST).await;
-        Event::Looked(due.map(|due| (seen, due)).map_err(Error::from))
+        Event::Looked(due.map(|due| (seen, due)))
     }
 
     async fn look_for_all(&self) -> Event {
         let due = self.store.projection_due(&mut Seen::default(), LIST).await;
-        Event::Swept(due.map_err(Error::from))
+        Event::Swept(due)
     }
 }
 
