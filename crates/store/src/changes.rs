@@ -9,10 +9,12 @@
 //! due = store.projection_due(&mut seen, limit)          what there is to do; wait for store.woken() or a little while
 //! step = store.step(&projection)                        None: somebody else has it
 //!   Fill      a page of units → recompute → step.filled(after)            until there are none: step.filled(None)
-//!   Steady    step.images(entity, links, most) … → touch → recompute → step.finish()
+//!   Steady    step.images(entity, links, most) … → touch → recompute → step.finish(), or both at once: step.finish_with(…)
 //!             or, if these are too many units for one transaction,    step.pause(left) … store.resume(&paused) … finish()
 //!   Window    units that another worker left → recompute → as above
 //! ```
+//!
+//! A step of very much ends before what came last: [`Step::is_part`] says so, and the next one follows the rest.
 //!
 //! A statement that fails spoils its transaction, but for a step that has set a mark before it: then it goes back, finds the
 //! unit that fails, and parks it.

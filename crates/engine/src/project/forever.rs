@@ -84,6 +84,8 @@ struct Workers<'e> {
     tasks: JoinSet<Event>,
     is_looking: bool,
     is_sweeping: bool,
+    // Whether the last look at everything told all there was.
+    is_all_told: bool,
     // When something was done last, and when the looks ended.
     busy: Instant,
     looked: Instant,
@@ -100,6 +102,7 @@ impl<'e> Workers<'e> {
             tasks: JoinSet::new(),
             is_looking: false,
             is_sweeping: false,
+            is_all_told: true,
             busy: now,
             looked: now,
             swept: now,
@@ -120,7 +123,7 @@ impl<'e> Workers<'e> {
             let (engine, seen) = (self.engine.clone(), self.watch.seen());
             self.tasks.spawn(async move { engine.look_for_new(seen, soonest, latest).await });
         }
-        if !self.is_sweeping && self.swept.elapsed() > LOOK_AT_ALL {
+        if !self.is_sweeping && (!self.is_all_told || self.swept.elapsed() > LOOK_AT_ALL) {
             self.is_sweeping = true;
             let engine = self.engine.clone();
             self.tasks.spawn(async move { engine.look_for_all().await });
@@ -165,13 +168,14 @@ impl<'e> Workers<'e> {
                 self.swept = now;
                 match swept {
                     Ok(due) => {
-                        // There is more than was told.
-                        if due.len() >= LIST {
-                            self.swept -= LOOK_AT_ALL;
-                        }
+                        // There may be more than was told.
+                        self.is_all_told = due.len() < LIST;
                         self.watch.told(due);
                     }
-                    Err(error) => failed(&error),
+                    Err(error) => {
+                        failed(&error);
+                        self.is_all_told = true;
+                    }
                 }
             }
             Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),

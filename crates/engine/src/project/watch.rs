@@ -111,8 +111,7 @@ impl Watch {
         if self.long.len() >= MEMORIES {
             self.long.retain(|_, rests| *rests + MEMORY > now);
         }
-        let rest = if beside { (took * REST).min(REST_MAX) } else { Duration::ZERO };
-        self.long.insert(key, now + rest);
+        self.long.insert(key, now + rest(took, beside));
     }
 
     /// Remembers what is left to do of it.
@@ -141,7 +140,24 @@ impl Watch {
     }
 }
 
+/// How long a projection rests after a long step.
+fn rest(took: Duration, beside: bool) -> Duration {
+    if beside { (took * REST).min(REST_MAX) } else { Duration::ZERO }
+}
+
 fn key(undone: &Undone) -> Key {
     let projection = &undone.projection;
     (projection.tenant.id().to_string(), projection.model.clone(), projection.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_is_for_others_and_has_an_end() {
+        assert_eq!(rest(Duration::from_millis(30), true), Duration::from_millis(60));
+        assert_eq!(rest(Duration::from_secs(30), true), REST_MAX);
+        assert_eq!(rest(Duration::from_secs(30), false), Duration::ZERO);
+    }
 }
