@@ -9,10 +9,12 @@
 //! due = store.projection_due(&mut seen, limit)          what there is to do; wait for store.woken() or a little while
 //! step = store.step(&projection)                        None: somebody else has it
 //!   Fill      a page of units → recompute → step.filled(after)            until there are none: step.filled(None)
-//!   Steady    step.images(entity, links, most) … → touch → recompute → step.finish()
+//!   Steady    step.images(entity, links, most) … → touch → recompute → step.finish(), or both at once: step.finish_with(…)
 //!             or, if these are too many units for one transaction,    step.pause(left) … store.resume(&paused) … finish()
 //!   Window    units that another worker left → recompute → as above
 //! ```
+//!
+//! A step of very much ends before what came last: [`Step::is_part`] says so, and the next one follows the rest.
 //!
 //! A statement that fails spoils its transaction, but for a step that has set a mark before it: then it goes back, finds the
 //! unit that fails, and parks it.
@@ -78,10 +80,10 @@ impl Feed {
     }
 }
 
-/// The sessions of workers: nothing is found by a search path.
-pub(crate) fn settings<'a, const N: usize>(
-    mut settings: [(&'a str, &'a str); N],
-) -> [(&'a str, &'a str); N] {
+/// The sessions of workers: nothing is found by a search path, and rows only by index. A plan is kept for long, and one that
+/// was made while a table was small would read a whole shelf, with all tenants' rows, for one of them.
+pub(crate) fn settings<'a>(settings: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut settings = settings.to_vec();
     for (name, value) in &mut settings {
         match *name {
             "search_path" => *value = "",
@@ -91,6 +93,7 @@ pub(crate) fn settings<'a, const N: usize>(
             _ => {}
         }
     }
+    settings.push(("enable_seqscan", "off"));
     settings
 }
 

@@ -155,6 +155,28 @@ impl Session {
         Ok(rows)
     }
 
+    /// [`Self::end`] with a statement before the last. If either fails, all is rolled back.
+    pub(crate) async fn end_after(
+        &mut self,
+        (first, values): (&Statement, &[Option<String>]),
+        last: &Statement,
+        params: &[Option<&str>],
+    ) -> Result<(), Stumble> {
+        let Self { client, wire, in_doubt, .. } = self;
+        let values = values.iter().map(|value| Text(value.as_deref())).collect();
+        let params = params.iter().copied().map(Text).collect();
+        let work = join3(
+            rows(client, first, values),
+            rows(client, last, params),
+            client.batch_execute(COMMIT),
+        );
+        let (first, last, committed) = drive(wire, in_doubt, work).await;
+        self.in_doubt |= committed.is_err();
+        first.map_err(Stumble::Opening)?;
+        last.map_err(Stumble::Statement)?;
+        committed.map_err(Stumble::Commit)
+    }
+
     /// `opening`, the statement and [`COMMIT`], sent together. The first error is the one that counts: after it PostgreSQL
     /// does nothing but roll back.
     pub(crate) async fn transact(

@@ -172,7 +172,7 @@ impl Store {
             Pool::new(address, size, config.connect_timeout, config.wait_timeout)
         };
         let minter = |login| Minter::new(&config.root_key, &database, login);
-        let workers = pool(platform::PROJECT, &changes::settings(settings), config.workers);
+        let workers = pool(platform::PROJECT, &changes::settings(&settings), config.workers);
         let control = pool(platform::CONTROL, &settings, CONTROL_POOL);
         let mut lease = control.lease().await?;
         platform::check(&mut lease).await?;

@@ -175,6 +175,46 @@ impl TenantTx {
         })
     }
 
+    /// [`Self::commit_with`] and a statement before it, all sent together. If it fails, the transaction is rolled back when
+    /// this returns.
+    pub(crate) async fn commit_after(
+        mut self,
+        sql: &Sql,
+        doing: &'static str,
+        text: &str,
+        params: &[Option<&str>],
+    ) -> Result<(), Error> {
+        if self.failed {
+            return Err(
+                Fault::new("committing", "a statement of the transaction has failed").into()
+            );
+        }
+        let (patience, first) = (self.patience, self.wording.of(sql).into_owned());
+        let known = self.session().knows(&first);
+        let prepared = in_time(patience, self.session().statement(&first)).await?;
+        let prepared = prepared.map_err(|error| explain("running a statement", error))?;
+        let last = in_time(patience, self.session().statement(text)).await?;
+        let last = last.map_err(|error| explain(doing, error))?;
+        let mut lease = self.lease.take().expect("there until the transaction ends");
+        let work = lease.end_after((&prepared, sql.params()), &last, params);
+        let ended = in_time(patience, work).await?;
+        let stale = matches!(&ended, Err(Stumble::Opening(error)) if is_stale(error));
+        if stale {
+            lease.forget(&first);
+        }
+        lease.give_back();
+        ended.map_err(|stumble| match stumble {
+            Stumble::Opening(_) if stale && known => {
+                Refusal::new(Code::TryAgain, "the tables changed underneath")
+                    .hint("try again")
+                    .into()
+            }
+            Stumble::Opening(error) => explain("running a statement", error),
+            Stumble::Statement(error) => explain(doing, error),
+            Stumble::Commit(error) => explain("committing", error),
+        })
+    }
+
     /// Commits, and says the position of what was written, if anything was. Wakes the workers.
     ///
     /// # Errors

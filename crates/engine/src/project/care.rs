@@ -1,5 +1,6 @@
 //! Recomputing units, and with care finding those that fail among those that do not, and parking them.
 
+use freehold_model::Sql;
 use freehold_store::{Projection, Step};
 
 use super::{Target, Units};
@@ -49,11 +50,21 @@ impl Target<'_> {
         Ok(())
     }
 
+    /// Brings the last units of a step up to date, none of which is parked, and ends it.
+    pub(super) async fn finish(&self, step: Step, units: &[Vec<String>]) -> Result<(), Error> {
+        // Boxed, as it holds the step and all that it sends.
+        Box::pin(step.finish_with(&self.recomputing(units))).await
+    }
+
     async fn recompute(&self, step: &mut Step, units: &[Vec<String>]) -> Result<(), Error> {
+        step.query(&self.recomputing(units)).await.map(drop)
+    }
+
+    fn recomputing(&self, units: &[Vec<String>]) -> Sql {
         let columns: Vec<Vec<String>> = (0..self.read.unit().len())
             .map(|column| units.iter().map(|unit| unit[column].clone()).collect())
             .collect();
-        step.query(&self.read.recompute(&self.table, &columns)).await.map(drop)
+        self.read.recompute(&self.table, &columns)
     }
 
     // Halves what fails until single units are left.

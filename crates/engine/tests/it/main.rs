@@ -8,6 +8,7 @@ mod consistency;
 mod embedded;
 mod erased;
 mod expired;
+mod fair;
 mod ground;
 mod history;
 mod kept;

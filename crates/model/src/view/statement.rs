@@ -52,14 +52,38 @@ pub(crate) fn recompute(model: &ReadModel, table: &str, units: &[Vec<String>]) -
         params.join(", "),
         equal(&model.unit, "v", "u"),
     );
-    let gone = format!(
-        "delete from app.{} as r using units as u where {}\n    and not exists (select from current as c where {})",
-        ident(table),
-        equal(&model.unit, "r", "u"),
-        equal(&model.key, "c", "r"),
-    );
+    let gone = gone(model, table);
     let lists = units.iter().map(|list| array(list.iter().map(|text| Some(text.as_str()))));
     Sql::with(&replace(model, table, &current, &gone), lists.map(Some).collect())
+}
+
+/// Deletes rows of `units` that are not among `current`. None of it is a join: without statistics PostgreSQL takes a tenant
+/// for small, and would look through all its rows for those of one unit. The units are entered in the index by the first
+/// column, and both lists are hashed, because an array's length is guessed as small.
+fn gone(model: &ReadModel, table: &str) -> String {
+    let (key, unit) = (&model.key, &model.unit);
+    let lead = key.first().filter(|name| unit.contains(name)).unwrap_or(&unit[0]);
+    let lead = ident(lead);
+    let others = match &unit[..] {
+        [_] => String::new(),
+        _ => format!(
+            " and ((({}) in (select {} from units as u)) is true)",
+            columns(unit, "r."),
+            columns(unit, "u."),
+        ),
+    };
+    let arrays: Vec<String> = key
+        .iter()
+        .map(|name| format!("array(select c.{} from current as c)", ident(name)))
+        .collect();
+    format!(
+        "delete from app.{} as r where r.{lead} = any (array(select u.{lead} from units as u)){others}\n    and ({}) not in (select {} from unnest({}) as c ({}))",
+        ident(table),
+        columns(key, "r."),
+        columns(key, "c."),
+        arrays.join(", "),
+        columns(key, ""),
+    )
 }
 
 pub(crate) fn fill(model: &ReadModel, table: &str) -> Sql {

@@ -44,6 +44,9 @@ const TAKE: &str = "select s.state, s.since, s.changes, s.place, s.sources, s.pa
                     left join freehold.changes(case when s.state = 'steady' and $3 is null then s.since end, s.sources, 0, $4::text::bigint) c on true \
                     order by c.seq";
 
+const FINISH: &str =
+    "select freehold.step_done($1, $2::text::integer, $3::text::boolean, $4::text::bigint)::text";
+
 /// Images that are read with the projection.
 const AHEAD: &str = "100";
 
@@ -149,6 +152,13 @@ impl Step {
     #[must_use]
     pub fn phase(&self) -> &Phase {
         &self.phase
+    }
+
+    /// Whether there may be more to follow after it than it sees: a very long window is cut between two transactions, and
+    /// what another worker left may have been.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.since.contains(' ') || matches!(self.phase, Phase::Window(_))
     }
 
     /// The next images of one entity, about `most` of them and at most 250 more; `None` once there are no more.
@@ -297,12 +307,28 @@ impl Step {
     /// A fault if the projection is to be filled first; `TryAgain` if another worker was faster.
     pub async fn finish(self) -> Result<(), Error> {
         self.demand_steady()?;
-        let text = "select freehold.step_done($1, $2::text::integer, $3::text::boolean, $4::text::bigint)::text";
-        let (version, images) = (self.version(), self.images.to_string());
-        let resumed = self.resumed.to_string();
+        let params = self.finishing();
+        let params = params.each_ref().map(|param| Some(param.as_str()));
+        self.commit_with("finishing a step", FINISH, &params).await.map(drop)
+    }
+
+    /// [`Step::finish`] after one of the compiler's statements, sent together with it. If that fails, the projection is free
+    /// again.
+    ///
+    /// # Errors
+    /// What the statement breaks; as [`Step::finish`].
+    pub async fn finish_with(self, sql: &Sql) -> Result<(), Error> {
+        self.demand_steady()?;
+        let params = self.finishing();
+        let params = params.each_ref().map(|param| Some(param.as_str()));
+        self.tx.commit_after(sql, "finishing a step", FINISH, &params).await?;
+        self.store.0.feed.stepped.notify_waiters();
+        Ok(())
+    }
+
+    fn finishing(&self) -> [String; 4] {
         let model = self.projection.model.clone();
-        let params = [&*model, &version, &resumed, &images].map(Some);
-        self.commit_with("finishing a step", text, &params).await.map(drop)
+        [model, self.version(), self.resumed.to_string(), self.images.to_string()]
     }
 
     /// Ends one transaction of a fill, of so many `units`: it has rows for all of them up to `after`, or for all there are.

@@ -103,6 +103,10 @@ alter table freehold.projection add column if not exists recent double precision
 alter table freehold.projection add column if not exists todo text[];
 alter table freehold.projection add column if not exists todo_of integer;
 alter table freehold.projection add column if not exists todo_left integer;
+-- Whether `snap` is the end of a window that was cut, and whether the one under way is: its units were looked for in a later
+-- snapshot, so some rows are still to follow until everything up to that one is seen.
+alter table freehold.projection add column if not exists cut boolean not null default false;
+alter table freehold.projection add column if not exists upto_cut boolean not null default false;
 create index if not exists projection_model_version_idx on freehold.projection (model, version);
 
 -- Units that could not be brought up to date.
@@ -156,6 +160,12 @@ begin atomic
   select concat(coalesce(min(x), edge), ':', edge, ':', string_agg(x::text, ',' order by x))::pg_snapshot
     from (select least(pg_snapshot_xmax(seen), border)) e (edge) left join pg_snapshot_xip(seen) u (x) on x < edge group by edge;
 end;
+
+-- With more images than this a window ends before some of the transactions that it could see, so that what was done is
+-- committed in between.
+create or replace function freehold.window_most() returns bigint
+  language sql immutable
+  return 200000;
 
 -- Trigger: whom it emptied the table for, nobody can say any more; so it tells everybody who reads it. Argument: entity.
 create or replace function freehold.capture_truncate() returns trigger

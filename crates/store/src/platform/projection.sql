@@ -4,7 +4,9 @@ set local role freehold_gate;
 -- Takes the projection of the open tenant for this transaction, which must be one of REPEATABLE READ: then everything it
 -- sees is one snapshot, and whoever was overtaken fails. `resumed` is the turn of a worker that goes on with a window.
 -- States: `missing`, `taken`, `fill` (go on after `place`), `steady`, `window` (whoever began it left the units in `place`);
--- `changes` are the images there are to be read; `parked` is whether any units are.
+-- `changes` are the images there are to be read; `parked` is whether any units are. `since` is for freehold.changes: the
+-- snapshot, and behind it the transaction before which the window ends, if it is cut. Whoever goes on with a window is not
+-- told how many images there are, which would be counted for each of its transactions.
 drop function if exists freehold.step(text, integer, bigint);
 create or replace function freehold.step(wanted text, wanted_version integer, resumed bigint)
   returns table (state text, turn bigint, since text, changes bigint, place text[], sources text[], parked boolean)
@@ -13,8 +15,10 @@ create or replace function freehold.step(wanted text, wanted_version integer, re
 declare
   mine uuid := freehold.tenant();
   p freehold.projection;
-  emptied boolean;
+  emptied boolean := false;
+  border xid8;
 begin
+  changes := 0;
   if current_setting('transaction_isolation') <> 'repeatable read' then
     raise exception 'a step needs one snapshot' using errcode = '25001';
   end if;
@@ -37,18 +41,20 @@ begin
     return query select 'taken', null::bigint, null::text, null::bigint, null::text[], null::text[], false;
     return;
   end if;
-  select coalesce(sum(l.n), 0), coalesce(bool_or(l.op = 't'), false) into changes, emptied
-    from (select * from freehold.change_log a where a.tenant_id = mine and a.xid >= pg_snapshot_xmax(p.snap)
-          union all
-          select * from freehold.change_log b where b.tenant_id = mine and b.xid = any (array(select pg_snapshot_xip(p.snap)))) l
-    where l.entity = any (sources);
+  if resumed is null then
+    select coalesce(sum(l.n), 0), coalesce(bool_or(l.op = 't'), false) into changes, emptied
+      from (select * from freehold.change_log a where a.tenant_id = mine and a.xid >= pg_snapshot_xmax(p.snap)
+            union all
+            select * from freehold.change_log b where b.tenant_id = mine and b.xid = any (array(select pg_snapshot_xip(p.snap)))) l
+      where l.entity = any (sources);
+  end if;
   if emptied then
     p.snap := pg_current_snapshot();
     p.filled := false;
     p.fill_after := null;
     p.upto := null;
     changes := 0;
-    update freehold.projection x set snap = p.snap, filled = false, fill_after = null, upto = null, todo = null
+    update freehold.projection x set snap = p.snap, filled = false, fill_after = null, upto = null, todo = null, upto_cut = false
       where x.tenant_id = mine and x.model = wanted and x.version = wanted_version;
   end if;
   parked := exists (select from freehold.parked k where k.tenant_id = mine and k.model = wanted and k.version = wanted_version);
@@ -57,8 +63,38 @@ begin
       p.todo[cardinality(p.todo) - cardinality(p.todo) / p.todo_of * p.todo_left + 1 :], sources, parked;
     return;
   end if;
-  return query select case when p.filled then 'steady' else 'fill' end, p.turn, p.snap::text, changes, p.fill_after, sources, parked;
+  if p.filled and resumed is null then
+    if changes > freehold.window_most() then
+      select c.border, c.changes into border, changes from freehold.window_cut(p.snap, sources) c;
+    end if;
+    if border is not null or p.upto is not null or p.upto_cut then
+      update freehold.projection x set upto = case when border is not null then freehold.before(pg_current_snapshot(), border) end, upto_cut = border is not null
+        where x.tenant_id = mine and x.model = wanted and x.version = wanted_version;
+    end if;
+  end if;
+  return query select case when p.filled then 'steady' else 'fill' end, p.turn, concat_ws(' ', p.snap, border), changes, p.fill_after, sources, parked;
 end $$;
+
+-- Where a window of the open tenant that begins with `since` is cut: before transaction `border`, with so many images. It is
+-- beyond all that `since` sees, and holds what is committed late of before. No border: all of it, as where one transaction did it.
+create or replace function freehold.window_cut(since pg_snapshot, sources text[]) returns table (border xid8, changes bigint)
+  language sql stable security definer
+begin atomic
+  with each as materialized (
+    select l.xid, sum(l.n)::bigint as n
+      from (select xid, entity, n from freehold.change_log a where a.tenant_id = freehold.tenant() and a.xid >= pg_snapshot_xmax(since)
+            union all
+            select xid, entity, n from freehold.change_log b where b.tenant_id = freehold.tenant()
+              and b.xid = any (array(select pg_snapshot_xip(since)))) l
+      where l.entity = any (sources) group by l.xid),
+  told as (select e.xid, sum(e.n) over (order by e.xid) as total from each e),
+  ends as (
+    select greatest(t.xid, pg_snapshot_xmax(since)) as border from told t where t.total > freehold.window_most()
+      -- A transaction is not divided.
+      and t.xid > (select min(e.xid) from each e) order by t.xid limit 1)
+  select e.border, coalesce((select sum(a.n) from each a where e.border is null or a.xid < e.border), 0)::bigint
+    from (values (true)) once left join ends e on true;
+end;
 
 -- The projection of the open tenant, from this snapshot on; it is to be filled next. Says whether there is such a definition.
 -- While it is not committed nobody moves the mark of the log past that snapshot; if somebody has, this fails and is tried
@@ -76,14 +112,15 @@ begin atomic
 end;
 
 -- Changes of the open tenant that `since` does not see, in the order in which they depend on one another: after number
--- `behind`, and no more than `most` images but for the last row's.
+-- `behind`, and no more than `most` images but for the last row's. Of a window that is cut only those of before the border.
 create or replace function freehold.changes(since text, entities text[], behind bigint, most bigint)
   returns table (seq bigint, entity text, op text, n bigint, fields text[], links text[])
   language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   mine uuid := freehold.tenant();
-  seen pg_snapshot := since::pg_snapshot;
+  seen pg_snapshot := split_part(since, ' ', 1)::pg_snapshot;
+  border xid8 := nullif(split_part(since, ' ', 2), '')::xid8;
 begin
   return query
     select w.seq, w.entity, w.op::text, w.n::bigint, w.fields, w.links from (
@@ -91,7 +128,7 @@ begin
         select l.* from (select * from freehold.change_log a where a.tenant_id = mine and a.xid >= pg_snapshot_xmax(seen)
               union all
               select * from freehold.change_log b where b.tenant_id = mine and b.xid = any (array(select pg_snapshot_xip(seen)))) l
-          where l.entity = any (entities) and l.seq > behind and l.op <> 't'
+          where l.entity = any (entities) and l.seq > behind and l.op <> 't' and (border is null or l.xid < border)
           -- A row has an image at least. So no more than these are kept while all are looked through.
           order by l.seq limit most) s) w
     where w.before < most order by w.seq;
@@ -106,8 +143,8 @@ create or replace function freehold.faded(recent double precision, since timesta
 create or replace function freehold.step_done(wanted text, wanted_version integer, resumed boolean, images bigint) returns void
   language sql volatile security definer
 begin atomic
-  update freehold.projection p set snap = case when resumed then p.upto else pg_current_snapshot() end, upto = null,
-      todo = null, held_until = null, turn = p.turn + 1, changes = p.changes + images,
+  update freehold.projection p set snap = case when resumed then p.upto else coalesce(p.upto, pg_current_snapshot()) end, upto = null,
+      cut = p.upto_cut, upto_cut = false, todo = null, held_until = null, turn = p.turn + 1, changes = p.changes + images,
       recent = freehold.faded(p.recent, coalesce(p.stepped_at, p.started_at)) + images, stepped_at = clock_timestamp()
     where p.tenant_id = freehold.tenant() and p.model = wanted and p.version = wanted_version;
 end;
@@ -119,7 +156,7 @@ create or replace function freehold.step_pause(wanted text, wanted_version integ
   returns bigint
   language sql volatile security definer
 begin atomic
-  update freehold.projection p set upto = case when resumed then p.upto else pg_current_snapshot() end,
+  update freehold.projection p set upto = case when resumed then p.upto else coalesce(p.upto, pg_current_snapshot()) end,
       todo = case when resumed then p.todo else step_pause.todo end, todo_of = case when resumed then p.todo_of else step_pause.todo_left end,
       todo_left = step_pause.todo_left, changes = p.changes + images,
       recent = freehold.faded(p.recent, coalesce(p.stepped_at, p.started_at)) + images,
@@ -342,12 +379,12 @@ begin atomic
 end;
 
 -- Whether these read models of the tenant, as they are read now, show what transaction `place` did: their snapshots see it,
--- or there is nothing they have not seen. `served` says which of their definitions that is said of.
+-- or there is nothing they have not seen. One that ends with a window that was cut shows nothing for sure but the latter. `served` says which of their definitions that is said of.
 drop function if exists freehold.fresh(uuid, text[], integer[], xid8);
 create or replace function freehold.fresh(tenant uuid, models text[], place xid8) returns table (fresh boolean, served text)
   language sql stable security definer
 begin atomic
-  select coalesce(bool_and(coalesce(p.filled and (pg_visible_in_snapshot(place, p.snap) or pg_visible_in_snapshot(place, pg_current_snapshot())
+  select coalesce(bool_and(coalesce(p.filled and (not p.cut and pg_visible_in_snapshot(place, p.snap) or pg_visible_in_snapshot(place, pg_current_snapshot())
       and not exists (select from freehold.change_log l where l.tenant_id = tenant and l.xid >= pg_snapshot_xmax(p.snap) and l.entity = any (r.sources))
       and not exists (select from freehold.change_log l where l.tenant_id = tenant and l.xid = any (array(select pg_snapshot_xip(p.snap))) and l.entity = any (r.sources))), false)),
       true), string_agg(coalesce(r.version::text, '-'), ',' order by w.n)

@@ -48,15 +48,28 @@ async fn every_committed_change_is_seen_once_and_in_order() {
     let cases: u64 = cases.unwrap_or(1);
     for case in 0..cases {
         let seed = std::process::id().into();
-        round(Dice(0x9e37_79b9_7f4a_7c15_u64 ^ (seed ^ case << 32)), seed, case).await;
+        round(Dice(0x9e37_79b9_7f4a_7c15_u64 ^ (seed ^ case << 32)), seed, case, false).await;
     }
 }
 
+/// Then each transaction is whole and once, but not in order with others: read models need no order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_committed_change_is_seen_once_where_windows_are_cut() {
+    let seed = std::process::id().into();
+    round(Dice(0xd1b5_4a32_d192_ed03_u64 ^ seed), seed, 0, true).await;
+}
+
+/// Windows end after so few images.
+const CUT: &str = "create or replace function freehold.window_most() returns bigint language sql immutable return 7";
+
 #[expect(clippy::print_stdout, reason = "by its seed a run can be told again")]
-async fn round(mut dice: Dice, seed: u64, case: u64) {
+async fn round(mut dice: Dice, seed: u64, case: u64, cut: bool) {
     println!("seed {seed}, case {case}");
     let house = Arc::new(log_house().await);
     house.db.client().await.batch_execute(AUDIT).await.unwrap();
+    if cut {
+        house.db.client().await.batch_execute(CUT).await.unwrap();
+    }
     for tenant in [&house.a, &house.b] {
         for model in ["people", "both"] {
             super::take(&house.store, &projection(tenant, model)).await;
@@ -105,7 +118,7 @@ async fn round(mut dice: Dice, seed: u64, case: u64) {
     while let Some(done) = readers.join_next().await {
         done.unwrap();
     }
-    verify(&house, &admin).await;
+    verify(&house, &admin, cut).await;
 }
 
 // -- writers --------------------------------------------------------------------------------------------------------
@@ -240,11 +253,14 @@ fn noted(projection: &Projection, change: &Change) -> freehold_model::Sql {
 /// What happened to a row: kind, and its values in no order.
 type Story = Vec<(String, Vec<String>)>;
 
-async fn verify(house: &House, admin: &Client) {
+async fn verify(house: &House, admin: &Client, cut: bool) {
     for model in ["people", "both"] {
         for tenant in [&house.a, &house.b] {
-            let truth = truth(admin, tenant, model == "both").await;
-            let seen = seen(admin, &projection(tenant, model)).await;
+            let mut truth = truth(admin, tenant, model == "both").await;
+            let mut seen = seen(admin, &projection(tenant, model), cut).await;
+            if cut {
+                truth.values_mut().chain(seen.values_mut()).for_each(|story| story.sort());
+            }
             assert!(truth.len() > 100, "too little happened");
             for (row, story) in &truth {
                 assert_eq!(seen.get(row), Some(story), "{model} of {}, row {row:?}", tenant.name());
@@ -266,7 +282,11 @@ async fn truth(admin: &Client, tenant: &Tenant, posts: bool) -> BTreeMap<(String
     rows
 }
 
-async fn seen(admin: &Client, projection: &Projection) -> BTreeMap<(String, String), Story> {
+async fn seen(
+    admin: &Client,
+    projection: &Projection,
+    cut: bool,
+) -> BTreeMap<(String, String), Story> {
     let text = "select entity, image[1], kind, array_agg(image[2]), number, min(n) from app.seen \
         where tenant_id = $1::text::uuid and reader = $2 group by entity, image[1], kind, number order by min(n)";
     let id = projection.tenant.id().to_string();
@@ -278,7 +298,9 @@ async fn seen(admin: &Client, projection: &Projection) -> BTreeMap<(String, Stri
         // Of two rows the one that refers to the other came later.
         match (entity.as_str(), kind.as_str()) {
             ("person", "i") => drop(persons.insert(id.clone())),
-            ("post", "i") => assert!(persons.contains(&values[0]), "a post before its author"),
+            ("post", "i") => {
+                assert!(cut || persons.contains(&values[0]), "a post before its author")
+            }
             _ => {}
         }
         values.sort();

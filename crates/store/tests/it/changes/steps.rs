@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use freehold_model::Code;
-use freehold_store::{Error, Mode, Phase};
+use freehold_store::{Change, Error, Mode, Phase};
 
 use super::{
     again, log_house, log_house_in, names, projection, run, statement, steady, take, told,
@@ -80,6 +80,68 @@ async fn a_window_ends_where_it_was_read_however_many_transactions_it_takes() {
     house.store.resume(&paused).await.unwrap().unwrap().finish().await.unwrap();
     let changes = take(&house.store, &people).await;
     assert_eq!(told(&changes), [('i', "person", vec!["ben"]), ('i', "person", vec!["cy"])]);
+}
+
+/// A window of more images than this is cut, in these tests.
+const FEW: &str = "create or replace function freehold.window_most() returns bigint language sql immutable return 3";
+
+#[tokio::test]
+async fn a_long_window_is_cut_between_two_transactions() {
+    let house = log_house().await;
+    let people = projection(&house.a, "people");
+    take(&house.store, &people).await;
+    let admin = house.db.client().await;
+    admin.batch_execute(FEW).await.unwrap();
+    let late = house.db.client().await;
+    let insert = |name: &str| {
+        format!(
+            "insert into app.person (tenant_id, handle) select '{}', '{name}' || i from generate_series(1, 2) i",
+            house.a.id()
+        )
+    };
+    // It has its number before all others, and is committed between two steps.
+    late.batch_execute(&format!("begin; {}", insert("late"))).await.unwrap();
+    let write = async |text: &str| {
+        let mut tx = house.store.begin(&house.a).await.unwrap();
+        tx.query(&statement(text)).await.unwrap();
+        tx.commit_placed(&house.store).await.unwrap().unwrap()
+    };
+    let handles = |changes: &[Change]| {
+        let images = changes.iter().flat_map(|change| &change.images[1]);
+        images.map(|image| image.clone().unwrap()).collect::<Vec<_>>()
+    };
+    let is_fresh = async |position| {
+        house.store.freshness(&house.a, &["people"], position).await.unwrap().is_fresh
+    };
+    let one = write("insert into app.person (handle) values ('one1'), ('one2')").await;
+    for name in ["two", "three", "four"] {
+        admin.batch_execute(&insert(name)).await.unwrap();
+    }
+    let last = write("insert into app.person (handle) values ('last')").await;
+    let first = steady(&house.store, &people).await;
+    assert_eq!(*first.phase(), Phase::Steady(2));
+    assert!(first.is_part());
+    drop(first);
+    again(&house.store, &people).await.give_up().await.unwrap();
+    assert_eq!(handles(&take(&house.store, &people).await), ["one1", "one2"]);
+    // What was moved on after the cut may have taken units with it: they come with the windows that follow.
+    assert!(!is_fresh(one).await);
+    late.batch_execute("commit").await.unwrap();
+    // The next ones go on from there, whatever is paused between.
+    let mut step = steady(&house.store, &people).await;
+    let read = handles(&step.changes(100).await.unwrap());
+    assert_eq!(read, ["late1", "late2"]);
+    let paused = step.pause(None).await.unwrap();
+    house.store.resume(&paused).await.unwrap().unwrap().finish().await.unwrap();
+    for wanted in [["two1", "two2"], ["three1", "three2"]] {
+        assert_eq!(handles(&take(&house.store, &people).await), wanted);
+        assert!(!is_fresh(one).await && !is_fresh(last).await);
+    }
+    let step = steady(&house.store, &people).await;
+    assert!(!step.is_part() && *step.phase() == Phase::Steady(3));
+    step.give_up().await.unwrap();
+    assert_eq!(handles(&take(&house.store, &people).await), ["four1", "four2", "last"]);
+    assert!(is_fresh(one).await && is_fresh(last).await);
 }
 
 #[tokio::test]
