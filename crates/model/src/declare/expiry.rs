@@ -56,7 +56,17 @@ fn one(rule: &Value, fields: &[field::Draft<'_>], report: &mut Report) -> Option
         }
     };
     let (span, since) = moment(when, fields, &found, report)?;
-    Some(Expiry { since, span, remains })
+    let within = match found.text("within") {
+        None => None,
+        Some((written, at)) => match Span::read(written) {
+            Ok(within) => Some(within),
+            Err(rule) => {
+                report.error(codes::EXPIRE_RULE, at, rule).help("write `within = \"2 days\"`");
+                return None;
+            }
+        },
+    };
+    Some(Expiry { since, span, remains, within })
 }
 
 fn moment(

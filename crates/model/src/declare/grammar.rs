@@ -201,6 +201,11 @@ pub(super) static ENTITY: Section = Section {
         ),
         key("subject", Form::Flag, "Whether its rows are people whose data can be erased."),
         key("expire", Form::Rules(&EXPIRE), "What becomes of its rows by age."),
+        key(
+            "slices",
+            Form::Choice(&["day", "week", "month"]),
+            "Keeps its rows in a table for each day, week or month in which they were made, so that what has expired goes by dropping one.",
+        ),
     ],
     variants: Variants::One,
 };
@@ -246,6 +251,11 @@ pub(super) static EXPIRE: Section = Section {
         ),
         key("blank", Form::Texts, "Fields that are emptied, `after` so long."),
         key("after", Form::Text, "When they are emptied, such as `\"30 days after last_seen\"`."),
+        key(
+            "within",
+            Form::Text,
+            "With `slices`: for how long after it is over, and shown to nobody, a row may lie until all of its slice is over and goes at once, such as `\"2 days\"`.",
+        ),
     ],
     variants: Variants::One,
 };
