@@ -21,6 +21,7 @@ mod remote;
 mod renamed;
 mod residue;
 mod sealed;
+mod sliced;
 mod search;
 mod subject;
 mod writes;
