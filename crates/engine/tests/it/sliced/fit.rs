@@ -1,16 +1,16 @@
 //! Slices are like all other parts of a table, whatever becomes of its model.
 
-use freehold_engine::{Code, audit::Severity};
+use freehold_engine::Code;
 use serde_json::json;
 
-use super::{ALL, MODEL, event, filled, rows, shorter, tend, there};
+use super::{ALL, MODEL, filled, rows, shorter, tend, there};
 use crate::ground::{code, ground};
 
 /// How the parts of the table differ from one another, by constraints, indexes and columns.
 const SHAPES: &str = "select count(*) as shapes, (select count(*) > 9 from pg_class where relname like 'event~s2%' and relkind = 'r') as many from (
   select distinct (select string_agg(regexp_replace(conname, '~[sd0-9]+$', '') || pg_get_constraintdef(oid), ',' order by conname) from pg_constraint where conrelid = c.oid and contype in ('c', 'p', 'f')),
-    (select string_agg(regexp_replace(i.indexrelid::regclass::text, '~[sd0-9]+\"$', ''), ',' order by 1) from pg_index i where i.indrelid = c.oid and i.indisvalid),
-    (select string_agg(attname || attstattarget || format_type(atttypid, atttypmod) || attnotnull, ',' order by attname) from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped),
+    (select string_agg(regexp_replace(i.indexrelid::regclass::text, '~[sd0-9]+\"$', ''), ',' order by regexp_replace(i.indexrelid::regclass::text, '~[sd0-9]+\"$', '')) from pg_index i where i.indrelid = c.oid and i.indisvalid),
+    (select string_agg(attname || coalesce(attstattarget, -1) || format_type(atttypid, atttypmod) || attnotnull, ',' order by attname) from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped),
     (select string_agg(tgname, ',' order by tgname) from pg_trigger where tgrelid = c.oid and not tgisinternal),
     c.relrowsecurity, c.relforcerowsecurity, c.relowner,
     not exists (select from aclexplode(c.relacl) x where x.grantee <> c.relowner)
@@ -42,8 +42,9 @@ async fn slices_follow_what_becomes_of_their_entity() {
     ground.change(&renamed, &[]).await.unwrap();
     let same = ground.truth(&SHAPES.replace("event~s2", "happening~s2")).await;
     assert_eq!(same, json!([{ "shapes": 1, "many": true }]));
+    // What is said of the server itself is true of the tests' own.
     let report = operator.audit(None).await.unwrap();
-    let found: Vec<_> = report.findings.iter().filter(|f| f.check.severity > Severity::Warning).collect();
+    let found: Vec<_> = report.findings.iter().filter(|f| !f.check.id.starts_with("FH-S") && f.check.id != "FH-R10").collect();
     assert!(found.is_empty(), "{found:?}");
     ground.engine.refresh().await.unwrap();
     assert_eq!(ground.read(&ground.a, "happening?select=n,note").await, json!([{ "n": 2, "note": "x" }]));
@@ -87,7 +88,4 @@ async fn nobody_reads_another_tenants_slice() {
     let rights = "select count(*) as n from pg_class c, unnest(array['freehold_app', 'freehold_anonymous', 'freehold_control', 'freehold_project']) r \
                   where c.relname like 'event~s2%' and c.relkind = 'r' and has_table_privilege(r, c.oid, 'select, insert, update, delete, truncate')";
     assert_eq!(ground.truth(rights).await, json!([{ "n": 0 }]));
-    event(&ground, &ground.a, 9, 0, None).await;
-    let plan = "select count(*) as n from pg_stat_user_tables where relname like 'event~s2%' and n_live_tup < 0";
-    assert_eq!(ground.truth(plan).await, json!([{ "n": 0 }]));
 }

@@ -176,7 +176,7 @@ impl Yardstick {
         Ok(rows.iter().filter_map(|row| row.text(0)?.parse().ok()).collect())
     }
 
-    async fn operate(&mut self, text: &str) -> Result<(), Error> {
+    pub(super) async fn operate(&mut self, text: &str) -> Result<(), Error> {
         self.plain.batch(text).await.map_err(|error| explain(DOING, error))
     }
 }
