@@ -45,22 +45,25 @@ fn shorter() -> String {
     MODEL.replace("30 days", "10 days")
 }
 
-/// A row that was made so many hours ago.
-async fn event(ground: &Ground, tenant: &Tenant, n: i32, hours: i64, who: Option<&Value>) {
-    let row = json!({ "n": n, "id": id(ground, hours).await, "at": at(ground, hours).await, "who": who });
+/// Minutes of a day.
+const DAY: i64 = 24 * 60;
+
+/// A row that was made so many minutes ago.
+async fn event(ground: &Ground, tenant: &Tenant, n: i32, minutes: i64, who: Option<&Value>) {
+    let row = json!({ "n": n, "id": id(ground, minutes).await, "at": at(ground, minutes).await, "who": who });
     ground.insert(tenant, "event", row).await;
 }
 
-async fn at(ground: &Ground, hours: i64) -> Value {
-    let rows = ground.truth(&format!("select now() - interval '{hours} hours' as at")).await;
+async fn at(ground: &Ground, minutes: i64) -> Value {
+    let rows = ground.truth(&format!("select now() - interval '{minutes} minutes' as at")).await;
     rows[0]["at"].clone()
 }
 
-/// An id of version 7, made so many hours ago.
-async fn id(ground: &Ground, hours: i64) -> Value {
+/// An id of version 7, made so many minutes ago.
+async fn id(ground: &Ground, minutes: i64) -> Value {
     let sql = format!(
         "select overlay(gen_random_uuid()::text placing left(m, 8) || '-' || right(m, 4) || '-7' from 1 for 15) as id \
-         from lpad(to_hex(floor(extract(epoch from now() - interval '{hours} hours') * 1000)::bigint), 12, '0') m"
+         from lpad(to_hex(floor(extract(epoch from now() - interval '{minutes} minutes') * 1000)::bigint), 12, '0') m"
     );
     ground.truth(&sql).await[0]["id"].clone()
 }
@@ -92,7 +95,7 @@ async fn there(ground: &Ground) -> Value {
         .await
 }
 
-/// Rows of both tenants that were made 20, 12 and 2 days ago, in slices; and then a rule by which the first two are over.
+/// Rows of both tenants that were made 20, 12 and nearly 10 days ago, in slices; and then a rule by which the first two are over.
 async fn filled() -> Ground {
     let ground = ground(MODEL).await;
     let mut operator = ground.operator().await;
@@ -102,8 +105,9 @@ async fn filled() -> Ground {
     for tenant in [&ground.a, &ground.b] {
         ground.insert(tenant, "person", json!({ "handle": "ada" })).await;
         let ada = ground.read(tenant, "person").await[0]["id"].clone();
-        for (n, days) in [(20, 20), (12, 12), (2, 2)] {
-            event(&ground, tenant, n, days * 24, Some(&ada)).await;
+        // The last is over in ten minutes, when nearly all of its slice is.
+        for (n, minutes) in [(20, 20 * DAY), (12, 12 * DAY), (2, 10 * DAY - 10)] {
+            event(&ground, tenant, n, minutes, Some(&ada)).await;
         }
     }
     ground.change(&shorter(), &[]).await.unwrap();
@@ -145,9 +149,9 @@ async fn nothing_lies_longer_than_the_rule_says() {
     let ground = ground(&shorter()).await;
     tend(&mut ground.operator().await).await;
     // The first is over and may lie, the second has lain for long enough.
-    let hours = [10 * 24 + 3, 12 * 24 + 3];
-    for (n, hours) in (1..).zip(hours) {
-        event(&ground, &ground.a, n, hours, None).await;
+    let minutes = [10 * DAY + 180, 12 * DAY + 180];
+    for (n, minutes) in (1..).zip(minutes) {
+        event(&ground, &ground.a, n, minutes, None).await;
         event(&ground, &ground.b, n, 2, None).await;
     }
     assert_eq!(ground.read(&ground.a, "event").await, json!([]));
@@ -171,7 +175,7 @@ async fn a_hold_of_any_tenant_keeps_its_slice() {
     let store = ground.engine.store();
     let ada = ground.read(&ground.b, "person").await[0]["id"].as_str().unwrap().parse().unwrap();
     // Whoever refers to nobody of that tenant is not kept.
-    event(&ground, &ground.a, 15, 15 * 24, None).await;
+    event(&ground, &ground.a, 15, 15 * DAY, None).await;
     let hold = store.place_hold(&ground.b, Some(ada), "a case", None).await.unwrap();
     let mut operator = ground.operator().await;
     assert_eq!(tend(&mut operator).await["held"], 2);
@@ -200,8 +204,8 @@ async fn a_hold_of_all_of_a_tenant_keeps_its_slices() {
 async fn rows_come_and_go_where_there_is_no_slice() {
     let ground = ground(&shorter()).await;
     for tenant in [&ground.a, &ground.b] {
-        event(&ground, tenant, 1, 40 * 24, None).await;
-        event(&ground, tenant, 2, 24, None).await;
+        event(&ground, tenant, 1, 40 * DAY, None).await;
+        event(&ground, tenant, 2, DAY, None).await;
     }
     let left = [(2, false), (2, false)];
     assert_eq!(there(&ground).await, rows(&[(1, false), (1, false), left[0], left[1]]));
@@ -212,7 +216,7 @@ async fn rows_come_and_go_where_there_is_no_slice() {
     let done = tend(&mut operator).await;
     assert_eq!(done["occupied"], 1, "{done:?}");
     assert!(matches!(done["made"], 20..=21), "{done:?}");
-    event(&ground, &ground.b, 3, 24, None).await;
+    event(&ground, &ground.b, 3, DAY, None).await;
     event(&ground, &ground.b, 4, 0, None).await;
     assert_eq!(there(&ground).await, rows(&[left[0], left[1], (3, false), (4, true)]));
     assert_eq!(
@@ -225,8 +229,8 @@ async fn rows_come_and_go_where_there_is_no_slice() {
 async fn an_id_that_would_lie_in_another_slice_is_refused() {
     let ground = ground(&shorter()).await;
     tend(&mut ground.operator().await).await;
-    let (old, new, far) = (id(&ground, 48).await, id(&ground, 0).await, id(&ground, -30).await);
-    let (then, now) = (at(&ground, 48).await, at(&ground, 0).await);
+    let (old, new, far) = (id(&ground, 2 * DAY).await, id(&ground, 0).await, id(&ground, -DAY - 60).await);
+    let (then, now) = (at(&ground, 2 * DAY).await, at(&ground, 0).await);
     let refused = [
         json!({ "n": 1, "id": "7e6b1a52-8c1a-4c11-9d0f-3d1f5c1f2a10" }),
         json!({ "n": 1, "id": far, "at": now }),

@@ -59,6 +59,8 @@ impl<'a> Part<'a> {
             .map(|name| format!("alter column {} set statistics 0", ident(name)))
             .collect();
         let mut statements = vec![
+            // Whoever has found the shelf for a row of this time and waits there would be refused once it belongs elsewhere.
+            format!("lock table only {root} in share row exclusive mode"),
             format!(
                 "create table {name} (\n  like {root} including defaults including constraints including generated including storage,\n  constraint {} primary key (tenant_id, id)\n)",
                 ident(&format!("{}~{}", self.table.primary_key, self.suffix)),
