@@ -24,7 +24,18 @@ pub async fn tend(
     operator.tend_slices(usize::MAX, told).await
 }
 
-/// The same until the process ends.
+/// Makes slices for the time ahead, and drops none: for an apply, which destroys nothing that it was not allowed to.
+///
+/// # Errors
+/// As [`tend`].
+pub async fn make(
+    operator: &mut Operator,
+    told: impl FnMut(&SliceInfo, SliceDone),
+) -> Result<(), Error> {
+    operator.tend_slices(0, told).await
+}
+
+/// The same as [`tend`] until the process ends.
 ///
 /// # Errors
 /// When the operator's connection is lost.
@@ -50,7 +61,12 @@ fn log(slice: &SliceInfo, done: SliceDone) {
         }
         SliceDone::Held => tracing::info!(entity, from, to, "a legal hold keeps an expired slice"),
         SliceDone::Occupied => {
-            tracing::warn!(entity, from, to, "a slice was not made in time: its rows go row by row");
+            tracing::warn!(
+                entity,
+                from,
+                to,
+                "a slice was not made in time: its rows go row by row"
+            );
         }
         SliceDone::Busy => tracing::warn!(entity, from, to, "others were in the way of a slice"),
     }

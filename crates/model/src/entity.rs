@@ -8,12 +8,9 @@ mod privacy;
 mod slice;
 mod sql_type;
 
-pub use blob::Blob;
+pub use self::{blob::Blob, kept::KeptQuery, slice::Slice};
 pub use expiry::{Expiry, Remains, Span, Unit};
-pub use kept::KeptQuery;
-pub use privacy::lookup_column;
-pub use slice::Slice;
-pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Whose};
+pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Whose, lookup_column};
 
 use std::collections::BTreeMap;
 

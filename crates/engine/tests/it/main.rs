@@ -21,7 +21,7 @@ mod remote;
 mod renamed;
 mod residue;
 mod sealed;
-mod sliced;
 mod search;
+mod sliced;
 mod subject;
 mod writes;

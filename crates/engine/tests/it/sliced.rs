@@ -115,7 +115,8 @@ async fn filled() -> Ground {
     ground
 }
 
-const ALL: [(i32, bool); 6] = [(2, true), (2, true), (12, true), (12, true), (20, true), (20, true)];
+const ALL: [(i32, bool); 6] =
+    [(2, true), (2, true), (12, true), (12, true), (20, true), (20, true)];
 
 fn rows(all: &[(i32, bool)]) -> Value {
     all.iter().map(|(n, sliced)| json!({ "n": n, "sliced": sliced })).collect()
@@ -229,7 +230,8 @@ async fn rows_come_and_go_where_there_is_no_slice() {
 async fn an_id_that_would_lie_in_another_slice_is_refused() {
     let ground = ground(&shorter()).await;
     tend(&mut ground.operator().await).await;
-    let (old, new, far) = (id(&ground, 2 * DAY).await, id(&ground, 0).await, id(&ground, -DAY - 60).await);
+    let (old, new, far) =
+        (id(&ground, 2 * DAY).await, id(&ground, 0).await, id(&ground, -DAY - 60).await);
     let (then, now) = (at(&ground, 2 * DAY).await, at(&ground, 0).await);
     let refused = [
         json!({ "n": 1, "id": "7e6b1a52-8c1a-4c11-9d0f-3d1f5c1f2a10" }),
@@ -243,7 +245,8 @@ async fn an_id_that_would_lie_in_another_slice_is_refused() {
         let told = ground.write(&ground.a, "event", Verb::Insert(row.clone(), None)).await;
         assert_eq!(code(told), Code::Check, "{row}");
     }
-    for row in [json!({ "n": 2, "id": old, "at": then }), json!({ "n": 3, "id": new, "at": then })] {
+    for row in [json!({ "n": 2, "id": old, "at": then }), json!({ "n": 3, "id": new, "at": then })]
+    {
         ground.insert(&ground.a, "event", row).await;
     }
     let later = ground.write(&ground.a, "event?n=eq.2", Verb::Update(json!({ "at": now }))).await;

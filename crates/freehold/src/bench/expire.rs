@@ -17,7 +17,6 @@ use super::{
 };
 use crate::{config::Config, output::Failure};
 
-
 pub(super) const MODEL: &str = include_str!("expire.toml");
 
 /// Days in which rows are that stay.
@@ -146,7 +145,12 @@ impl Samples {
     }
 
     /// What it costs to use rows that are in slices.
-    async fn used(&mut self, engine: &Engine, tenant: &Tenant, round: usize) -> Result<(), Failure> {
+    async fn used(
+        &mut self,
+        engine: &Engine,
+        tenant: &Tenant,
+        round: usize,
+    ) -> Result<(), Failure> {
         let ways = ["sliced", "whole"];
         for turn in 0..ways.len() {
             let entity = ways[(turn + round) % ways.len()];
@@ -213,8 +217,8 @@ async fn of_rows(engine: &Engine, tenant: &Tenant, entity: &str) -> Result<[f64;
     let begun = Instant::now();
     let written = engine.write(tenant, operation).await?;
     let insert = each(begun, ROWS);
-    let ids: Vec<Value> = serde_json::from_str(&written.body)
-        .map_err(|error| Failure::Machine(error.to_string()))?;
+    let ids: Vec<Value> =
+        serde_json::from_str(&written.body).map_err(|error| Failure::Machine(error.to_string()))?;
     let read = async |query: &str| {
         engine.read(tenant, Read { entity, query, count: false }).await.map(drop)
     };

@@ -30,7 +30,7 @@ pub(super) async fn expire(config: &Config, what: &cli::Expire) -> Result<(), Fa
             let held = holds.iter().any(|hold| hold.released_at.is_none());
             slices = planned(&mut operator, held).await?;
         } else {
-            slices = tended(&mut operator).await?;
+            slices = tended(&mut operator, false).await?;
         }
     }
     let expired = match what.dry_run {
@@ -45,7 +45,7 @@ pub(super) async fn expire(config: &Config, what: &cli::Expire) -> Result<(), Fa
 pub(super) async fn tend(config: &Config) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     let mut operator = site.prepared("work --slices").await?;
-    let slices = tended(&mut operator).await?;
+    let slices = tended(&mut operator, false).await?;
     if config.json {
         output::say(json!({ "slices": slices.iter().map(as_json).collect::<Vec<_>>() }));
     } else if !slices.is_empty() {
@@ -81,15 +81,18 @@ async fn planned(operator: &mut Operator, held: bool) -> Result<Vec<Told>, Failu
     Ok(slices.filter_map(told).collect())
 }
 
-/// Shows each as it is done.
-async fn tended(operator: &mut Operator) -> Result<Vec<Told>, Failure> {
+/// Shows each as it is done; `only_make` drops none.
+async fn tended(operator: &mut Operator, only_make: bool) -> Result<Vec<Told>, Failure> {
     let bar = output::spinner("slices");
     let mut all = Vec::new();
     let told = |slice: &SliceInfo, done| {
         bar.set_message(format!("{} {}: {}", slice.entity, slice.from, in_words(word(done))));
         all.push((slice.clone(), word(done)));
     };
-    let tended = slice::tend(operator, told).await;
+    let tended = match only_make {
+        true => slice::make(operator, told).await,
+        false => slice::tend(operator, told).await,
+    };
     bar.finish_and_clear();
     match tended {
         Err(Error::Refused(refusal)) if refusal.code == Code::ApplyConflict => {
@@ -122,11 +125,17 @@ fn in_words(what: &'static str) -> &'static str {
     }
 }
 
-/// Tends slices after an apply; says nothing of it if the model has none.
+/// Makes slices after an apply; says what was not as it should be.
 pub(super) async fn after_apply(operator: &mut Operator) -> Result<(), Failure> {
-    for (slice, what) in tended(operator).await? {
+    for (slice, what) in tended(operator, true).await? {
         if what != word(SliceDone::Made) {
-            output::note(format!("{} from {} to {}: {}", slice.entity, slice.from, slice.to, in_words(what)));
+            output::note(format!(
+                "{} from {} to {}: {}",
+                slice.entity,
+                slice.from,
+                slice.to,
+                in_words(what)
+            ));
         }
     }
     Ok(())

@@ -68,9 +68,9 @@ fn expiry(draft: &Draft<'_>, slice: Slice, at: &Place, report: &mut Report) {
         }
     }
     let since = draft.fields.iter().find(|field| field.word.text == *rule.since);
-    let fits = since.and_then(|field| field.field.as_ref()).is_none_or(|field| {
-        field.kind == Kind::Scalar(Scalar::TimestampTz) && !field.optional
-    });
+    let fits = since
+        .and_then(|field| field.field.as_ref())
+        .is_none_or(|field| field.kind == Kind::Scalar(Scalar::TimestampTz) && !field.optional);
     if let (false, Some(since)) = (fits, since) {
         wrong(
             report,
@@ -169,10 +169,6 @@ pub(super) fn read_model(entity: &Entity, at: &Place, report: &mut Report) {
     }
 }
 
-fn wrong<'r>(
-    report: &'r mut Report,
-    at: &Place,
-    message: String,
-) -> super::report::Entry<'r> {
+fn wrong<'r>(report: &'r mut Report, at: &Place, message: String) -> super::report::Entry<'r> {
     report.error(codes::ENTITY_SLICES, at, message)
 }

@@ -13,11 +13,7 @@ use super::{
     Operator,
     placement::{LOCK_WAIT, as_owner, in_turn},
 };
-use crate::{
-    apply,
-    error::Error,
-    refusal::explain,
-};
+use crate::{apply, error::Error, refusal::explain};
 
 const DOING: &str = "tending slices";
 
@@ -101,31 +97,51 @@ impl Operator {
         if sliced(&model).next().is_none() {
             return Ok(());
         }
-        // The rules may change until it is our turn, and a plan names every slice, so there must be no others while one is carried out.
+        // The rules may change until it is our turn; and a plan names every slice, so no other may come while one is carried out.
         apply::take_turn(&mut self.session, DOING).await?;
         let tended = async {
             if self.run_under_way().await?.is_some() {
-                return Err(apply::conflict("an apply was interrupted and has to be finished first")
-                    .hint("freehold apply --resume")
-                    .into());
+                return Err(apply::conflict(
+                    "an apply was interrupted and has to be finished first",
+                )
+                .hint("freehold apply --resume")
+                .into());
             }
             let (_, model) = self.read_model().await?;
             for entity in sliced(&model) {
-                for wanted in self.wanted(entity).await? {
-                    let done = self.make_slice(entity, &wanted).await?;
-                    told(&wanted.info, done);
-                }
-                let over = self.slices_of(entity).await?.into_iter().filter(|slice| slice.over);
-                for slice in over.take(most) {
-                    let done = self.drop_slice(entity, &slice).await?;
-                    told(&slice, done);
-                }
+                self.tend_entity(entity, most, &mut told).await?;
             }
             Ok(())
         };
         let tended = tended.await;
-        apply::end_turn(&mut self.session, DOING).await?;
-        tended
+        let ended = apply::end_turn(&mut self.session, DOING).await;
+        tended?;
+        ended
+    }
+
+    /// Whoever is in the way of one slice is in the way of all.
+    async fn tend_entity(
+        &mut self,
+        entity: &Entity,
+        most: usize,
+        told: &mut impl FnMut(&SliceInfo, SliceDone),
+    ) -> Result<(), Error> {
+        for wanted in self.wanted(entity).await? {
+            let done = self.make_slice(entity, &wanted).await?;
+            told(&wanted.info, done);
+            if done == SliceDone::Busy {
+                return Ok(());
+            }
+        }
+        let slices = self.slices_of(entity).await?;
+        for slice in slices.iter().filter(|slice| slice.over).take(most) {
+            let done = self.drop_slice(entity, slice).await?;
+            told(slice, done);
+            if done == SliceDone::Busy {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     async fn slices_of(&mut self, entity: &Entity) -> Result<Vec<SliceInfo>, Error> {
@@ -206,19 +222,15 @@ impl Operator {
 
     async fn drop_slice(&mut self, entity: &Entity, slice: &SliceInfo) -> Result<SliceDone, Error> {
         let part = Part::new(entity, &slice.suffix);
-        for tries in 1.. {
+        for tries in 1..=TRIES {
             let tried = self.try_to_drop(entity, &part).await;
-            let done = match tried {
-                Ok(SliceDone::Dropped) => return Ok(SliceDone::Dropped),
-                Ok(done) => Ok(done),
-                Err(error) => Err(error),
-            };
+            if matches!(tried, Ok(SliceDone::Dropped)) {
+                return tried;
+            }
             self.session.batch("rollback").await.map_err(|error| explain(DOING, error))?;
-            match done {
-                Err(error) if !is_in_the_way(&error) => return Err(error),
-                Err(_) if tries < TRIES => apply::rest(tries).await,
-                Err(_) => break,
-                Ok(done) => return Ok(done),
+            match tried {
+                Err(error) if is_in_the_way(&error) => apply::rest(tries).await,
+                tried => return tried,
             }
         }
         Ok(SliceDone::Busy)

@@ -44,18 +44,29 @@ async fn slices_follow_what_becomes_of_their_entity() {
     assert_eq!(same, json!([{ "shapes": 1, "many": true }]));
     // What is said of the server itself is true of the tests' own.
     let report = operator.audit(None).await.unwrap();
-    let found: Vec<_> = report.findings.iter().filter(|f| !f.check.id.starts_with("FH-S") && f.check.id != "FH-R10").collect();
+    let found: Vec<_> = report
+        .findings
+        .iter()
+        .filter(|f| !f.check.id.starts_with("FH-S") && f.check.id != "FH-R10")
+        .collect();
     assert!(found.is_empty(), "{found:?}");
     ground.engine.refresh().await.unwrap();
-    assert_eq!(ground.read(&ground.a, "happening?select=n,note").await, json!([{ "n": 2, "note": "x" }]));
+    assert_eq!(
+        ground.read(&ground.a, "happening?select=n,note").await,
+        json!([{ "n": 2, "note": "x" }])
+    );
     ground.change("[model]\nname = \"none\"", &["drop:happening", "drop:person"]).await.unwrap();
-    assert_eq!(ground.truth("select relname from pg_class where relname ~ '^(event|happening)'").await, json!([]));
+    assert_eq!(
+        ground.truth("select relname from pg_class where relname ~ '^(event|happening)'").await,
+        json!([])
+    );
 }
 
 #[tokio::test]
 async fn slices_of_another_length_follow_those_that_are_there() {
     let ground = filled().await;
-    let weekly = shorter().replace("slices = \"day\"", "slices = \"week\"").replace("2 days", "8 days");
+    let weekly =
+        shorter().replace("slices = \"day\"", "slices = \"week\"").replace("2 days", "8 days");
     ground.change(&weekly, &[]).await.unwrap();
     let mut operator = ground.operator().await;
     assert!(tend(&mut operator).await["made"] > 1);
