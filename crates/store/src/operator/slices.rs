@@ -113,7 +113,7 @@ impl Operator {
             }
             Ok(())
         };
-        let tended = tended.await;
+        let tended: Result<(), Error> = tended.await;
         let ended = apply::end_turn(&mut self.session, DOING).await;
         tended?;
         ended
