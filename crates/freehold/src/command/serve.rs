@@ -35,7 +35,7 @@ pub(super) async fn work(config: &Config, placement: bool, slices: bool) -> Resu
         if !slices {
             return std::future::pending().await;
         }
-        super::expire::forever(&site).await
+        Box::pin(super::expire::forever(&site)).await
     };
     tokio::select! {
         placed = placing => placed?,

@@ -62,7 +62,7 @@ async fn expired_slices_are_told_and_dropped() {
     assert!(house.number(parts).await < 20);
     for tenant in ["a", "b"] {
         let left = house.fine(&["query", "event?select=kind", "--tenant", tenant]);
-        assert_eq!(left.trim(), r#"[{"kind":"1 days"}]"#);
+        assert_eq!(left.trim(), r#"{"kind":"1 days"}"#);
     }
     assert!(slices(&house.fine(&["expire", "--once", "--json"])).is_empty());
     house.fine(&["work", "--once", "--slices"]);

@@ -150,7 +150,7 @@ mod tests {
     fn ids_are_in_the_order_of_their_making() {
         assert_eq!(least_id(0), "00000000-0000-0000-0000-000000000000");
         assert_eq!(least_id(1_735_689_600_000), "01941f29-7c00-0000-0000-000000000000");
-        assert!(least_id(1_735_689_600_000) < "01941f29-7c00-7000-8000-000000000000".to_owned());
+        assert!(&*least_id(1_735_689_600_000) < "01941f29-7c00-7000-8000-000000000000");
         assert!("01941f29-7bff-7fff-bfff-ffffffffffff" < &*least_id(1_735_689_600_000));
     }
 }

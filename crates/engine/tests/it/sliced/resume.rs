@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::{ALL, filled, rows, shorter, tend, there};
-use crate::ground::Ground;
+use crate::ground::{Ground, ground};
 
 /// All parts of the table with what each holds, and what is on the way.
 async fn state(ground: &Ground) -> Value {
@@ -96,4 +96,22 @@ async fn who_reads_for_long_is_left_alone_and_writers_go_on() {
     let mut again = ground.operator().await;
     assert!(tend(&mut again).await["dropped"] > 15);
     assert_eq!(ground.truth("select count(*) as n from app.event").await[0]["n"], 22);
+}
+
+#[tokio::test]
+async fn who_writes_while_slices_are_made_is_never_refused() {
+    let ground = ground(&shorter()).await;
+    let mut operator = ground.operator().await;
+    let write = async |tenant| {
+        for n in 0..40 {
+            super::event(&ground, tenant, n, i64::from(n % 10) * super::DAY, None).await;
+        }
+    };
+    let (done, (), ()) = tokio::join!(tend(&mut operator), write(&ground.a), write(&ground.b));
+    assert!(done.values().sum::<usize>() > 20, "{done:?}");
+    assert_eq!(ground.truth("select count(*) as n from app.event").await[0]["n"], 80);
+    for tenant in [&ground.a, &ground.b] {
+        let seen = ground.read(tenant, "event?select=count()").await;
+        assert_eq!(seen, serde_json::json!([{ "count": 40 }]));
+    }
 }
