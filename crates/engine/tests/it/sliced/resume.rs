@@ -115,3 +115,43 @@ async fn who_writes_while_slices_are_made_is_never_refused() {
         assert_eq!(seen, serde_json::json!([{ "count": 40 }]));
     }
 }
+
+#[tokio::test]
+async fn who_waits_for_a_shelf_while_a_slice_takes_its_place_is_not_refused() {
+    let ground = ground(&shorter()).await;
+    let (reader, watcher) = (ground.db.client().await, ground.db.client().await);
+    reader.batch_execute("begin; select count(*) from app.event").await.unwrap();
+    let waiting = async || -> i64 {
+        let text = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        watcher.query_one(text, &[]).await.unwrap().get(0)
+    };
+    // Of the first slice that is made.
+    let (id, at) = (
+        super::id(&ground, 10 * super::DAY - 10).await,
+        super::at(&ground, 10 * super::DAY - 10).await,
+    );
+    let row = serde_json::json!({ "n": 1, "id": id, "at": at });
+    let inserted = std::cell::Cell::new(false);
+    let mut operator = ground.operator().await;
+    let insert = async {
+        while waiting().await == 0 {
+            tokio::task::yield_now().await;
+        }
+        let go_on = async {
+            while waiting().await < 2 && !inserted.get() {
+                tokio::task::yield_now().await;
+            }
+            reader.batch_execute("commit").await.unwrap();
+        };
+        let insert = async {
+            ground.insert(&ground.a, "event", row).await;
+            inserted.set(true);
+        };
+        tokio::join!(insert, go_on);
+    };
+    let deadline = std::time::Duration::from_secs(60);
+    let both = Box::pin(async { tokio::join!(tend(&mut operator), insert) });
+    let (done, ()) = tokio::time::timeout(deadline, both).await.unwrap();
+    assert!(done["made"] > 19, "{done:?}");
+    assert_eq!(ground.truth("select count(*) as n from app.event").await[0]["n"], 1);
+}
