@@ -36,6 +36,7 @@ pub mod read;
 pub mod rebuild;
 pub mod register;
 pub mod search;
+pub mod slice;
 mod subject;
 mod text;
 pub mod write;

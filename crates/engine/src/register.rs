@@ -132,7 +132,12 @@ pub(crate) fn retention(span: Option<Span>) -> String {
 /// The rules by which a field is gone one day.
 fn expiry(entity: &Entity, field: &Field) -> Vec<String> {
     let told = |rule: &Expiry| match &rule.remains {
-        Remains::Nothing => Some(format!("the row is deleted {} after {}", rule.span, rule.since)),
+        Remains::Nothing => {
+            let within = rule.within.map_or_else(String::new, |within| {
+                format!(", and lies for {within} longer at most, shown to nobody")
+            });
+            Some(format!("the row is deleted {} after {}{within}", rule.span, rule.since))
+        }
         Remains::Without(fields) if fields.contains(&field.name) => {
             Some(format!("emptied {} after {}", rule.span, rule.since))
         }

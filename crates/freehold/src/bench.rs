@@ -4,6 +4,7 @@ mod api;
 mod blob;
 mod client;
 mod edge;
+mod expire;
 mod import;
 mod project;
 mod report;
@@ -106,6 +107,7 @@ async fn measure(
     let model = match bench.name {
         BenchName::Write | BenchName::Project => READ_MODEL,
         BenchName::Seal => SEAL_MODEL,
+        BenchName::Expire => expire::MODEL,
         _ => MODEL,
     };
     let proposal = apply::propose(&mut operator, model.into()).await?;
@@ -125,6 +127,7 @@ async fn measure(
         BenchName::Edge => Box::pin(edge::run(&mut ground)).await?,
         BenchName::Blob => blob::run(&mut ground, config).await?,
         BenchName::Seal => seal::run(&mut ground).await?,
+        BenchName::Expire => expire::run(&mut ground, config).await?,
         BenchName::Search => search::run(&mut ground, &bench.search).await?,
         BenchName::Import => {
             import::run(&mut ground, bench.rows.as_deref(), bench.vectors.as_deref()).await?

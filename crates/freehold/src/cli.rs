@@ -177,6 +177,9 @@ pub(crate) enum Command {
         /// Also move tenants that have grown or shrunk; needs the operator's DATABASE_URL
         #[arg(long)]
         placement: bool,
+        /// Also make and drop slices of entities that are kept by time; needs the operator's DATABASE_URL
+        #[arg(long)]
+        slices: bool,
     },
     /// The model, the wall, and how far read models are behind
     Status {

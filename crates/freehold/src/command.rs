@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod blobs;
 mod bulk;
+mod expire;
 mod jobs;
 mod kept;
 mod keys;
@@ -64,7 +65,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Tenant(what) => tenant::tenant(config, what).await,
         Command::Key(what) => tenant::key(config, what).await,
         Command::Erase(what) => privacy::erase(config, &what).await,
-        Command::Expire(what) => privacy::expire(config, &what).await,
+        Command::Expire(what) => expire::expire(config, &what).await,
         Command::Hold(what) => privacy::hold(config, what).await,
         Command::Keys(what) => keys::keys(config, what).await,
         Command::Privacy(what) => privacy::privacy(config, what).await,
@@ -84,9 +85,14 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Login { passfile } => token::login(config, passfile.as_deref()).await,
         Command::Prove(wanted) => prove::prove(config, &wanted).await,
         Command::Serve(serve) => serve::serve(config, &serve).await,
-        Command::Work { once: false, placement } => serve::work(config, placement).await,
-        Command::Work { once: true, placement } => {
+        Command::Work { once: false, placement, slices } => {
+            serve::work(config, placement, slices).await
+        }
+        Command::Work { once: true, placement, slices } => {
             project::once(config).await?;
+            if slices {
+                expire::tend(config).await?;
+            }
             if placement { placement::once(config).await } else { Ok(()) }
         }
         Command::Status { limit, metrics } => project::status(config, limit, &metrics).await,

@@ -12,6 +12,7 @@ pub(crate) mod naming;
 pub mod own;
 pub mod read;
 pub(crate) mod sealed;
+pub mod slice;
 pub(crate) mod table;
 pub(crate) mod vector;
 pub(crate) mod wall;
@@ -74,7 +75,7 @@ pub enum Violation {
         entity: Name,
         /// Of which field.
         field: Name,
-        /// `min`, `max`, `min_length`, `max_length`, `enum`, `required`, `sealed` or `lookup`.
+        /// `min`, `max`, `min_length`, `max_length`, `enum`, `required`, `sealed`, `lookup` or `slice`.
         what: &'static str,
     },
 }

@@ -26,6 +26,7 @@ mod privacy;
 mod reads;
 mod report;
 mod schema;
+mod slices;
 mod syntax;
 #[cfg(test)]
 mod syntax_test;

@@ -5,13 +5,12 @@ mod blob;
 mod expiry;
 mod kept;
 mod privacy;
+mod slice;
 mod sql_type;
 
-pub use blob::Blob;
+pub use self::{blob::Blob, kept::KeptQuery, slice::Slice};
 pub use expiry::{Expiry, Remains, Span, Unit};
-pub use kept::KeptQuery;
-pub use privacy::lookup_column;
-pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Whose};
+pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Whose, lookup_column};
 
 use std::collections::BTreeMap;
 
@@ -149,6 +148,8 @@ pub struct Entity {
     pub subject: bool,
     /// What becomes of its rows by age.
     pub expires: Vec<Expiry>,
+    /// How long the slices are in which its rows are kept by time, if they are.
+    pub slices: Option<Slice>,
     /// Whether anybody may read it without a key.
     pub anonymous: bool,
 }

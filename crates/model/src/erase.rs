@@ -155,19 +155,20 @@ pub fn expired(entity: &Entity, rule: &Expiry) -> Sql {
     sql
 }
 
-/// In how many seconds the next row will be over by a rule, as `oldest text`; null if there is none.
+/// In how many seconds the next row will have to go by a rule, as `oldest text`; null if there is none.
 #[must_use]
 pub fn next(entity: &Entity, rule: &Expiry) -> Sql {
     let mut sql = Sql::new();
     let since = format!("t.{}", ident(&rule.since));
+    let lies = rule.within.map_or_else(String::new, |within| format!(" + interval '{within}'"));
     sql.raw("select '[]'::text as body, 0::bigint as rows, ");
     sql.raw(&format!(
-        "ceil(extract(epoch from (min({since})::timestamptz at time zone 'UTC' + interval '{}') at time zone 'UTC' - now()))::text as oldest from app.",
+        "ceil(extract(epoch from (min({since})::timestamptz at time zone 'UTC' + interval '{}'{lies}) at time zone 'UTC' - now()))::text as oldest from app.",
         rule.span
     ));
     sql.ident(&entity.name)
         .raw(" t where not coalesce(")
-        .raw(&passed(entity, rule, "t"))
+        .raw(&goes(entity, rule, "t"))
         .raw(", false)");
     sql
 }
@@ -190,7 +191,10 @@ pub fn expire_some(entity: &Entity, rule: &Expiry, held: &[String], most: u32) -
         }
     }
     sql.raw(" where x.id = any (array(select t.id from app.").ident(&entity.name);
-    sql.raw(" t where ").raw(&over(entity, rule, "t"));
+    sql.raw(" t where ").raw(&match rule.within {
+        None => over(entity, rule, "t"),
+        Some(_) => goes(entity, rule, "t"),
+    });
     if !held.is_empty() {
         let people = entity.fields.iter().filter(|field| field.on_erase.is_some());
         let people = people.map(|field| &*field.name).chain(entity.subject.then_some("id"));
@@ -220,6 +224,19 @@ fn passed(entity: &Entity, rule: &Expiry, alias: &str) -> String {
     let at = entity.expires.iter().position(|other| other == rule);
     let until = at.and_then(|at| cuts.get(at)).map_or("null", |cut| cut.until.as_str());
     format!("{alias}.{} <= {until}", ident(&rule.since))
+}
+
+/// That it has to be gone by now: what may lie until its slice goes has lain for so long.
+fn goes(entity: &Entity, rule: &Expiry, alias: &str) -> String {
+    match rule.within {
+        None => passed(entity, rule, alias),
+        // Only rules of a time have one.
+        Some(within) => format!(
+            "{alias}.{} <= (now() at time zone 'UTC' - interval '{}' - interval '{within}') at time zone 'UTC'",
+            ident(&rule.since),
+            rule.span
+        ),
+    }
 }
 
 fn columns(entity: &Entity, fields: &[Name]) -> Vec<String> {

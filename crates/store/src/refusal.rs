@@ -94,6 +94,16 @@ impl Violation {
             )
             .detail(format!("{entity}.{field}")),
             Rule::Check { entity, field, what } => {
+                if what == "slice" {
+                    return Refusal::new(
+                        Code::Check,
+                        format!("the id of a row of {entity} has to be made when the row is, and {field} cannot be later"),
+                    )
+                    .detail(format!("{entity}.{field}"))
+                    .hint(format!(
+                        "leave `id` out, or give a UUID of version 7; {field} may be an hour later than it was made"
+                    ));
+                }
                 let what_is_wrong = match what {
                     "min" => "is less than the least value allowed",
                     "max" => "is more than the greatest value allowed",

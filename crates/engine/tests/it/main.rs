@@ -23,5 +23,6 @@ mod renamed;
 mod residue;
 mod sealed;
 mod search;
+mod sliced;
 mod subject;
 mod writes;

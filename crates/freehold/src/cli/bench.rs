@@ -53,6 +53,8 @@ pub(crate) enum BenchName {
     Blob,
     /// Sealing a value against the cipher alone, and sealed rows against the same in the open
     Seal,
+    /// Dropping what has expired with its slice against deleting the same rows in batches
+    Expire,
     /// The ten nearest for tenants of all sizes, against one table with one HNSW index
     Search,
 }

@@ -1,4 +1,4 @@
-//! Privacy duties from the command line: erasing people, holding, expiring.
+//! Privacy duties from the command line: erasing people, holding.
 
 mod register;
 
@@ -7,7 +7,6 @@ pub(super) use register::privacy;
 use freehold_engine::{
     Code, Refusal,
     erase::{Hold, Planned},
-    expire::Expired,
 };
 use freehold_model::entity::OnErase;
 use serde_json::{Value, json};
@@ -139,41 +138,6 @@ async fn receipts(config: &Config, engine: &freehold_engine::Engine) -> Result<(
     }
     if !config.json {
         output::note("all signatures hold, and none is missing in between");
-    }
-    Ok(())
-}
-
-pub(super) async fn expire(config: &Config, what: &cli::Expire) -> Result<(), Failure> {
-    let site = Site::open(config).await?;
-    let engine = site.engine(config).await?;
-    let tenant = match &what.tenant {
-        Some(name) => Some(engine.tenant(name).await?),
-        None => None,
-    };
-    let expired = match what.dry_run {
-        true => engine.expired(tenant.as_ref()).await?,
-        false => engine.expire(tenant.as_ref()).await?,
-    };
-    let shown = |one: &Expired| json!({ "tenant": one.tenant, "entity": one.entity.as_str(), "rule": one.rule, "rows": one.rows, "late_s": one.late_s });
-    if config.json {
-        output::say(
-            json!({ "dry_run": what.dry_run, "expired": expired.iter().map(shown).collect::<Vec<_>>() }),
-        );
-        return Ok(());
-    }
-    let rows: Vec<Vec<String>> = expired
-        .iter()
-        .map(|one| {
-            vec![one.tenant.clone(), one.entity.to_string(), one.rule.clone(), one.rows.to_string()]
-        })
-        .collect();
-    if rows.is_empty() {
-        output::say("nothing is over that is not removed");
-    } else {
-        output::table(
-            &["tenant", "entity", "rule", if what.dry_run { "over" } else { "removed" }],
-            &rows,
-        );
     }
     Ok(())
 }

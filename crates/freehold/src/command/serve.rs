@@ -20,7 +20,7 @@ pub(super) async fn serve(config: &Config, serve: &Serve) -> Result<(), Failure>
     until_stopped(engine, server, serve, stop).await
 }
 
-pub(super) async fn work(config: &Config, placement: bool) -> Result<(), Failure> {
+pub(super) async fn work(config: &Config, placement: bool, slices: bool) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     let engine = site.engine_replayed(config).await?;
     let stop = Stop::listen()?;
@@ -31,8 +31,15 @@ pub(super) async fn work(config: &Config, placement: bool) -> Result<(), Failure
         }
         super::placement::forever(&site).await
     };
+    let slicing = async {
+        if !slices {
+            return std::future::pending().await;
+        }
+        Box::pin(super::expire::forever(&site)).await
+    };
     tokio::select! {
         placed = placing => placed?,
+        sliced = slicing => sliced?,
         () = Box::pin(engine.work_forever()) => {}
         () = engine.keep_watch() => {}
         () = stop.asked() => {}

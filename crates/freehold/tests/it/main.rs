@@ -27,6 +27,7 @@ mod routes;
 mod rows;
 mod scoped;
 mod searched;
+mod slices;
 mod sql;
 mod sql_drivers;
 mod sql_prompt;

@@ -112,6 +112,7 @@ pub(super) fn relation(name: Name, about: Option<&str>, fields: Vec<Field>) -> E
         indexes: Vec::new(),
         subject: false,
         expires: Vec::new(),
+        slices: None,
         anonymous: false,
     }
 }

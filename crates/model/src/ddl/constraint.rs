@@ -1,8 +1,11 @@
 //! Checks and references.
 
 use crate::{
-    ddl::naming::{self, derived, part, root},
-    entity::{Bounds, Field, Kind, OnDelete, Scalar, lookup_column},
+    ddl::{
+        naming::{self, derived, part, root},
+        slice,
+    },
+    entity::{Bounds, Entity, Field, Kind, OnDelete, Scalar, lookup_column},
     sql::{ident, literal},
 };
 
@@ -17,7 +20,7 @@ const LOOKUP_BYTES: usize = 16;
 pub(crate) struct Check {
     pub(crate) name: String,
     pub(crate) field: String,
-    /// `min`, `max`, `min_length`, `max_length`, `enum`, `required`, `sealed` or `lookup`.
+    /// `min`, `max`, `min_length`, `max_length`, `enum`, `required`, `sealed`, `lookup` or `slice`.
     pub(crate) what: &'static str,
     pub(crate) expression: String,
 }
@@ -78,6 +81,17 @@ impl Check {
         all
     }
 
+    /// What binds the rows of an entity that is kept in slices to theirs.
+    pub(crate) fn of_slices(entity: &Entity) -> Option<Self> {
+        let (_, rule) = entity.sliced()?;
+        Some(Self {
+            name: derived(&[&entity.name, &rule.since, "slice"]),
+            field: rule.since.to_string(),
+            what: "slice",
+            expression: slice::bound(&rule.since),
+        })
+    }
+
     /// The check that stands in for `not null` until all rows are known to pass it.
     pub(crate) fn required(entity: &str, field: &str) -> Self {
         Self {
@@ -104,6 +118,7 @@ impl Check {
             "enum" => "is not listed",
             "required" => "is missing",
             "sealed" | "lookup" => "is not sealed",
+            "slice" => "does not fit the id",
             _ => "is out of bounds",
         }
     }

@@ -29,6 +29,8 @@ pub(crate) struct Table {
     pub(crate) triggers: Vec<Trigger>,
     /// Statements that make its sealed fields known.
     pub(crate) sealed: Vec<String>,
+    /// Whether its rows are kept in slices by time, beside the shelves.
+    pub(crate) sliced: bool,
     /// Whether anybody may read it without a key.
     pub(crate) anonymous: bool,
 }
@@ -44,7 +46,13 @@ impl Table {
             entity: name.into(),
             primary_key: derived(&[name, "pkey"]),
             columns: entity.fields.iter().flat_map(columns).collect(),
-            checks: entity.fields.iter().flat_map(|field| Check::all(name, field)).collect(),
+            checks: entity
+                .fields
+                .iter()
+                .flat_map(|field| Check::all(name, field))
+                .chain(Check::of_slices(entity))
+                .collect(),
+            sliced: entity.sliced().is_some(),
             indexes: Index::all(entity),
             references: entity
                 .fields
@@ -92,11 +100,9 @@ impl Table {
         ];
         lines.extend(self.columns.iter().map(Column::definition));
         lines.extend(self.checks.iter().map(Check::definition));
-        format!(
-            "create table {} (\n  {}\n) partition by list (tenant_id)",
-            root(&self.entity),
-            lines.join(",\n  ")
-        )
+        let by = if self.sliced { "range (id)" } else { "list (tenant_id)" };
+        let lines = lines.join(",\n  ");
+        format!("create table {} (\n  {lines}\n) partition by {by}", root(&self.entity))
     }
 
     /// The partitions. Each has its part of the primary key under a name of its own, which the parents then adopt.

@@ -77,6 +77,7 @@ codes! {
     PERSONAL_ERASE = "personal.erase", "What becomes of a row when a person is erased does not fit.";
     ANONYMOUS_PERSONAL = "anonymous.personal", "An entity with personal data cannot be read without a key.";
     EXPIRE_RULE = "expire.rule", "A rule of expiry cannot be read, or does not fit the fields.";
+    ENTITY_SLICES = "entity.slices", "An entity cannot be kept in slices of time as it is.";
     READ_SYNTAX = "read.syntax", "The text of a read model is no SQL.";
     READ_NAME = "read.name", "The SQL of a read model names something that is not there, or names two things alike.";
     READ_TYPE = "read.type", "Types in the SQL of a read model that do not fit.";

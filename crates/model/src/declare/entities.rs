@@ -7,6 +7,7 @@ use super::{
     embedder::Embedders,
     expiry, field, keys, names, privacy,
     report::{Report, Span},
+    slices,
     tree::{Pair, Word},
     vector,
     walk::{Found, walk_named},
@@ -59,6 +60,7 @@ pub(super) fn read(
     privacy::check(&mut drafts, classes, report);
     anonymous::check(&drafts, report);
     expiry::check(&mut drafts, report);
+    slices::check(&drafts, report);
     drafts.into_iter().filter_map(finish).collect()
 }
 
@@ -138,6 +140,7 @@ fn finish(draft: Draft) -> Option<Entity> {
         key: None,
         subject: draft.found.as_ref().is_some_and(|found| found.flag("subject")),
         expires: draft.expires,
+        slices: draft.found.as_ref().and_then(slices::wanted),
         anonymous: draft.found.is_some_and(|found| found.text("anonymous").is_some()),
     })
 }

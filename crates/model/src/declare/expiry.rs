@@ -4,6 +4,7 @@ use super::{
     codes,
     entities::Draft,
     field,
+    grammar::{Form, Section, Variants, key},
     report::{Report, Span as Place, did_you_mean},
     tree::{Data, Value},
     walk::{Found, items, text, walk},
@@ -15,6 +16,26 @@ use crate::{
 
 /// Rules of one entity.
 const RULES_MAX: usize = 16;
+
+pub(super) static EXPIRE: Section = Section {
+    noun: "a rule of expiry",
+    about: "What becomes of rows by age: they are deleted, or fields of theirs are emptied. From that moment no read shows it.",
+    keys: &[
+        key(
+            "delete",
+            Form::Text,
+            "When the row is deleted, such as `\"7 years after at\"`; `at` is a time of the row.",
+        ),
+        key("blank", Form::Texts, "Fields that are emptied, `after` so long."),
+        key("after", Form::Text, "When they are emptied, such as `\"30 days after last_seen\"`."),
+        key(
+            "within",
+            Form::Text,
+            "With `slices`: for how long after it is over, and shown to nobody, a row may lie until all of its slice is over and goes at once, such as `\"2 days\"`.",
+        ),
+    ],
+    variants: Variants::One,
+};
 
 /// Reads the rules of all entities.
 pub(super) fn check(drafts: &mut [Draft<'_>], report: &mut Report) {
@@ -42,7 +63,7 @@ fn one(rule: &Value, fields: &[field::Draft<'_>], report: &mut Report) -> Option
             .help("begin one with `[[entity.NAME.expire]]`");
         return None;
     };
-    let found = walk(table, &rule.at, &super::grammar::EXPIRE, report);
+    let found = walk(table, &rule.at, &EXPIRE, report);
     let (when, remains) = match (found.pair("delete"), found.pair("blank"), found.pair("after")) {
         (Some(delete), None, None) => (&delete.value, Remains::Nothing),
         (None, Some(blank), Some(after)) => {
@@ -56,7 +77,17 @@ fn one(rule: &Value, fields: &[field::Draft<'_>], report: &mut Report) -> Option
         }
     };
     let (span, since) = moment(when, fields, &found, report)?;
-    Some(Expiry { since, span, remains })
+    let within = match found.text("within") {
+        None => None,
+        Some((written, at)) => match Span::read(written) {
+            Ok(within) => Some(within),
+            Err(rule) => {
+                report.error(codes::EXPIRE_RULE, at, rule).help("write `within = \"2 days\"`");
+                return None;
+            }
+        },
+    };
+    Some(Expiry { since, span, remains, within })
 }
 
 fn moment(

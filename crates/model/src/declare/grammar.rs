@@ -200,7 +200,12 @@ pub(super) static ENTITY: Section = Section {
             "`read`: anybody may read it without a key, where the server's configuration says whose rows. Never with personal data in it.",
         ),
         key("subject", Form::Flag, "Whether its rows are people whose data can be erased."),
-        key("expire", Form::Rules(&EXPIRE), "What becomes of its rows by age."),
+        key("expire", Form::Rules(&super::expiry::EXPIRE), "What becomes of its rows by age."),
+        key(
+            "slices",
+            Form::Choice(&["day", "week", "month"]),
+            "Keeps its rows in a table for each day, week or month in which they were made, so that what has expired goes by dropping one.",
+        ),
     ],
     variants: Variants::One,
 };
@@ -231,21 +236,6 @@ pub(super) static PERSONAL: Section = Section {
             Form::Texts,
             "What else its fields are opened for, where a request says so. Once a class says it, requests can say no purpose that none has.",
         ),
-    ],
-    variants: Variants::One,
-};
-
-pub(super) static EXPIRE: Section = Section {
-    noun: "a rule of expiry",
-    about: "What becomes of rows by age: they are deleted, or fields of theirs are emptied. From that moment no read shows it.",
-    keys: &[
-        key(
-            "delete",
-            Form::Text,
-            "When the row is deleted, such as `\"7 years after at\"`; `at` is a time of the row.",
-        ),
-        key("blank", Form::Texts, "Fields that are emptied, `after` so long."),
-        key("after", Form::Text, "When they are emptied, such as `\"30 days after last_seen\"`."),
     ],
     variants: Variants::One,
 };

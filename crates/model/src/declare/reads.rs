@@ -91,6 +91,9 @@ fn one(
                     .help("keep the missing column in the other entity too, or group by fewer columns, if there are many such rows");
             }
             searched(found, &model, report);
+            for entity in entities.iter().filter(|entity| model.source(&entity.name).is_some()) {
+                super::slices::read_model(entity, &sql.key.at, report);
+            }
             model.shape.indexes = indexes(found, &model, report);
             model.shape.anonymous = found.text("anonymous").is_some();
             Some(model)

@@ -13,6 +13,9 @@ pub struct Expiry {
     pub span: Span,
     /// What remains of the row.
     pub remains: Remains,
+    /// For how long after that a row may lie, shown to nobody, until all of its slice is over and goes at once; at most as
+    /// long as it takes a worker if not said.
+    pub within: Option<Span>,
 }
 
 /// What remains of an expired row.

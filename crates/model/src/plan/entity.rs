@@ -1,7 +1,7 @@
 //! Entities that come, stay and go.
 
 use crate::{
-    Model,
+    Code, Model, Refusal,
     ddl::{
         anonymous, blob,
         constraint::{self, NAME_PARTS_OF_REFERENCES},
@@ -90,6 +90,10 @@ fn add(entity: &Entity, order: &mut Order) {
 }
 
 fn keep(kept: &Kept<'_>, order: &mut Order) {
+    if let Err(refusal) = stays_sliced(kept) {
+        order.refuse(refusal);
+        return;
+    }
     let mut retyped = Vec::new();
     for new in &kept.new.fields {
         match kept.old.field(&new.name) {
@@ -108,6 +112,23 @@ fn keep(kept: &Kept<'_>, order: &mut Order) {
     guard(kept, order);
     opening(kept, order);
     indexes(kept, &retyped, order);
+}
+
+/// How a table is partitioned, and the time that its rows' ids are bound to, cannot be changed where they are. How long slices
+/// are can: those made from then on are so long.
+fn stays_sliced(kept: &Kept<'_>) -> Result<(), Refusal> {
+    let since = |entity: &Entity| entity.sliced().map(|(_, rule)| rule.since.clone());
+    let name = &kept.new.name;
+    let message = match (since(kept.old), since(kept.new)) {
+        (before, after) if before == after => return Ok(()),
+        (None, _) => format!("{name} is there already, and cannot be kept in slices from now on"),
+        (_, None) => format!("{name} is kept in slices, and cannot be kept otherwise"),
+        (Some(before), Some(after)) => {
+            format!("{name} is kept in slices by {before}, and cannot be by {after}")
+        }
+    };
+    Err(Refusal::new(Code::Model, message)
+        .hint("declare another entity as you want it, and move the rows by export and import"))
 }
 
 /// The hold on people's rows comes and goes with what the entity is.

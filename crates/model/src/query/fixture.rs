@@ -68,6 +68,7 @@ fn entity(text: &str, fields: Vec<Field>, uniques: &[&[&str]]) -> Entity {
         key: None,
         subject: false,
         expires: Vec::new(),
+        slices: None,
         anonymous: false,
     }
 }

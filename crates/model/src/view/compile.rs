@@ -77,6 +77,7 @@ pub(crate) fn compile(written: Written<'_>) -> Checked<Compiled> {
         key: Some(key.clone()),
         subject: false,
         expires: Vec::new(),
+        slices: None,
         anonymous: false,
     };
     let unit = derived.unit.iter().filter_map(|name| Name::new(name).ok()).collect();

@@ -1,13 +1,14 @@
 -- SHA-256 over everything the wall is made of, as sorted lines of text that say nothing of tenants: two databases with the
--- same platform, model and rights have the same. Partitions of tenants' own are left out, because their names are random.
+-- same platform, model and rights have the same. Partitions of tenants' own are left out, because their names are random, and
+-- slices of time, because they come and go.
 with home as (
   select oid, nspname from pg_namespace where nspname in ('app', 'freehold_shelf', 'freehold', 'freehold_ext')
 ), relation as (
   select c.*, format('%I.%I', h.nspname, c.relname) as name
     from pg_class c join home h on h.oid = c.relnamespace
-    where not (c.relispartition and c.relkind in ('r', 'p') and coalesce(pg_get_expr(c.relpartbound, c.oid), '') ~ '^FOR VALUES IN')
+    where not (c.relispartition and c.relkind in ('r', 'p') and coalesce(pg_get_expr(c.relpartbound, c.oid), '') ~ '^FOR VALUES (IN|FROM)')
       and not exists (select from pg_index x join pg_class t on t.oid = x.indrelid where x.indexrelid = c.oid
-        and coalesce(pg_get_expr(t.relpartbound, t.oid), '') ~ '^FOR VALUES IN')
+        and coalesce(pg_get_expr(t.relpartbound, t.oid), '') ~ '^FOR VALUES (IN|FROM)')
 ), role (oid, name) as (
   select oid, rolname::text from pg_roles union all select 0, 'public'
 ), line (text) as (
@@ -26,7 +27,7 @@ with home as (
   union all
   select format('constraint %s %I %s valid %s', r.name, k.conname, pg_get_constraintdef(k.oid), k.convalidated)
     from relation r join pg_constraint k on k.conrelid = r.oid where k.contype <> 'n'
-      and not exists (select from pg_class t where t.oid = k.confrelid and coalesce(pg_get_expr(t.relpartbound, t.oid), '') ~ '^FOR VALUES IN')
+      and not exists (select from pg_class t where t.oid = k.confrelid and coalesce(pg_get_expr(t.relpartbound, t.oid), '') ~ '^FOR VALUES (IN|FROM)')
   union all
   select format('trigger %s %s enabled %s', r.name, pg_get_triggerdef(t.oid), t.tgenabled)
     from relation r join pg_trigger t on t.tgrelid = r.oid where not t.tgisinternal

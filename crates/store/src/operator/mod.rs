@@ -4,6 +4,7 @@ mod key_import;
 mod keys;
 mod placement;
 mod quota;
+mod slices;
 mod tenants;
 
 use std::{path::Path, time::Duration};
@@ -14,6 +15,7 @@ pub use key_import::KeysImported;
 pub use keys::{ApiKey, KeyInfo, WantedKey};
 pub use placement::{Decision, Moving, Placed, Policy};
 pub use quota::BlobUsage;
+pub use slices::{SliceDone, SliceInfo};
 pub use tenants::{Swept, TenantInfo, TenantState};
 
 use crate::{

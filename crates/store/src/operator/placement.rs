@@ -120,7 +120,7 @@ impl Operator {
         }
     }
 
-    /// The partitions of tenants' own, for plans that carry them along.
+    /// The partitions of tenants' own, and slices of time, for plans that carry them along.
     ///
     /// # Errors
     /// Faults only.
@@ -130,8 +130,10 @@ impl Operator {
         if rows.first().and_then(|row| row.bool(0)) != Some(true) {
             return Ok(Places::default());
         }
-        let text =
-            "select entity, suffix from freehold.placement where state = 'own' order by 1, 2";
+        let text = "select entity, suffix from freehold.placement where state = 'own' union all \
+                    select r.relname::text, substr(c.relname::text, length(r.relname::text) + 2) from pg_class r \
+                    join pg_inherits i on i.inhparent = r.oid join pg_class c on c.oid = i.inhrelid \
+                    where r.relnamespace = 'app'::regnamespace and r.relkind = 'p' and pg_get_expr(c.relpartbound, c.oid) ~ '^FOR VALUES FROM' order by 1, 2";
         let rows = self.as_gate(text, &[]).await?;
         let pair = |row: &crate::row::Row| Some((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
         Ok(Places::new(rows.iter().filter_map(pair)))
@@ -202,7 +204,7 @@ impl Operator {
         in_turn(&mut self.session, &statements).await
     }
 
-    async fn read_model(&mut self) -> Result<(i64, Model), Error> {
+    pub(super) async fn read_model(&mut self) -> Result<(i64, Model), Error> {
         let Some((version, text)) = self.current_model().await? else {
             return Ok((0, Model::default()));
         };
@@ -295,13 +297,13 @@ async fn end_others(session: &mut Session, suffix: &str) -> Result<(), Error> {
 }
 
 /// These statements in the name of the owner, who makes walls itself.
-fn as_owner(statements: Vec<String>) -> Vec<String> {
+pub(super) fn as_owner(statements: Vec<String>) -> Vec<String> {
     let head = ["set local role freehold_owner", "set local freehold.applying = 'on'"];
     head.into_iter().map(str::to_owned).chain(statements).collect()
 }
 
 /// All statements in one transaction that waits for no lock for long, tried again while others are in the way.
-async fn in_turn(session: &mut Session, statements: &[String]) -> Result<(), Error> {
+pub(super) async fn in_turn(session: &mut Session, statements: &[String]) -> Result<(), Error> {
     for tries in 1.. {
         let tried = async {
             session.batch(&format!("begin; {LOCK_WAIT}")).await?;

@@ -260,7 +260,11 @@ impl Arena {
             .model
             .entities()
             .iter()
-            .map(|entity| (entity.name.to_string(), Uuid::new_v4()))
+            .map(|entity| {
+                // In slices of time an id says when it was made.
+                let new = if entity.slices.is_some() { Uuid::now_v7 } else { Uuid::new_v4 };
+                (entity.name.to_string(), new())
+            })
             .collect();
         let target = |name: &str| ids.get(name).copied().unwrap_or_default().to_string();
         let seed = Seed { number, mark: Some(&canary.mark), target: &target };

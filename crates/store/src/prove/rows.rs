@@ -35,7 +35,9 @@ pub fn insert(
     end: &str,
 ) -> String {
     let (names, values) = columns(entity, seed);
-    let id = id.map_or_else(|| "gen_random_uuid()".to_owned(), |id| format!("'{id}'"));
+    // In slices of time an id says when it was made.
+    let new = if entity.slices.is_some() { "freehold.uuidv7()" } else { "gen_random_uuid()" };
+    let id = id.map_or_else(|| new.to_owned(), |id| format!("'{id}'"));
     format!(
         "insert into {} (tenant_id, id, {names}) values ('{tenant}', {id}, {values}){end}",
         table(entity)
@@ -61,6 +63,9 @@ fn of_entity(entity: &Entity, field: &Field, seed: &Seed<'_>) -> String {
             quoted(&entity.name),
             quoted(&field.name)
         ),
+        _ if entity.sliced().is_some_and(|(_, rule)| rule.since == field.name) => {
+            "'2024-01-01'".into()
+        }
         _ => value(field, seed),
     }
 }

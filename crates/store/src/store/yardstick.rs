@@ -21,6 +21,7 @@ use crate::{
     session::{COMMIT, Session, Stumble},
 };
 
+mod expire;
 mod peer;
 mod script;
 mod search;

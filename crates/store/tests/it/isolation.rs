@@ -5,7 +5,7 @@
 
 mod attempts;
 
-use std::{fmt::Write as _, path::Path};
+use std::{fmt::Write as _, path::Path, sync::LazyLock};
 
 use freehold_model::{
     Model, declare,
@@ -281,14 +281,17 @@ pub(crate) async fn database(mode: Mode, model: &Model) -> TestDb {
         let plan = plan(&Model::default(), model, Target { major }).unwrap();
         let wanted = Apply { plan: &plan, from_version: 0, model, text: MODEL, allowed: &[] };
         operator.apply(wanted, async |_| Ok(()), |_| {}).await.unwrap();
+        operator.tend_slices(usize::MAX, |_, _| ()).await.unwrap();
     };
     TestDb::from_template(&format!("isolation {} {MODEL}", mode.as_str()), build).await
 }
 
-/// The id of the row of a tenant.
+/// The id of the row of a tenant: of version 7 and made now, as slices of time demand it.
 fn id(tenant: usize, entity: &str) -> String {
+    static NOW: LazyLock<String> =
+        LazyLock::new(|| uuid::Uuid::now_v7().to_string()[.."xxxxxxxx-xxxx-7xxx".len()].to_owned());
     let of: u32 = entity.bytes().map(u32::from).sum();
-    format!("00000000-0000-0000-{of:04}-00000000000{tenant}")
+    format!("{}-{of:04}-00000000000{tenant}", *NOW)
 }
 
 #[allow(clippy::disallowed_methods, reason = "a switch of the person who runs the tests")]

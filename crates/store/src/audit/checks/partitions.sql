@@ -3,7 +3,7 @@
 -- why: a tenant without a partition of its own cannot write, and the error tells which tenants have one
 -- mend: create table freehold_shelf."<entity>~d" partition of <table> default partition by hash (tenant_id), with its shelves; freehold apply on a restored backup
 select t.name, 'no default partition' from piece t join pg_partitioned_table p on p.partrelid = t.oid
-  where not t.relispartition and p.partstrat = 'l' and p.partdefid = 0
+  where not t.relispartition and p.partstrat in ('l', 'r') and p.partdefid = 0
 
 -- FH-P02 tenant-in-name warning managed: same
 -- what: a partition whose name shares text with the id or the name of a tenant
@@ -11,6 +11,8 @@ select t.name, 'no default partition' from piece t join pg_partitioned_table p o
 -- mend: alter table <partition> rename to something that says nothing
 select t.name, 'tells of tenant ' || n.id
   from piece t join freehold.tenant n on t.relispartition
+    -- A slice of time is called by its day.
+    and pg_get_expr(t.relpartbound, t.oid) !~ '^FOR VALUES FROM'
     and (strpos(replace(t.relname, '-', ''), left(replace(n.id::text, '-', ''), 8)) > 0
       or strpos(replace(t.relname, '-', ''), right(n.id::text, 12)) > 0
       or lower(regexp_replace(t.relname, '^.*~', '')) = lower(n.name)

@@ -185,7 +185,7 @@ impl Yardstick {
         distances(&mut self.plain, opening, TRUTH, &params).await
     }
 
-    async fn operate(&mut self, text: &str) -> Result<(), Error> {
+    pub(super) async fn operate(&mut self, text: &str) -> Result<(), Error> {
         self.plain.batch(text).await.map_err(|error| explain(DOING, error))
     }
 }

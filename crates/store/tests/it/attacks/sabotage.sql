@@ -76,3 +76,4 @@ begin
 end $$;
 alter table app.commit drop constraint "commit~author~fk";
 alter table app.commit drop constraint "commit~reviewer~fk";
+alter table app.visit drop constraint "visit~author~fk";
