@@ -247,7 +247,7 @@ impl Sealing<'_> {
                     id,
                     subject,
                     class,
-                    Personal::new(value.to_string().into_bytes()),
+                    Personal::new(sealed::json(field, value).into_bytes()),
                 ));
             }
         }

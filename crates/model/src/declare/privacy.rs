@@ -121,14 +121,7 @@ impl About<'_> {
         at: &Place,
         report: &mut Report,
     ) -> Option<Personal> {
-        let sealable = match &field.kind {
-            Kind::Scalar(scalar) => {
-                !matches!(scalar, Scalar::Numeric(_) | Scalar::Double | Scalar::Bytea)
-            }
-            Kind::Enum(_) | Kind::Blob(_) => true,
-            _ => false,
-        };
-        if !sealable {
+        if matches!(field.kind, Kind::Vector(_) | Kind::Ref(_)) {
             report
                 .error(codes::PERSONAL_KIND, at, format!("{} cannot be sealed yet", a(&field::spoken(&field.kind))))
                 .help("hold it as `text` or `jsonb`, or say with `not_personal` why it need not be sealed");
@@ -279,16 +272,19 @@ fn lookup(
 ) -> Option<Lookup> {
     let lookup = Lookup::named(name)?;
     let text = matches!(field.kind, Kind::Scalar(Scalar::Text));
-    if matches!(field.kind, Kind::Blob(_) | Kind::Scalar(Scalar::Jsonb))
-        || lookup != Lookup::Exact && !text
-    {
+    let never = matches!(
+        field.kind,
+        Kind::Blob(_) | Kind::Array(_) | Kind::Scalar(Scalar::Jsonb | Scalar::Double)
+    );
+    if never || lookup != Lookup::Exact && !text {
         report
             .error(codes::PERSONAL_LOOKUP, at, format!("{} cannot be looked up as `{name}`", a(&field::spoken(&field.kind))))
-            .help("texts are looked up as `email`, `phone`, `folded` or `exact`, other values as `exact`");
+            .help("texts are looked up as `email`, `phone`, `folded` or `exact`, other values as `exact`; a `double`, `jsonb` and arrays are not looked up: `numeric` is");
         return None;
     }
     let few = match &field.kind {
         Kind::Enum(_) | Kind::Scalar(Scalar::Boolean | Scalar::SmallInt | Scalar::Date) => true,
+        Kind::Scalar(Scalar::Numeric(Some((precision, _)))) => *precision < 5,
         _ => field.bounds.max_length.is_some_and(|most| most < 4),
     };
     let argued = found.text("lookup_why").is_some_and(|(why, _)| !why.trim().is_empty());

@@ -105,7 +105,10 @@ impl Field {
     #[must_use]
     pub fn sealed(&self) -> Option<&Personal> {
         match (&self.privacy, &self.kind) {
-            (Some(Privacy::Personal(personal)), Kind::Scalar(_) | Kind::Enum(_)) => Some(personal),
+            (
+                Some(Privacy::Personal(personal)),
+                Kind::Scalar(_) | Kind::Array(_) | Kind::Enum(_),
+            ) => Some(personal),
             _ => None,
         }
     }
