@@ -11,7 +11,7 @@ pub use blob::Blob;
 pub use expiry::{Expiry, Remains, Span, Unit};
 pub use kept::KeptQuery;
 pub use privacy::lookup_column;
-pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Whose};
+pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Stored, Whose};
 
 use std::collections::BTreeMap;
 

@@ -9,7 +9,7 @@ use serde_json::{Number, Value};
 use crate::{
     Code, Refusal,
     declare::{date, instant},
-    entity::{Bounds, Entity, Field, Kind, Lookup, Scalar},
+    entity::{Bounds, Entity, Field, Kind, Lookup, Scalar, VectorForm},
     query::value::{check_json, check_text},
 };
 
@@ -34,6 +34,7 @@ pub fn plain(entity: &Entity, field: &Field, value: &Value) -> Result<Value, Ref
             });
             Value::Array(elements.collect::<Result<_, _>>()?)
         }
+        (Kind::Vector(vector), value) => self::vector(name, vector.form, value)?,
         (_, value) => value.clone(),
     };
     within(entity, field, &plain)?;
@@ -52,8 +53,19 @@ pub fn json(field: &Field, plain: &Value) -> String {
         (Kind::Array(Scalar::Numeric(_) | Scalar::Double), Value::Array(elements)) => {
             format!("[{}]", elements.iter().map(raw).collect::<Vec<_>>().join(","))
         }
+        (Kind::Vector(_), Value::Array(elements)) => {
+            let one = |number: &Value| number.as_f64().unwrap_or_default() as f32;
+            numbers(&elements.iter().map(one).collect::<Vec<_>>())
+        }
         (_, value) => value.to_string(),
     }
+}
+
+/// The JSON that is sealed of a vector.
+#[must_use]
+pub fn numbers(vector: &[f32]) -> String {
+    let numbers: Vec<String> = vector.iter().map(f32::to_string).collect();
+    format!("[{}]", numbers.join(","))
 }
 
 /// The text of an opened value as a cell of CSV, before quotes; none for null.
@@ -125,6 +137,29 @@ fn one(name: &str, scalar: Scalar, value: &Value) -> Result<Value, Refusal> {
         (_, Value::Number(number)) => of_text(name, scalar, &number.to_string()),
         _ => Ok(value.clone()),
     }
+}
+
+/// A vector: numbers as PostgreSQL would have kept them, or the text of other forms.
+fn vector(name: &str, form: VectorForm, value: &Value) -> Result<Value, Refusal> {
+    let wrong = || Refusal::new(Code::Vector, format!("a value of {name} is not a vector"));
+    let parsed;
+    let numbers = match value {
+        Value::String(_) if matches!(form, VectorForm::Sparsevec | VectorForm::Bit) => {
+            return Ok(value.clone());
+        }
+        Value::String(text) => {
+            parsed = serde_json::from_str::<Vec<Value>>(text).map_err(|_| wrong())?;
+            &parsed
+        }
+        Value::Array(numbers) => numbers,
+        _ => return Ok(value.clone()),
+    };
+    // The shortest digits that are still the number of four bytes.
+    let one = |number: &Value| {
+        let number = (number.as_f64()? as f32).to_string().parse::<f64>().ok()?;
+        Number::from_f64(number).map(Value::Number)
+    };
+    numbers.iter().map(one).collect::<Option<_>>().map(Value::Array).ok_or_else(wrong)
 }
 
 /// An element in the text form of its type, which nobody has checked.

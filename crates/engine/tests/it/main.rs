@@ -13,6 +13,7 @@ mod history;
 mod kept;
 mod keys;
 mod later;
+mod likeness;
 mod moved;
 mod nearest;
 mod projected;
