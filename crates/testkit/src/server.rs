@@ -113,6 +113,18 @@ impl OwnServer {
         &self.options.data_dir
     }
 
+    /// Takes a base backup into a folder that is not there yet, WAL included, as `pg_basebackup` does.
+    ///
+    /// # Panics
+    /// If it cannot be taken.
+    pub async fn base_backup(&self, folder: &std::path::Path) {
+        let server = self.server.as_ref().expect("it runs");
+        let mut command = tokio::process::Command::new(server.program("pg_basebackup"));
+        command.args(["--wal-method=stream", "--checkpoint=fast", "--dbname"]).arg(self.url());
+        let taken = command.arg("--pgdata").arg(folder).output().await.expect("it can be run");
+        assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+    }
+
     /// A connection as the superuser.
     pub async fn client(&self) -> Client {
         open(&self.url()).await

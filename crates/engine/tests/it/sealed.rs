@@ -11,7 +11,7 @@ use freehold_engine::{
 };
 use serde_json::{Value, json};
 
-mod types;
+mod every_type;
 
 use crate::ground::{Ground, body, code, ground, operation, read};
 
