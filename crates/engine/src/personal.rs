@@ -3,6 +3,7 @@
 //! in: plain form → blind indexes → whose → sealed. out: marked values → keys → opened, and counted for a purpose.
 
 mod open;
+mod reseal;
 mod seal;
 mod vectors;
 
