@@ -18,6 +18,7 @@ mod documents;
 mod harness;
 mod http;
 mod keys;
+mod overdue;
 mod prove;
 mod purposes;
 mod reads;
