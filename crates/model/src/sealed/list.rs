@@ -104,7 +104,8 @@ pub(super) fn bytes(name: &str, text: &str) -> Result<String, Refusal> {
     let found = match text.strip_prefix("\\x") {
         Some(digits) => {
             let digits: String = digits.chars().filter(|c| !c.is_whitespace()).collect();
-            let fits = digits.len() % 2 == 0 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let fits = digits.len().is_multiple_of(2)
+                && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
             fits.then(|| digits.to_ascii_lowercase())
         }
         None => escaped(text.as_bytes()),
