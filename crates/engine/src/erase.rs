@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use freehold_model::{
     Model, Name,
-    entity::{Entity, OnErase, Span, Unit},
+    entity::{Entity, Kind, OnErase, Privacy, Span, Unit, Whose},
     erase::{self, Duty},
 };
 use freehold_store::Tenant;
@@ -115,7 +115,9 @@ impl Engine {
                 self.store.shred(erasure.id, keep.as_deref()).await
             }
             ErasureState::Shredded => {
-                let body = |number: i64, before: &str| self.receipt(&erasure, number, before);
+                let open = residue(&snapshot.model, &erasure.entity);
+                let body =
+                    |number: i64, before: &str| self.receipt(&erasure, number, before, &open);
                 self.store.end_erasure(&erasure, &body).await
             }
             ErasureState::Ended => Ok(()),
@@ -242,9 +244,21 @@ impl Engine {
     }
 
     /// What was done, and nothing by which anybody could be told.
-    fn receipt(&self, erasure: &Erasure, number: i64, before: &str) -> String {
+    fn receipt(&self, erasure: &Erasure, number: i64, before: &str, open: &[String]) -> String {
         let mut counts: Value = serde_json::from_str(&erasure.counts).unwrap_or_default();
         let kept = counts.as_object_mut().and_then(|counts| counts.remove("kept"));
+        let mut residual = vec![
+            match erasure.epoch {
+                Some(1..) => {
+                    "backups and WAL from before hold the rows, sealed, and wrapped keys that open them with the keys of this epoch and older ones, until those are destroyed: a later receipt says so"
+                }
+                _ => {
+                    "backups and WAL from before hold the rows, sealed, and the wrapped keys that open them with the root key, until they expire"
+                }
+            },
+            "ids, times, blind indexes and fields that are not personal in backups and WAL, until they expire",
+        ];
+        residual.extend(open.iter().map(String::as_str));
         json!({
             "receipt": number,
             "erasure": erasure.id.to_string(),
@@ -256,17 +270,39 @@ impl Engine {
             "rows": counts,
             "kept": kept.unwrap_or_else(|| json!({})),
             "epoch": erasure.epoch,
-            "residual": [
-                match erasure.epoch {
-                    Some(1..) => "backups and WAL from before hold the rows, sealed, and wrapped keys that open them with the keys of this epoch and older ones, until those are destroyed: a later receipt says so",
-                    _ => "backups and WAL from before hold the rows, sealed, and the wrapped keys that open them with the root key, until they expire",
-                },
-                "ids, times, blind indexes and fields that are not personal in backups and WAL, until they expire",
-            ],
+            "residual": residual,
             "before": before,
         })
         .to_string()
     }
+}
+
+/// What backups hold of a person in the open: their vectors, of which the model says why they are not sealed.
+fn residue(model: &Model, subject: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for entity in model.entities() {
+        for field in &entity.fields {
+            let (Some(why), Some(Privacy::Personal(personal))) = (field.open_why(), &field.privacy)
+            else {
+                continue;
+            };
+            let theirs = match &personal.whose {
+                Whose::Itself => *entity.name == *subject,
+                Whose::Of(reference) => matches!(
+                    entity.field(reference).map(|field| &field.kind),
+                    Some(Kind::Ref(to)) if *to.entity == *subject
+                ),
+                Whose::Nobody => false,
+            };
+            if theirs {
+                all.push(format!(
+                    "vectors of {}.{}, kept in the open ({why}), in backups and WAL, until they expire",
+                    entity.name, field.name
+                ));
+            }
+        }
+    }
+    all
 }
 
 /// The entity, if its rows are people.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use freehold_model::mutate::{self, Filling};
+use freehold_model::mutate;
 use freehold_store::Tenant;
 use serde_json::{Map, Value};
 
@@ -12,8 +12,9 @@ use crate::{
     Engine, Snapshot,
     embed::TEXT_BYTES_MAX,
     error::Error,
+    personal::{EMBEDDING, Tag},
     read::count,
-    write::{objects, source_text, vector},
+    write::{filling, objects, source_text, vector},
 };
 
 /// Rows read, embedded and written at a time.
@@ -98,6 +99,7 @@ impl Engine {
         let Some(vector) = vector(&snapshot.model, entity, field) else { return Ok(0) };
         let next = column.is_some_and(|column| column != field);
         let (mut filled, mut after) = (0, None::<String>);
+        let tag = Tag::new();
         loop {
             let page = mutate::unfilled(
                 &snapshot.model,
@@ -105,9 +107,12 @@ impl Engine {
                 field,
                 next,
                 after.as_deref(),
-                PAGE_ROWS,
+                (PAGE_ROWS, tag.as_str()),
             )?;
-            let rows = objects(self.store.run(tenant, &page).await?.text(0));
+            let page = self.store.run(tenant, &page).await?;
+            let page = page.text(0).unwrap_or("[]");
+            let rows =
+                objects(Some(&self.open_body(snapshot, tenant, page, &tag, EMBEDDING).await?));
             let Some(last) = rows.last().and_then(|row| row.get("id")?.as_str()) else {
                 return Ok(filled);
             };
@@ -123,20 +128,11 @@ impl Engine {
             }
             let vectors =
                 snapshot.embedders.embed(&vector.embedder, vector.dimensions, &texts).await?;
-            let rows: Vec<Filling<'_>> =
-                rows.into_iter().zip(&vectors).filter_map(filling).collect();
-            let fill = mutate::fill_vectors(&snapshot.model, entity, field, next, &rows)?;
+            let place = (entity, field, next);
+            let fill = filling((self, tenant), &snapshot.model, place, &rows, &vectors).await?;
             let stored = count(self.store.run(tenant, &fill).await?.int(1));
             filled += stored;
             progress(stored);
         }
     }
-}
-
-fn filling<'a>((row, vector): (&'a Map<String, Value>, &'a Vec<f32>)) -> Option<Filling<'a>> {
-    Some(Filling {
-        id: row.get("id")?.as_str()?,
-        vector,
-        stamp: Some(row.get("~stamp")?.as_str()?),
-    })
 }

@@ -22,16 +22,27 @@ pub struct Replayed {
     pub erasures: usize,
     /// Receipts it lacked.
     pub receipts: usize,
+    /// Deleted tenants that it had again: they are closed, and their rows can be deleted.
+    pub tenants: usize,
 }
 
 impl Engine {
     /// Makes the erasures again that the ledger in the keystore has and the database does not know, because it was restored
-    /// from a backup, and gives it the receipts back. Before anybody is served.
+    /// from a backup, closes tenants that were deleted, and gives it the receipts back. Before anybody is served.
     ///
     /// # Errors
     /// Of [`Self::erase`]; `Held` if a legal hold of the restored database keeps one; `Usage` if the ledger is damaged.
     pub async fn replay_ledger(&self) -> Result<Replayed, Error> {
         let receipts = self.store.settle_receipts().await?;
+        // First: nobody's erasure can be made in a tenant that nobody opens any more, nor has to be.
+        let back = self.store.tenants_back().await?;
+        for tenant in &back {
+            let name = self.store.close_tenant(*tenant).await?;
+            tracing::warn!(
+                tenant = name,
+                "a tenant that was deleted is in the restored database: it is closed"
+            );
+        }
         let unknown = self.store.unknown_erasures().await?;
         for erased in &unknown {
             if !self.store.begin_again(erased).await? {
@@ -51,7 +62,7 @@ impl Engine {
             tracing::info!(erasure = %erased.id, "an erasure of the ledger was made again");
         }
         self.store.settle_receipts().await?;
-        Ok(Replayed { erasures: unknown.len(), receipts })
+        Ok(Replayed { erasures: unknown.len(), receipts, tenants: back.len() })
     }
 
     /// Replaces the epoch's key if something was destroyed some time ago that backups have under it, or if a replacement

@@ -48,6 +48,7 @@ pub use freehold_store::{
     Placement, PlainSearcher, Policy, Role, RootKey, Scan, Scope, Size, Store, Table, Target,
     Tenant, Transaction, Typed, TypedError, WantedKey, Watch, Way, Work, Writer, Yardstick, script,
 };
+pub use freehold_store::{Swept as DeletedRows, TenantState};
 pub use personal::StatedPurpose;
 pub use subject::Files;
 

@@ -3,7 +3,9 @@
 //! in: plain form → blind indexes → whose → sealed. out: marked values → keys → opened, and counted for a purpose.
 
 mod open;
+mod reseal;
 mod seal;
+mod vectors;
 
 use std::collections::BTreeSet;
 
@@ -11,11 +13,18 @@ use freehold_model::{Name, query::Query};
 use freehold_store::{Tenant, hex};
 use uuid::Uuid;
 
-pub(crate) use self::seal::{prepare, seal_loaded, settle};
+pub(crate) use self::{
+    seal::{prepare, seal_loaded, settle},
+    vectors::sealed_vectors,
+};
 use crate::{
     Engine, Snapshot,
     error::{Code, Error, Refusal},
+    write::Mutation,
 };
+
+/// What texts are opened for to make vectors of them.
+pub(crate) const EMBEDDING: Purpose<'static> = Purpose::Said("embedding");
 
 /// What the values of an answer are opened for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,6 +73,17 @@ pub(crate) fn tag(query: &mut Query) -> Option<Tag> {
     }
     let tag = Tag::new();
     query.tagged(tag.as_str());
+    Some(tag)
+}
+
+/// The same of what a change shows, and of texts that it may have to open to make vectors of them.
+pub(crate) fn tag_change(mutation: &mut Mutation) -> Option<Tag> {
+    let tag = mutation.returning_mut().and_then(tag);
+    if !mutation.opens_texts() {
+        return tag;
+    }
+    let tag = tag.unwrap_or_else(Tag::new);
+    mutation.tag_texts(tag.as_str());
     Some(tag)
 }
 

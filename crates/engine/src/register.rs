@@ -90,7 +90,13 @@ impl<'m> Register<'m> {
                 let expiry = expiry(entity, field);
                 let class = self.model.classes().get(&personal.class);
                 let sealed = field.sealed().is_some();
-                if opened.is_empty() {
+                if let Some(why) = field.open_why() {
+                    self.findings.push(format!(
+                        "{}.{} is kept in the open: {why}. Most of the text can be told from a vector",
+                        name.0, name.1
+                    ));
+                }
+                if opened.is_empty() && field.open_why().is_none() {
                     let finding = format!(
                         "{}.{} was not opened in {DAYS} days: is it needed?",
                         name.0, name.1
@@ -106,11 +112,19 @@ impl<'m> Register<'m> {
                 }
                 self.fields.push(with(json!({
                     "class": personal.class.as_str(), "whose": whose(personal),
-                    "stored": if sealed { "sealed" } else { "sealed as a blob" },
+                    "stored": stored(field),
                     "lookup": field.lookup().is_some(), "kept": personal.kept, "expiry": expiry, "opens": opened,
                 })));
             }
         }
+    }
+}
+
+fn stored(field: &Field) -> String {
+    match field.open_why() {
+        Some(why) => format!("in the open: {why}"),
+        None if field.sealed().is_some() => "sealed".to_owned(),
+        None => "sealed as a blob".to_owned(),
     }
 }
 

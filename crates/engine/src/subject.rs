@@ -111,7 +111,10 @@ fn theirs<'m>(
             Kind::Ref(to) => {
                 *field.name != *by && model.entity(&to.entity).is_some_and(|entity| entity.subject)
             }
-            Kind::Vector(_) => true,
+            // What was made from texts says nothing that they do not.
+            Kind::Vector(vector) => {
+                !vector.of.is_empty() || !matches!(field.privacy, Some(Privacy::Personal(_)))
+            }
             _ => false,
         };
         let whose = match &field.privacy {

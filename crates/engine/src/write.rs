@@ -4,38 +4,34 @@
 //! Embedding before the transaction begins keeps row locks short; what an update leaves of the old text is known
 //! only inside, so those vectors are made there. Either way row and vector commit together.
 
+mod making;
 mod mutation;
 mod only_if;
 mod several;
 mod terms;
 mod text;
 
-use std::collections::HashSet;
-
 pub use freehold_model::mutate::Resolution;
 use freehold_model::{
     Model, Name,
     entity::{Kind, Vector, When},
-    mutate::{self, Filling},
+    mutate,
 };
 use freehold_store::{Access, Position, Row, Tenant, TenantTx};
 use serde_json::{Map, Value};
 
-pub(crate) use self::mutation::Mutation;
 pub use self::several::OPERATIONS_MAX;
 pub use self::terms::{OnlyIf, Terms};
+pub(crate) use self::{making::filling, mutation::Mutation};
 
 pub(crate) use crate::text::{known_text, source_text};
 use crate::{
     Engine, Snapshot,
     embed::EmbedError,
     error::{Code, Error, Refusal, naming},
-    personal,
+    personal::{self, Tag},
     read::{Shape, count, shaped},
 };
-
-/// Most vectors stored by one statement.
-const FILL_ROWS: usize = 1_000;
 
 /// One change, as the caller wrote it.
 #[derive(Debug, Clone)]
@@ -106,7 +102,7 @@ impl Engine {
         }
         embed_new_rows(&snapshot, &mut mutation).await?;
         personal::prepare(self, tenant, &mut mutation).await?;
-        let tag = mutation.returning_mut().and_then(personal::tag);
+        let tag = personal::tag_change(&mut mutation);
         let at_once = !terms.roll_back
             && matched.is_none()
             && mutation.is_one_statement()
@@ -121,7 +117,9 @@ impl Engine {
             };
             let is_matched = self.demand(&snapshot, tenant, &mut tx, matched, terms).await;
             let written = match is_matched {
-                Ok(()) => self.settled(&snapshot, tenant, &mut tx, &mut mutation).await,
+                Ok(()) => {
+                    self.settled(&snapshot, tenant, &mut tx, (&mut mutation, tag.as_ref())).await
+                }
                 Err(error) => Err(error),
             };
             let written = written.and_then(|written| {
@@ -155,10 +153,10 @@ impl Engine {
         snapshot: &Snapshot,
         tenant: &Tenant,
         tx: &mut TenantTx,
-        mutation: &mut Mutation,
+        (mutation, tag): (&mut Mutation, Option<&Tag>),
     ) -> Result<Written, Error> {
         personal::settle(self, tenant, tx, mutation).await?;
-        let written = change(snapshot, tx, mutation).await?;
+        let written = making::change((self, tenant), snapshot, tx, mutation, tag).await?;
         match mutation.must_write() {
             Some(rows) if rows != written.rows => {
                 Err(Refusal::new(Code::TryAgain, "another transaction was in the way")
@@ -246,74 +244,6 @@ async fn embed_new_rows(snapshot: &Snapshot, mutation: &mut Mutation) -> Result<
     Ok(())
 }
 
-/// Makes one change inside an open transaction: first the change, which says what it left empty, then those vectors.
-/// The rows that come back have them.
-async fn change(
-    snapshot: &Snapshot,
-    tx: &mut TenantTx,
-    mutation: &Mutation,
-) -> Result<Written, Error> {
-    let watched = mutation.watched();
-    if watched.is_empty() {
-        return Ok(Written::of(&tx.query_one(&mutation.render()).await?));
-    }
-    let row = tx.query_one(&mutation.render_watched()).await?;
-    let mut written = Written::of(&row);
-    let left = objects(row.text(3));
-    let mut made = false;
-    for (at, field) in watched.into_iter().enumerate() {
-        let is_empty = |row: &&Map<String, Value>| row["~empty"][at] == Value::Bool(true);
-        let rows: Vec<&Map<String, Value>> = left.iter().filter(is_empty).collect();
-        if !rows.is_empty() {
-            made |= make_up(snapshot, tx, mutation, field, rows).await?;
-        }
-    }
-    if made {
-        let ids = strings(row.text(4));
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        if let Some(returned) = mutation.render_returned(&ids) {
-            written.body = Written::of(&tx.query_one(&returned).await?).body;
-        }
-    }
-    Ok(written)
-}
-
-/// Gives these rows their vectors: those that were brought, and of the texts where none was. Says whether any row has
-/// one now.
-async fn make_up(
-    snapshot: &Snapshot,
-    tx: &mut TenantTx,
-    mutation: &Mutation,
-    field: &Name,
-    mut rows: Vec<&Map<String, Value>>,
-) -> Result<bool, Error> {
-    let ids: Vec<&str> = rows.iter().filter_map(|row| row["id"].as_str()).collect();
-    let mut made = false;
-    if let Some(again) = mutation.render_again(field, &ids) {
-        let set: HashSet<String> =
-            strings(tx.query_one(&again).await?.text(0)).into_iter().collect();
-        rows.retain(|row| row["id"].as_str().is_none_or(|id| !set.contains(id)));
-        made = !set.is_empty();
-    }
-    let Some(vector) = vector(&snapshot.model, mutation.entity(), field) else { return Ok(made) };
-    let (ids, texts): (Vec<&str>, Vec<String>) = rows
-        .iter()
-        .filter_map(|row| Some((row["id"].as_str()?, source_text(vector, row)?)))
-        .unzip();
-    for (ids, texts) in ids.chunks(FILL_ROWS).zip(texts.chunks(FILL_ROWS)) {
-        let Some(vectors) = embed(snapshot, vector, texts).await? else { return Ok(made) };
-        let rows: Vec<Filling<'_>> = ids
-            .iter()
-            .zip(&vectors)
-            .map(|(id, vector)| Filling { id, vector, stamp: None })
-            .collect();
-        let fill = mutate::fill_vectors(&snapshot.model, mutation.entity(), field, false, &rows)?;
-        tx.query_one(&fill).await?;
-        made = true;
-    }
-    Ok(made)
-}
-
 /// `None` if the embedder is away and the field may be filled later.
 async fn embed(
     snapshot: &Snapshot,
@@ -341,10 +271,6 @@ pub(crate) fn vector<'m>(model: &'m Model, entity: &str, field: &str) -> Option<
 }
 
 pub(crate) fn objects(body: Option<&str>) -> Vec<Map<String, Value>> {
-    body.and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default()
-}
-
-fn strings(body: Option<&str>) -> Vec<String> {
     body.and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default()
 }
 

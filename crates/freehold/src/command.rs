@@ -195,10 +195,15 @@ impl Site {
         let engine = self.engine_behind(config).await?;
         let replayed = Box::pin(engine.replay_ledger()).await?;
         if replayed != Replayed::default() {
-            let Replayed { erasures, receipts } = replayed;
+            let Replayed { erasures, receipts, tenants } = replayed;
             output::note(format!(
                 "the database was restored from before {erasures} erasures and {receipts} receipts; they are made again"
             ));
+            if tenants > 0 {
+                output::note(format!(
+                    "{tenants} of its tenants were deleted since: they are closed; `freehold keys replay` deletes their rows"
+                ));
+            }
         }
         Ok(engine)
     }

@@ -21,6 +21,7 @@ mod form;
 mod grammar;
 mod keys;
 mod kind;
+mod likeness;
 mod names;
 mod privacy;
 mod reads;

@@ -10,7 +10,7 @@ mod sql_type;
 
 pub use self::{blob::Blob, kept::KeptQuery, slice::Slice};
 pub use expiry::{Expiry, Remains, Span, Unit};
-pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Whose, lookup_column};
+pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Stored, Whose, lookup_column};
 
 use std::collections::BTreeMap;
 

@@ -15,6 +15,7 @@ pub mod names;
 pub mod plan;
 pub mod query;
 pub mod refusal;
+pub mod reseal;
 pub mod sealed;
 pub mod sql;
 pub mod view;

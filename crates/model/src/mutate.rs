@@ -29,13 +29,13 @@ use std::collections::BTreeSet;
 
 use crate::{
     Code, Model, Name, Refusal, Sql,
-    entity::{Entity, Kind},
-    query::{Limits, Query, render::Renderer, render::Source, value, written},
+    entity::{Entity, Field, Kind, Whose},
+    query::{Limits, Query, level::Level, render::Renderer, render::Source, value, written},
     sql::ident,
 };
 
 pub use dump::dump;
-pub use fill::{Filling, fill_vectors, unfilled};
+pub use fill::{Filling, Made, fill_vectors, unfilled};
 pub use insert::{Insert, OnConflict, Resolution, insert};
 pub use load::{ColumnType, Load, load};
 pub use put::put;
@@ -101,13 +101,6 @@ fn answer_watched(
     returning: Option<&Query>,
     inserted: &str,
 ) {
-    let of =
-        entity.fields.iter().filter(|field| watched.contains(&&field.name)).flat_map(|field| {
-            let Kind::Vector(vector) = &field.kind else { return Vec::new() };
-            vector.of.iter().map(|name| format!(", w.{}", ident(name))).collect()
-        });
-    let texts: BTreeSet<String> = of.collect();
-    let texts: String = texts.into_iter().collect();
     let empty: Vec<String> =
         watched.iter().map(|name| format!("w.{} is null", ident(name))).collect();
     let any = if empty.is_empty() { "false".to_owned() } else { empty.join(" or ") };
@@ -121,11 +114,60 @@ fn answer_watched(
     }
     renderer.sql.raw(&format!(
         " as body, (select count(*) from written) as rows, {inserted} as inserted, \
-         (select coalesce(json_agg(r.*), '[]')::text from (select w.id{texts}, json_build_array({}) as \"~empty\" \
-         from written w where {}) r) as empty, (select coalesce(json_agg(w.id), '[]')::text from written w) as ids",
-        empty.join(", "),
-        any,
+         (select coalesce(json_agg(r.*), '[]')::text from (select w.id"
     ));
+    let fields = entity.fields.iter().filter(|field| watched.contains(&&field.name));
+    sources(renderer, entity, fields, "w");
+    renderer.sql.raw(&format!(
+        ", json_build_array({}) as \"~empty\" \
+         from written w where {any}) r) as empty, (select coalesce(json_agg(w.id), '[]')::text from written w) as ids",
+        empty.join(", "),
+    ));
+}
+
+/// `, w."title", … as "body"`: what vectors are made from, each once, what is sealed of it with its mark; and of vectors that
+/// are sealed, whose they are.
+fn sources<'f>(
+    renderer: &mut Renderer,
+    entity: &Entity,
+    vectors: impl Iterator<Item = &'f Field>,
+    alias: &str,
+) {
+    let of = vectors.flat_map(|field| {
+        let texts = match &field.kind {
+            Kind::Vector(vector) => vector.of.iter().collect(),
+            _ => Vec::new(),
+        };
+        let owner = match field.sealed().map(|personal| &personal.whose) {
+            Some(Whose::Of(owner)) => Some(owner),
+            _ => None,
+        };
+        texts.into_iter().chain(owner)
+    });
+    let level = Level::new(entity);
+    for name in of.collect::<BTreeSet<_>>() {
+        renderer.sql.raw(", ");
+        match entity.field(name).filter(|field| field.sealed().is_some()) {
+            Some(field) => {
+                renderer.dumped(&level, entity, field, alias);
+                renderer.sql.raw(" as ").ident(name);
+            }
+            None => {
+                renderer.sql.raw(alias).raw(".").ident(name);
+            }
+        }
+    }
+}
+
+/// Whether one of these vectors is made from sealed texts.
+fn is_of_sealed(entity: &Entity, vectors: &[&Name]) -> bool {
+    let of = entity.fields.iter().filter(|field| vectors.contains(&&field.name));
+    of.filter_map(|field| match &field.kind {
+        Kind::Vector(vector) => Some(&vector.of),
+        _ => None,
+    })
+    .flatten()
+    .any(|name| entity.field(name).and_then(Field::sealed).is_some())
 }
 
 /// `with written as (update … t set field = r.field from `, to be followed by `… r(…) where …` and [`SET_AGAIN`].

@@ -5,6 +5,7 @@
 //! ```text
 //! ID.keys          the epoch keys and the seed of receipts, each wrapped by a key made of the root key
 //! ID.erased/       a file for each erasure: whom, with a MAC (see `ledger`)
+//! ID.tenants/      a file for each tenant that was deleted, with a MAC
 //! ID.receipts/     a file for each receipt
 //! ID.export        the wrapped keys of the database as the last change of epochs left them (see `key_export`)
 //! ```

@@ -92,6 +92,33 @@ impl Keys {
         key.map(|key| key.seal(&place, value.reveal())).ok_or_else(erased)
     }
 
+    /// Seals what was sealed for this place anew with the newest key; none if it is already, or of whom there is no key any
+    /// more.
+    ///
+    /// # Errors
+    /// `Elsewhere` of what was changed or moved.
+    pub fn anew(
+        &self,
+        place: Place,
+        class: Class,
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, Closed> {
+        let keys = self.of.get(&place.subject).map(|keys| keys.iter());
+        let newest = keys.into_iter().flatten().rfind(|key| key.class() == class);
+        let Some(newest) = newest.filter(|_| class_of(sealed).is_ok()) else { return Ok(None) };
+        if newest.is(class_of(sealed)?) {
+            return Ok(None);
+        }
+        match self.open(place, sealed) {
+            Ok(value) => {
+                let place = Place { tenant: self.tenant, ..place };
+                Ok(Some(newest.seal(&place, value.reveal())))
+            }
+            Err(Closed::Gone) => Ok(None),
+            Err(closed) => Err(closed),
+        }
+    }
+
     /// Opens what was sealed for this place.
     ///
     /// # Errors

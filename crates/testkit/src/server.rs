@@ -113,6 +113,44 @@ impl OwnServer {
         &self.options.data_dir
     }
 
+    /// Takes a base backup into a folder that is not there yet, WAL included, as `pg_basebackup` does.
+    ///
+    /// # Panics
+    /// If it cannot be taken.
+    pub async fn base_backup(&self, folder: &std::path::Path) {
+        let server = self.server.as_ref().expect("it runs");
+        let mut command = tokio::process::Command::new(server.program("pg_basebackup"));
+        command.args(["--wal-method=stream", "--checkpoint=fast", "--dbname"]).arg(self.url());
+        let taken = command.arg("--pgdata").arg(folder).output().await.expect("it can be run");
+        assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+    }
+
+    /// Puts a base backup in the place of what it has, as it was then, and starts it again.
+    ///
+    /// # Panics
+    /// If it does not start from it.
+    pub async fn restore(&mut self, backup: &std::path::Path) {
+        let cluster = self.options.data_dir.join("pg");
+        let (server, from) = (self.server.take(), backup.join("."));
+        let moved = tokio::task::spawn_blocking(move || {
+            server.map_or(Ok(()), Server::crash).expect("it ends");
+            let old = cluster.with_extension("before");
+            std::fs::rename(&cluster, &old).expect("moved aside");
+            let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
+                let mut command = std::process::Command::new(program);
+                assert!(command.args(arguments).status().is_ok_and(|it| it.success()), "{program}");
+            };
+            run("cp", &["-a".as_ref(), from.as_os_str(), cluster.as_os_str()]);
+            let mut like = std::ffi::OsString::from("--reference=");
+            like.push(&old);
+            run("chown", &["-R".as_ref(), &like, cluster.as_os_str()]);
+            run("chmod", &["700".as_ref(), cluster.as_os_str()]);
+            std::fs::remove_dir_all(&old).expect("removed");
+        });
+        moved.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        self.crash().await;
+    }
+
     /// A connection as the superuser.
     pub async fn client(&self) -> Client {
         open(&self.url()).await

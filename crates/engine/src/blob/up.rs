@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use bytes::Bytes;
-use freehold_model::entity::{Blob, Kind};
+use freehold_model::entity::{Blob, Kind, Privacy};
 use freehold_store::{
     Access, NewBlob, Tenant,
     seal::{Part, Sum},
@@ -47,7 +47,13 @@ pub struct Stored {
 }
 
 impl Engine {
-    /// Uploads a blob for a field. No row has it yet: write `id` into the field. An upload that no row takes is deleted
+    fn is_personal(&self, put: &Put<'_>) -> bool {
+        let snapshot = self.snapshot();
+        let field = snapshot.model.entity(put.entity).and_then(|entity| entity.field(put.field));
+        matches!(field.and_then(|field| field.privacy.as_ref()), Some(Privacy::Personal(_)))
+    }
+
+    /// Uploads a blob for a field. Of one in a field of personal data no name is kept. No row has it yet: write `id` into the field. An upload that no row takes is deleted
     /// after a day.
     ///
     /// # Errors
@@ -72,7 +78,8 @@ impl Engine {
         let new = NewBlob {
             entity: put.entity,
             field: put.field,
-            name: put.name,
+            // It is not sealed, and often says whose the file is.
+            name: put.name.filter(|_| !self.is_personal(&put)),
             content_type: &content_type,
             reserve: put.length.unwrap_or(0),
         };

@@ -3,8 +3,10 @@
 use freehold_model::{
     entity::Entity,
     mutate::{self, Resolution},
+    sealed,
 };
 use freehold_store::{Column, ImportMark, Tenant, TenantTx};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::{
@@ -127,6 +129,14 @@ impl Loading<'_> {
             return Ok(None);
         }
         let mut sealed = rows.to_vec();
+        for (field, _) in self.entity.sealed_fields() {
+            for row in &mut sealed {
+                if let Some(vector) = row.vectors.remove(&*field.name) {
+                    let numbers = Value::String(sealed::numbers(&vector));
+                    row.values.insert(field.name.to_string(), numbers);
+                }
+            }
+        }
         let mut values: Vec<_> =
             sealed.iter_mut().map(|row| std::mem::take(&mut row.values)).collect();
         let keys = self.upsert.as_deref();

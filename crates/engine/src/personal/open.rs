@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use freehold_model::Name;
+use freehold_model::{Name, entity::Kind, sealed};
 use freehold_store::{
     Opens, Tenant,
     seal::{Closed, Place},
     unhex,
 };
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Purpose, Tag, purpose_of};
@@ -76,7 +75,8 @@ impl Engine {
             };
             let json = opened.as_ref().map_or(&b"null"[..], |value| value.reveal());
             let json = std::str::from_utf8(json).map_err(|_| Closed::Form)?;
-            at = put(&mut out, body, at, mark, json);
+            let kind = snapshot.model.entity(&mark.entity).and_then(|it| it.field(&mark.field));
+            at = put(&mut out, (body, at), mark, json, kind.map(|field| &field.kind));
         }
         out.push_str(&body[at..]);
         let named = |entity: &str, field: &str| purpose_of(snapshot, purpose, entity, field);
@@ -106,7 +106,13 @@ fn read(body: &str, begin: usize, after: usize) -> Option<Mark> {
 
 /// Puts a value in the place of its mark: instead of a string of JSON, instead of one inside a quoted cell of CSV, or as a
 /// cell. Says where the answer goes on.
-fn put(out: &mut String, body: &str, at: usize, mark: &Mark, json: &str) -> usize {
+fn put(
+    out: &mut String,
+    (body, at): (&str, usize),
+    mark: &Mark,
+    json: &str,
+    kind: Option<&Kind>,
+) -> usize {
     let (before, behind) = (&body[at..mark.begin], &body[mark.end..]);
     if let Some(before) = before.strip_suffix("\"\"").filter(|_| behind.starts_with("\"\"")) {
         out.push_str(before);
@@ -119,10 +125,8 @@ fn put(out: &mut String, body: &str, at: usize, mark: &Mark, json: &str) -> usiz
         return mark.end + 1;
     }
     out.push_str(before);
-    match serde_json::from_str(json) {
-        Ok(Value::Null) | Err(_) => {}
-        Ok(Value::String(text)) => out.push_str(&cell(&text)),
-        Ok(other) => out.push_str(&cell(&other.to_string())),
+    if let Some(text) = sealed::cell(kind, json) {
+        out.push_str(&cell(&text));
     }
     mark.end
 }
@@ -143,6 +147,10 @@ mod tests {
     use super::*;
 
     fn opened(body: &str, json: &str) -> String {
+        opened_as(None, body, json)
+    }
+
+    fn opened_as(kind: Option<&Kind>, body: &str, json: &str) -> String {
         let marks: Vec<Mark> = body
             .match_indices("~T")
             .map(|(begin, found)| read(body, begin, begin + found.len()).unwrap())
@@ -151,7 +159,7 @@ mod tests {
         for mark in &marks {
             assert_eq!((&*mark.entity, &*mark.field), ("a", "b"));
             assert_eq!(mark.sealed, [1, 1]);
-            at = put(&mut out, body, at, mark, json);
+            at = put(&mut out, (body, at), mark, json, kind);
         }
         out + &body[at..]
     }
@@ -165,5 +173,12 @@ mod tests {
         let csv = format!("1,{mark},\"[{{\"\"x\"\":\"\"{mark}\"\"}}]\"");
         assert_eq!(opened(&csv, "\"a, b\""), r#"1,"a, b","[{""x"":""a, b""}]""#);
         assert_eq!(opened(&csv, "7"), r#"1,7,"[{""x"":7}]""#);
+        let list = Kind::Array(freehold_model::entity::Scalar::Text);
+        let csv = format!("1,{mark},2");
+        assert_eq!(
+            opened_as(Some(&list), &csv, r#"["a","b c",null]"#),
+            "1,\"{a,\"\"b c\"\",NULL}\",2"
+        );
+        assert_eq!(opened(&csv, "12345678901234567890.50"), "1,12345678901234567890.50,2");
     }
 }

@@ -238,8 +238,8 @@ impl Sealing<'_> {
                 let Some(value) = row.get(&*field.name).filter(|value| !value.is_null()) else {
                     continue;
                 };
-                let subject = whose(personal, id, row, there)?;
-                let class = if personal.kept { Class::Kept } else { Class::Ordinary };
+                let subject = owner(personal, id, row, there)?;
+                let class = class(personal);
                 wanted.insert((subject, class));
                 values.push((
                     at,
@@ -247,7 +247,7 @@ impl Sealing<'_> {
                     id,
                     subject,
                     class,
-                    Personal::new(value.to_string().into_bytes()),
+                    Personal::new(sealed::json(field, value).into_bytes()),
                 ));
             }
         }
@@ -279,7 +279,18 @@ impl Sealing<'_> {
     }
 }
 
-fn whose(personal: &Said, id: Uuid, row: &Row, there: Option<&Row>) -> Result<Uuid, Refusal> {
+/// With which of a person's keys values of a field are sealed.
+pub(super) fn class(personal: &Said) -> Class {
+    if personal.kept { Class::Kept } else { Class::Ordinary }
+}
+
+/// Whose a value of the row is, or of the row that is `there` already.
+pub(super) fn owner(
+    personal: &Said,
+    id: Uuid,
+    row: &Row,
+    there: Option<&Row>,
+) -> Result<Uuid, Refusal> {
     let reference = match &personal.whose {
         Whose::Itself => return Ok(id),
         Whose::Nobody => return Ok(Uuid::nil()),

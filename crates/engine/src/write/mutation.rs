@@ -26,7 +26,7 @@ impl Mutation {
         }
     }
 
-    pub(super) fn returning_mut(&mut self) -> Option<&mut Query> {
+    pub(crate) fn returning_mut(&mut self) -> Option<&mut Query> {
         match self {
             Self::Insert(insert) => insert.returning_mut(),
             Self::Update(update) => update.returning_mut(),
@@ -88,6 +88,23 @@ impl Mutation {
             Self::Insert(insert) => insert.watched(),
             Self::Update(update) => update.watched(),
             Self::Delete(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it may have to open texts to make vectors of them.
+    pub(crate) fn opens_texts(&self) -> bool {
+        match self {
+            Self::Insert(insert) => insert.opens_texts(),
+            Self::Update(update) => update.opens_texts(),
+            Self::Delete(_) => false,
+        }
+    }
+
+    pub(crate) fn tag_texts(&mut self, tag: &str) {
+        match self {
+            Self::Insert(insert) => insert.tag_texts(tag),
+            Self::Update(update) => update.tag_texts(tag),
+            Self::Delete(_) => {}
         }
     }
 

@@ -55,13 +55,14 @@ impl Engine {
             personal::prepare(self, tenant, &mut mutation)
                 .await
                 .map_err(|error| numbered(number, error))?;
-            let tag = mutation.returning_mut().and_then(personal::tag);
+            let tag = personal::tag_change(&mut mutation);
             mutations.push((mutation, tag));
         }
         let mut tx = self.store.begin_in(tenant, terms.zone.as_ref()).await?;
         let mut written = Vec::with_capacity(mutations.len());
-        for (number, (mutation, _)) in (1..).zip(&mut mutations) {
-            match self.settled(&snapshot, tenant, &mut tx, mutation).await {
+        for (number, (mutation, tag)) in (1..).zip(&mut mutations) {
+            let settled = self.settled(&snapshot, tenant, &mut tx, (&mut *mutation, tag.as_ref()));
+            match settled.await {
                 Ok(one) => written.push(one),
                 Err(error) => {
                     let error = naming(snapshot.refine(error), |code| {

@@ -3,6 +3,8 @@
 
 mod blobs;
 mod edges;
+mod resealed;
+mod restored;
 
 use std::{
     path::Path,
@@ -155,7 +157,7 @@ async fn a_restored_backup_opens_nothing_of_the_erased_and_all_of_the_others() {
     let opened = emails(&restored, &ground.a).await.unwrap();
     assert_eq!(opened, json!([null, "bob@example.org"]), "there is no key of who was erased");
     let replayed = restored.replay_ledger().await.unwrap();
-    assert_eq!(replayed, Replayed { erasures: 1, receipts: 2 });
+    assert_eq!(replayed, Replayed { erasures: 1, receipts: 2, tenants: 0 });
     assert_eq!(emails(&restored, &ground.a).await.unwrap(), json!(["bob@example.org"]));
     assert_eq!(
         emails(&restored, &ground.b).await.unwrap(),

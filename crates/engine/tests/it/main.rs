@@ -14,6 +14,7 @@ mod history;
 mod kept;
 mod keys;
 mod later;
+mod likeness;
 mod moved;
 mod nearest;
 mod projected;

@@ -11,6 +11,8 @@ use freehold_engine::{
 };
 use serde_json::{Value, json};
 
+mod every_type;
+
 use crate::ground::{Ground, body, code, ground, operation, read};
 
 pub(crate) const MODEL: &str = r#"

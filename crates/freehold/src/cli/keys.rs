@@ -48,5 +48,8 @@ pub(crate) enum Rotate {
         id: Uuid,
         #[arg(long)]
         tenant: String,
+        /// Seal all that is sealed of them anew, too
+        #[arg(long)]
+        reseal: bool,
     },
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use freehold_engine::{
-    Code, Engine, Refusal, RootKey,
+    Code, DeletedRows, Engine, Refusal, RootKey, TenantState,
     keys::{KeystoreState, Rotated},
 };
 use serde_json::{Value, json};
@@ -28,8 +28,9 @@ pub(super) async fn keys(config: &Config, what: Keys) -> Result<(), Failure> {
         Keys::Rotate(Rotate::Tenant { name }) => {
             rotate(config, &site.engine(config).await?, &Wrapping::Tenant(name)).await
         }
-        Keys::Rotate(Rotate::Person { entity, id, tenant }) => {
-            renew(config, &site.engine(config).await?, &tenant, &entity, id).await
+        Keys::Rotate(Rotate::Person { entity, id, tenant, reseal }) => {
+            let engine = site.engine(config).await?;
+            renew(config, &engine, &tenant, (&entity, id), reseal).await
         }
         Keys::Export { file } => {
             if file.exists() {
@@ -44,12 +45,30 @@ pub(super) async fn keys(config: &Config, what: Keys) -> Result<(), Failure> {
         Keys::Replay => {
             let engine = site.engine_behind(config).await?;
             let replayed = Box::pin(engine.replay_ledger()).await?;
-            let said = json!({ "erasures": replayed.erasures, "receipts": replayed.receipts });
-            let erasures = counted(replayed.erasures, "erasure");
-            say(config, said, format!("{erasures} made again"));
+            let tenants = delete_closed(&site, &engine).await?;
+            let said = json!({ "erasures": replayed.erasures, "receipts": replayed.receipts, "tenants": tenants });
+            let (erasures, tenants) =
+                (counted(replayed.erasures, "erasure"), counted(tenants, "tenant"));
+            say(config, said, format!("{erasures} made again, {tenants} deleted"));
             Ok(())
         }
     }
+}
+
+/// Deletes the rows of tenants that are closed for good; says how many there were.
+async fn delete_closed(site: &Site, engine: &Engine) -> Result<usize, Failure> {
+    let mut operator = site.operator("keys replay").await?;
+    let tenants = operator.tenants().await?;
+    let closed = tenants.into_iter().filter(|tenant| tenant.state == TenantState::Deleting);
+    let closed: Vec<String> = closed.map(|tenant| tenant.name).collect();
+    let bar = output::spinner("deleting");
+    for name in &closed {
+        let mut told =
+            |swept: &DeletedRows| bar.set_message(format!("{name}: {} rows", swept.rows));
+        operator.delete_tenant_noted(&engine.store(), name, &mut told).await?;
+    }
+    bar.finish_and_clear();
+    Ok(closed.len())
 }
 
 fn say(config: &Config, json: Value, text: String) {
@@ -57,14 +76,14 @@ fn say(config: &Config, json: Value, text: String) {
 }
 
 async fn status(config: &Config, engine: &Engine) -> Result<(), Failure> {
-    let KeystoreState { id, folder, epoch, epochs, spent_s, erasures, unknown } =
+    let KeystoreState { id, folder, epoch, epochs, spent_s, erasures, tenants, unknown } =
         engine.store().keystore_state().await?;
     let behind = engine.store().is_behind().await?;
     let folder = folder.map(|folder| folder.display().to_string());
     if config.json {
         output::say(json!({
             "installation": id.to_string(), "keystore": folder, "epoch": epoch, "epochs": epochs, "spent_s": spent_s,
-            "ledger": erasures, "unknown": unknown, "behind": behind,
+            "ledger": erasures, "tenants": tenants, "unknown": unknown, "behind": behind,
         }));
         return Ok(());
     }
@@ -89,7 +108,11 @@ async fn status(config: &Config, engine: &Engine) -> Result<(), Failure> {
             "what was destroyed in the last {seconds} s opens from backups until the epoch is replaced; workers do it, or `freehold keys rotate epoch`"
         ));
     }
-    output::say(format!("{} in the ledger", counted(erasures, "erasure")));
+    output::say(format!(
+        "{} and {} in the ledger",
+        counted(erasures, "erasure"),
+        counted(tenants, "deleted tenant")
+    ));
     if behind {
         output::say(format!(
             "the database is older than the ledger: it does not know {unknown} of them"
@@ -157,10 +180,19 @@ async fn renew(
     config: &Config,
     engine: &Engine,
     tenant: &str,
-    entity: &str,
-    person: Uuid,
+    (entity, person): (&str, Uuid),
+    reseal: bool,
 ) -> Result<(), Failure> {
     let tenant = engine.tenant(tenant).await?;
+    if reseal {
+        let bar = output::spinner("sealing anew");
+        let mut told = |values| bar.set_message(format!("{values} values are sealed anew"));
+        let (keys, values) = engine.reseal_person(&tenant, entity, person, &mut told).await?;
+        bar.finish_and_clear();
+        let text = format!("{values} values are sealed anew, with another key");
+        say(config, json!({ "keys": keys, "values": values }), text);
+        return Ok(());
+    }
     let keys = engine.renew_person(&tenant, entity, person).await?;
     let text = match keys {
         0 => "nothing is sealed of this person: there is no key to change",

@@ -62,10 +62,11 @@ async fn delete(config: &Config, site: &Site, name: &str, confirm: &str) -> Resu
             .into());
     }
     let mut operator = site.prepared("tenant delete").await?;
+    let store = site.store().await?;
     let bar = output::spinner("deleting");
     let mut deleted = 0;
     operator
-        .delete_tenant(name, |swept| {
+        .delete_tenant_noted(&store, name, |swept| {
             deleted = swept.rows;
             bar.set_message(format!("{deleted} rows, now {}", swept.entity));
         })

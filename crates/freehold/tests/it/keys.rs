@@ -56,7 +56,10 @@ async fn a_restored_database_is_served_when_it_knows_whom_to_forget() {
         let both = json!([person("ada"), person("bob")]).to_string();
         house.fine(&["insert", "person", &both, "--tenant", tenant]);
     }
+    house.fine(&["tenant", "create", "gone"]);
+    house.fine(&["insert", "person", &person("eve").to_string(), "--tenant", "gone"]);
     let backup = house.db.copy().await;
+    house.fine(&["tenant", "delete", "gone", "--confirm", "gone"]);
     let query = ["query", "person?handle=eq.ada&select=id", "--tenant", "a", "--json"];
     let id = json_of(&house.fine(&query))[0]["id"].as_str().unwrap().to_owned();
     house.fine(&["erase", "person", &id, "--tenant", "a"]);
@@ -79,19 +82,37 @@ async fn a_restored_database_is_served_when_it_knows_whom_to_forget() {
         assert!(refused.code == Some(1) && refused.err.contains("keys replay"), "{refused:?}");
     }
     let status = json_of(&restored.fine(&["keys", "status", "--json"]));
-    assert_eq!((&status["behind"], &status["unknown"]), (&json!(true), &json!(1)), "{status}");
+    let told = (&status["behind"], &status["unknown"], &status["tenants"]);
+    assert_eq!(told, (&json!(true), &json!(2), &json!(1)), "{status}");
     let imported = json_of(&restored.fine(&["keys", "import", "--json"]));
     assert_eq!((&imported["taken"], &imported["dropped"]), (&json!(2), &json!(1)), "{imported}");
 
     let server = restored.serve();
-    assert_eq!(restored.number("select count(*) from app.person").await, 3, "before anybody asks");
+    let there = "select count(*) from app.person p join freehold.tenant t on t.id = p.tenant_id where t.state = 'active'";
+    assert_eq!(restored.number(there).await, 3, "before anybody asks");
+    let closed = restored.run(&[&ALL[..], &["--tenant", "gone"]].concat());
+    assert_eq!(closed.code, Some(1), "{closed:?}");
     let key = restored.key("a");
     let answer = server.as_tenant(&key, "GET /rest/v1/person?select=handle,email", "");
     assert_eq!(answer.json(), json!([person("bob")]));
     drop(server);
     assert_eq!(people(&restored, "b"), json!([person("ada"), person("bob")]));
     assert!(restored.fine(&["erase", "receipts"]).lines().count() >= 3);
-    assert_eq!(json_of(&restored.fine(&["keys", "replay", "--json"]))["erasures"], 0);
+    let replayed = json_of(&restored.fine(&["keys", "replay", "--json"]));
+    assert_eq!(replayed, json!({ "erasures": 0, "receipts": 0, "tenants": 1 }));
+    assert_eq!(restored.number("select count(*) from app.person").await, 3);
+
+    let bob = json_of(&restored.fine(&[
+        "query",
+        "person?handle=eq.bob&select=id",
+        "--tenant",
+        "a",
+        "--json",
+    ]));
+    let id = bob[0]["id"].as_str().unwrap();
+    let rotate = ["keys", "rotate", "person", "person", id, "--tenant", "a", "--reseal", "--json"];
+    assert_eq!(json_of(&restored.fine(&rotate)), json!({ "keys": 1, "values": 1 }));
+    assert_eq!(people(&restored, "a"), json!([person("bob")]));
     drop(db);
 }
 

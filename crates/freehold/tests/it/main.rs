@@ -19,6 +19,7 @@ mod documents;
 mod harness;
 mod http;
 mod keys;
+mod overdue;
 mod prove;
 mod purposes;
 mod reads;

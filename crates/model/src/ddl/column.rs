@@ -38,7 +38,7 @@ impl Column {
             default: field.default.as_ref().map(|value| default(value, &field.kind)),
             generated: None,
             sealed: field.sealed().is_some(),
-            in_line: matches!(field.kind, Kind::Vector(_)),
+            in_line: matches!(field.kind, Kind::Vector(_)) && field.sealed().is_none(),
             sampled: matches!(field.kind, Kind::Enum(_) | Kind::Scalar(Scalar::Boolean))
                 && field.sealed().is_none(),
         }

@@ -359,6 +359,9 @@ impl<'a> Own<'a> {
 // where there is an index on it, so those have none.
 fn opclass(field: &Field) -> Option<(&'static str, u64)> {
     let Kind::Vector(Vector { form, dimensions, metric, .. }) = &field.kind else { return None };
+    if field.sealed().is_some() {
+        return None;
+    }
     let (most, bits) = match form {
         VectorForm::Vector => (2_000, 32),
         VectorForm::Halfvec => (4_000, 16),

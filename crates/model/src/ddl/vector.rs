@@ -46,7 +46,9 @@ impl Trigger {
             format!("row({})", texts.collect::<Vec<_>>().join(", "))
         };
         let equals = match &field.kind {
-            crate::entity::Kind::Vector(vector) if vector.form != VectorForm::Bit => {
+            crate::entity::Kind::Vector(vector)
+                if vector.form != VectorForm::Bit && field.sealed().is_none() =>
+            {
                 "operator(freehold_ext.=)"
             }
             _ => "operator(pg_catalog.=)",

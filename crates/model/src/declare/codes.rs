@@ -71,6 +71,7 @@ codes! {
     PERSONAL_CLASS = "personal.class", "There is no such class of personal data.";
     PERSONAL_UNUSED = "personal.unused", "Warning: no field is of the class.";
     PERSONAL_RETENTION = "personal.retention", "The retention of a class cannot be read.";
+    PERSONAL_VECTOR = "personal.vector", "A vector of personal data says how it is kept.";
     PERSONAL_KIND = "personal.kind", "A value of this type, or with such a rule, cannot be sealed.";
     PERSONAL_WHOSE = "personal.whose", "It cannot be told whose data a field is.";
     PERSONAL_LOOKUP = "personal.lookup", "A sealed field cannot be looked up so.";

@@ -5,12 +5,12 @@ use super::{
     codes,
     entities::Draft,
     erasure::{owner, stubs},
-    field,
+    field, likeness,
     report::{Report, Span as Place, a, did_you_mean},
-    walk::{Found, text},
+    walk::Found,
 };
 use crate::{
-    entity::{Field, Kind, Lookup, OnDelete, OnErase, Personal, Privacy, Scalar, Whose},
+    entity::{Field, Kind, Lookup, OnDelete, OnErase, Personal, Privacy, Scalar, Stored, Whose},
     names::Name,
 };
 
@@ -32,7 +32,7 @@ pub(super) fn check(drafts: &mut [Draft<'_>], classes: &Classes<'_>, report: &mu
             about.field(field, report);
         }
         about.keys(draft, report);
-        about.sources(&draft.fields, report);
+        likeness::made(&mut draft.fields, report);
     }
     stubs(drafts, &subjects, report);
 }
@@ -121,14 +121,13 @@ impl About<'_> {
         at: &Place,
         report: &mut Report,
     ) -> Option<Personal> {
-        let sealable = match &field.kind {
-            Kind::Scalar(scalar) => {
-                !matches!(scalar, Scalar::Numeric(_) | Scalar::Double | Scalar::Bytea)
-            }
-            Kind::Enum(_) | Kind::Blob(_) => true,
-            _ => false,
+        let stored = match &field.kind {
+            // What is made from text is what its texts are: that is seen when all of them are known.
+            Kind::Vector(vector) if !vector.of.is_empty() => return None,
+            Kind::Vector(_) => likeness::stored(found, at, report)?,
+            _ => Stored::Sealed,
         };
-        if !sealable {
+        if matches!(field.kind, Kind::Ref(_)) {
             report
                 .error(codes::PERSONAL_KIND, at, format!("{} cannot be sealed yet", a(&field::spoken(&field.kind))))
                 .help("hold it as `text` or `jsonb`, or say with `not_personal` why it need not be sealed");
@@ -163,7 +162,7 @@ impl About<'_> {
                 )
                 .help("add `lookup = \"exact\"`, or another way of looking it up");
         }
-        Some(Personal { class: Name::new(class).ok()?, whose, kept, lookup })
+        Some(Personal { class: Name::new(class).ok()?, whose, kept, lookup, stored })
     }
 
     fn whose(&self, found: &Found<'_>, at: &Place, report: &mut Report) -> Option<(Whose, bool)> {
@@ -224,9 +223,13 @@ impl About<'_> {
                         .is_some_and(|it| it.whose == Whose::Of(field.name.clone()))
                 })
                 .collect();
-            let required = theirs
-                .iter()
-                .find(|draft| draft.field.as_ref().is_some_and(|field| !field.optional));
+            let is_theirs = |draft: &&field::Draft<'_>| {
+                draft.field.as_ref().is_some_and(|it| {
+                    !it.optional
+                        && matches!(&it.privacy, Some(Privacy::Personal(it)) if it.whose == Whose::Of(field.name.clone()))
+                })
+            };
+            let required = draft.fields.iter().find(is_theirs);
             if let (Some(theirs), OnDelete::Unlink) = (theirs.first(), to.on_delete) {
                 report
                     .error(codes::PERSONAL_WHOSE, &theirs.word.at, format!("`{}` could not be opened any more once `{}` is emptied, because it is sealed for that person", theirs.word.text, field.name))
@@ -248,26 +251,6 @@ impl About<'_> {
             }
         }
     }
-
-    /// A vector would carry what is sealed in its texts.
-    fn sources(&self, fields: &[field::Draft<'_>], report: &mut Report) {
-        for draft in fields {
-            let of = draft.found.as_ref().and_then(|found| found.items("of")).unwrap_or_default();
-            for (name, at) in of.iter().filter_map(text) {
-                let source = fields.iter().find(|field| field.word.text == name);
-                if source.and_then(|source| source.field.as_ref()).and_then(Field::sealed).is_some()
-                {
-                    report
-                        .error(
-                            codes::PERSONAL_KIND,
-                            at,
-                            format!("a vector made from `{name}` would tell what is sealed in it"),
-                        )
-                        .help("leave it out of `of`: vectors of personal data are not built yet");
-                }
-            }
-        }
-    }
 }
 
 fn lookup(
@@ -279,16 +262,19 @@ fn lookup(
 ) -> Option<Lookup> {
     let lookup = Lookup::named(name)?;
     let text = matches!(field.kind, Kind::Scalar(Scalar::Text));
-    if matches!(field.kind, Kind::Blob(_) | Kind::Scalar(Scalar::Jsonb))
-        || lookup != Lookup::Exact && !text
-    {
+    let never = matches!(
+        field.kind,
+        Kind::Blob(_) | Kind::Array(_) | Kind::Scalar(Scalar::Jsonb | Scalar::Double)
+    );
+    if never || lookup != Lookup::Exact && !text {
         report
             .error(codes::PERSONAL_LOOKUP, at, format!("{} cannot be looked up as `{name}`", a(&field::spoken(&field.kind))))
-            .help("texts are looked up as `email`, `phone`, `folded` or `exact`, other values as `exact`");
+            .help("texts are looked up as `email`, `phone`, `folded` or `exact`, other values as `exact`; a `double`, `jsonb` and arrays are not looked up: `numeric` is");
         return None;
     }
     let few = match &field.kind {
         Kind::Enum(_) | Kind::Scalar(Scalar::Boolean | Scalar::SmallInt | Scalar::Date) => true,
+        Kind::Scalar(Scalar::Numeric(Some((precision, _)))) => *precision < 5,
         _ => field.bounds.max_length.is_some_and(|most| most < 4),
     };
     let argued = found.text("lookup_why").is_some_and(|(why, _)| !why.trim().is_empty());

@@ -41,6 +41,17 @@ pub struct Personal {
     pub kept: bool,
     /// How its sealed values are found again, if they are.
     pub lookup: Option<Lookup>,
+    /// How its values are kept.
+    pub stored: Stored,
+}
+
+/// How values of a field of personal data are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stored {
+    /// Sealed.
+    Sealed,
+    /// As they are, so that they can be searched, and why. Vectors only.
+    Open(String),
 }
 
 /// Whose data a field is.
@@ -105,7 +116,19 @@ impl Field {
     #[must_use]
     pub fn sealed(&self) -> Option<&Personal> {
         match (&self.privacy, &self.kind) {
-            (Some(Privacy::Personal(personal)), Kind::Scalar(_) | Kind::Enum(_)) => Some(personal),
+            (
+                Some(Privacy::Personal(personal)),
+                Kind::Scalar(_) | Kind::Array(_) | Kind::Enum(_) | Kind::Vector(_),
+            ) => Some(personal).filter(|personal| personal.stored == Stored::Sealed),
+            _ => None,
+        }
+    }
+
+    /// Why it holds personal data in the open, if it does: it is a vector that is to be searched.
+    #[must_use]
+    pub fn open_why(&self) -> Option<&str> {
+        match &self.privacy {
+            Some(Privacy::Personal(Personal { stored: Stored::Open(why), .. })) => Some(why),
             _ => None,
         }
     }

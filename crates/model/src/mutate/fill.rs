@@ -5,8 +5,8 @@
 
 use crate::{
     Code, Model, Refusal, Sql,
-    entity::{Entity, Kind, Vector, VectorForm},
-    query::{check, value, vector_text},
+    entity::{Entity, Field, Kind, Vector, VectorForm},
+    query::{check, render::Renderer, value, vector_text},
     sql::ident,
 };
 
@@ -16,10 +16,19 @@ pub struct Filling<'a> {
     /// The row's id.
     pub id: &'a str,
     /// Its vector.
-    pub vector: &'a [f32],
+    pub vector: Made<'a>,
     /// The stamp its texts had when they were read (`~stamp` of [`unfilled`]); none if the caller's transaction holds
     /// the row locked since.
     pub stamp: Option<&'a str>,
+}
+
+/// A vector as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Made<'a> {
+    /// Its numbers.
+    Open(&'a [f32]),
+    /// It is sealed for its row.
+    Sealed(&'a [u8]),
 }
 
 /// Stores vectors in `field`, or in the hidden column that will replace it if `next`. `rows` of the answer counts
@@ -35,14 +44,22 @@ pub fn fill_vectors(
     rows: &[Filling],
 ) -> Result<Sql, Refusal> {
     let (entity, vector) = made(model, entity, field)?;
+    let sealed = entity.field(field).and_then(Field::sealed).is_some();
     let (array, cast) = match vector.form {
+        _ if sealed => ("bytea[]", String::new()),
         VectorForm::Vector => ("freehold_ext.vector[]", String::new()),
         VectorForm::Halfvec => ("freehold_ext.halfvec[]", String::new()),
         VectorForm::Sparsevec => ("freehold_ext.sparsevec[]", String::new()),
         // An array of `bit` is one of `bit(1)`.
         VectorForm::Bit => ("varbit[]", format!("::{}", vector.sql_type())),
     };
-    let vectors = rows.iter().map(|row| vector_text(vector.form, row.vector));
+    let vectors = rows.iter().map(|row| match row.vector {
+        Made::Open(numbers) => vector_text(vector.form, numbers),
+        Made::Sealed(bytes) => {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("\\x{digits}")
+        }
+    });
     let mut sql = Sql::new();
     sql.raw("with written as (update app.").ident(&entity.name).raw(" t set ");
     sql.ident(&column(field, next)).raw(&format!(" = r.v{cast} from unnest("));
@@ -57,7 +74,8 @@ pub fn fill_vectors(
 }
 
 /// Rows whose vector is empty and could be made, in the order of their ids from behind `after`: `body` is a JSON
-/// array of objects with `id`, `~stamp` and the texts by their fields' names, `rows` how many.
+/// array of objects with `id`, `~stamp` and the texts by their fields' names, `rows` how many. What is sealed of it is marked with
+/// `tag`; of a vector that is sealed, it is also said whose it is.
 ///
 /// # Errors
 /// As [`fill_vectors`].
@@ -67,20 +85,19 @@ pub fn unfilled(
     field: &str,
     next: bool,
     after: Option<&str>,
-    limit: u32,
+    (limit, tag): (u32, &str),
 ) -> Result<Sql, Refusal> {
     let (entity, vector) = made(model, entity, field)?;
     let texts: Vec<String> = vector.of.iter().map(|name| format!("t.{}", ident(name))).collect();
     let texts = texts.join(", ");
-    let mut sql = Sql::new();
-    sql.raw(
+    let mut renderer = Renderer::tagged(Some(tag));
+    renderer.sql.raw(
         "select coalesce(json_agg(r.*), '[]')::text as body, count(*) as rows from (select t.id, ",
     );
-    sql.raw(&stamp(vector))
-        .raw(" as \"~stamp\", ")
-        .raw(&texts)
-        .raw(" from app.")
-        .ident(&entity.name);
+    renderer.sql.raw(&stamp(vector)).raw(" as \"~stamp\"");
+    super::sources(&mut renderer, entity, entity.field(field).into_iter(), "t");
+    let mut sql = renderer.sql;
+    sql.raw(" from app.").ident(&entity.name);
     sql.raw(" t where t.").ident(&column(field, next));
     sql.raw(&format!(" is null and num_nonnulls({texts}) > 0"));
     if let Some(after) = after {

@@ -43,6 +43,8 @@ pub struct Insert {
     pub(super) returning: Option<Query>,
     /// Whether a row without `id` gets one, though others bring theirs.
     pub(super) ids_may_lack: bool,
+    /// By what sealed texts are found in what [`Insert::render_watched`] answers.
+    pub(super) tag: Option<String>,
 }
 
 /// Checks rows to insert. `query` may have `select`, `columns` and `on_conflict`. Every written row is returned:
@@ -136,7 +138,8 @@ impl Insert {
         returning: Option<Query>,
     ) -> Result<Self, Refusal> {
         let entity = entity.clone();
-        let mut insert = Self { entity, rows, columns, conflict, returning, ids_may_lack: false };
+        let mut insert =
+            Self { entity, rows, columns, conflict, returning, ids_may_lack: false, tag: None };
         if insert.merges() {
             super::sealed::check_owners(&insert.entity, &|name| insert.writes(name))?;
             let fields = insert.conflict.iter().flat_map(|conflict| &conflict.fields);
@@ -305,7 +308,8 @@ impl Insert {
     }
 
     fn renderer(&self) -> Renderer {
-        Renderer::tagged(self.returning.as_ref().and_then(|query| query.tag.as_deref()))
+        let tag = self.returning.as_ref().and_then(|query| query.tag.as_deref());
+        Renderer::tagged(tag.or(self.tag.as_deref()))
     }
 
     fn json(&self) -> String {

@@ -149,6 +149,11 @@ pub fn value_text(entity: &Entity, column: &str, value: &Value) -> Option<String
     let kind = field.filter(|field| field.sealed().is_none()).map(|field| &field.kind);
     match (kind, value) {
         (_, Value::Null) => None,
+        (None, Value::Array(elements)) => match field.map(|field| &field.kind) {
+            // Of an opened value; a sealed one is a text.
+            Some(Kind::Array(scalar)) => Some(array_text(*scalar, elements)),
+            _ => Some(value.to_string()),
+        },
         (Some(Kind::Scalar(Scalar::Jsonb)), value) => Some(value.to_string()),
         (_, Value::String(text)) => Some(text.clone()),
         (Some(Kind::Array(scalar)), Value::Array(elements)) => Some(array_text(*scalar, elements)),

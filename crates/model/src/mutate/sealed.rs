@@ -31,7 +31,9 @@ pub(super) fn standing_columns(entity: &Entity, alias: &str) -> String {
 /// `Sealed`.
 pub(super) fn check_owners(entity: &Entity, writes: &dyn Fn(&str) -> bool) -> Result<(), Refusal> {
     for (field, personal) in entity.sealed_fields() {
+        // A vector goes when what it was made from is written.
         if let Whose::Of(owner) = &personal.whose
+            && !super::body::is_made(&field.kind)
             && writes(owner)
             && !writes(&field.name)
         {
@@ -77,6 +79,17 @@ pub fn standing(entity: &Entity, keys: &[String], rows: &[Map<String, Value>]) -
 }
 
 impl Insert {
+    /// Whether it may have to open texts to make vectors of them.
+    #[must_use]
+    pub fn opens_texts(&self) -> bool {
+        super::is_of_sealed(&self.entity, &self.watched())
+    }
+
+    /// Marks sealed texts that vectors are made from with `tag`, which is also that of what comes back.
+    pub fn tag_texts(&mut self, tag: &str) {
+        self.tag = Some(tag.to_owned());
+    }
+
     /// The fields by which a row counts as there, if such a row is changed.
     #[must_use]
     pub fn merges_by(&self) -> Option<&[String]> {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Filling, Insert, Resolution, delete, dump, fill_vectors, insert, load, unfilled, update,
+    Filling, Insert, Made, Resolution, delete, dump, fill_vectors, insert, load, unfilled, update,
 };
 use crate::{
     Refusal, Sql,
@@ -53,14 +53,18 @@ pub(crate) fn write(case: &str) -> Result<Sql, Refusal> {
             Ok(update.render_watched())
         }
         "delete" => Ok(delete(&model, entity, query, returning, &limits)?.render()),
-        "unfilled" => unfilled(&model, entity, words[0], query == "next", words.get(1).copied(), 2),
+        "unfilled" => {
+            unfilled(&model, entity, words[0], query == "next", words.get(1).copied(), (2, "~tag"))
+        }
         "fill" => {
             let vector = [0.5, -1.0, 0.25];
             let fillings: Vec<Filling> = words[1..]
                 .iter()
                 .map(|word| match word.split_once('@') {
-                    Some((id, stamp)) => Filling { id, vector: &vector, stamp: Some(stamp) },
-                    None => Filling { id: word, vector: &vector, stamp: None },
+                    Some((id, stamp)) => {
+                        Filling { id, vector: Made::Open(&vector), stamp: Some(stamp) }
+                    }
+                    None => Filling { id: word, vector: Made::Open(&vector), stamp: None },
                 })
                 .collect();
             fill_vectors(&model, entity, words[0], query == "next", &fillings)

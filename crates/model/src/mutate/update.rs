@@ -134,13 +134,29 @@ impl Update {
     pub fn watched(&self) -> Vec<&Name> {
         let left = |field: &&Field| match &field.kind {
             Kind::Vector(vector) => {
-                vector.of.iter().any(|name| self.patch.contains_key(&**name))
+                vector.of.iter().any(|name| self.writes(name))
                     || body::is_made(&field.kind)
                         && self.patch.get(&*field.name).is_some_and(Value::is_null)
             }
             _ => false,
         };
         self.entity.fields.iter().filter(left).map(|field| &field.name).collect()
+    }
+
+    fn writes(&self, name: &str) -> bool {
+        let sealed = self.sealed.iter().flat_map(|sealed| &sealed.columns);
+        self.patch.contains_key(name) || sealed.into_iter().any(|column| column == name)
+    }
+
+    /// Whether it may have to open texts to make vectors of them.
+    #[must_use]
+    pub fn opens_texts(&self) -> bool {
+        super::is_of_sealed(&self.entity, &self.watched())
+    }
+
+    /// Marks sealed texts that vectors are made from with `tag`, which is also that of what comes back.
+    pub fn tag_texts(&mut self, tag: &str) {
+        self.query.tagged(tag);
     }
 
     /// The fields that a value may have been for which the database refused so.

@@ -92,7 +92,17 @@ pub(crate) fn change(
     new: &Field,
     order: &mut Order,
 ) -> Option<Phase> {
+    let sealed = old.sealed().is_some() || new.sealed().is_some();
     if let Some(change) = revector::needed(kept, old, new) {
+        if sealed {
+            let message = format!(
+                "the sealed vectors of {}.{} cannot be made anew where they are",
+                kept.after.entity, new.name
+            );
+            let hint = "declare the new vector under another name, then remove this one";
+            order.refuse(Refusal::new(Code::Model, message).hint(hint));
+            return None;
+        }
         revector::plan(kept, old, new, change, order);
         return None;
     }

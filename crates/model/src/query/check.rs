@@ -279,6 +279,9 @@ pub(crate) fn resolve(
                 format!("{column} is not a vector and has no distance"),
             ));
         }
+        if let Some(field) = entity.field(&column).filter(|field| field.sealed().is_some()) {
+            return Err(super::nearest::sealed(entity, field));
+        }
         level.measured.push(column.clone());
         let operand = match measure {
             Measure::Similarity => Operand::Similarity(column),

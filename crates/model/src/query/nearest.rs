@@ -42,6 +42,9 @@ pub(crate) fn check(
             format!("nearest needs a vector field, and {} is none", field.name),
         ));
     };
+    if field.sealed().is_some() {
+        return Err(sealed(entity, field));
+    }
     let mut nearest = Nearest {
         field: field.name.clone(),
         form: vector.form,
@@ -58,6 +61,15 @@ pub(crate) fn check(
         modify(&mut nearest, text, k_max)?;
     }
     Ok(nearest)
+}
+
+/// That a sealed vector is not searched.
+pub(crate) fn sealed(entity: &Entity, field: &Field) -> Refusal {
+    Refusal::new(
+        Code::Sealed,
+        format!("{} of {} is a sealed vector and cannot be searched", field.name, entity.name),
+    )
+    .hint("read the vectors and compare them yourself; or declare a vector with stored = \"open\" and its reason in the model")
 }
 
 fn modify(nearest: &mut Nearest, text: &str, k_max: u64) -> Result<(), Refusal> {

@@ -1,6 +1,9 @@
 //! An audit: all checks in one look at the catalogue.
 
-use freehold_model::{Code, Model, ReadModel, Refusal, declare};
+use freehold_model::{
+    Code, Model, ReadModel, Refusal, declare,
+    entity::{Entity, Field},
+};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{Check, Facts, Finding, OnManaged, Profile, Report, Residual, Unchecked, checks};
@@ -19,6 +22,17 @@ const ABOUT: &str = "select current_setting('server_version'), current_database(
     coalesce(m.version, 0)::text, coalesce(m.text, '') \
     from (select * from freehold.platform_version order by version desc limit 1) p \
     left join (select * from freehold.model_version order by version desc limit 1) m on true";
+
+/// Vectors of personal data that are kept in the open, and why.
+fn open_vectors(model: &Model) -> Vec<(String, String)> {
+    let of = |entity: &Entity| -> Vec<(String, String)> {
+        let place = |field: &Field| {
+            Some((format!("{}.{}", entity.name, field.name), field.open_why()?.to_owned()))
+        };
+        entity.fields.iter().filter_map(place).collect()
+    };
+    model.entities().iter().flat_map(of).collect()
+}
 
 impl Operator {
     /// Looks for everything that can be wrong with the wall, in one read-only transaction that sees one moment. Without
@@ -85,6 +99,7 @@ impl Operator {
                 .map(ToString::to_string)
                 .collect(),
             open: model.iter().flat_map(Model::open).map(ToString::to_string).collect(),
+            vectors: model.iter().flat_map(open_vectors).collect(),
         };
         let mut report = Report {
             profile: profile.unwrap_or(ours),
@@ -105,7 +120,8 @@ impl Operator {
             unchecked: Vec::new(),
         };
         for check in checks() {
-            let of_model = check.sql.contains("{entities}") || check.sql.contains("{open}");
+            let facts_of = ["{entities}", "{open}", "{vectors}"];
+            let of_model = facts_of.iter().any(|fact| check.sql.contains(fact));
             if of_model && !readable {
                 let why = "the applied model is of another version of Freehold";
                 report.unchecked.push(Unchecked { check, why });

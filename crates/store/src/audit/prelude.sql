@@ -83,7 +83,7 @@ allowed (role, name) as (values
   ('freehold_control', 'freehold.subject_keys_moved(uuid,bigint,uuid[],smallint[],smallint[],text[],text[])'),
   ('freehold_control', 'freehold.subject_keys_all(uuid,uuid,bigint,bigint,bigint)'), ('freehold_control', 'freehold.blob_keys_waiting(uuid,uuid,bigint)'),
   ('freehold_control', 'freehold.blob_keys_moved(uuid,bigint,uuid[],text[],text[])'), ('freehold_control', 'freehold.blob_keys_all(uuid,uuid,bigint)'),
-  ('freehold_control', 'freehold.erasures_unknown(uuid[])'), ('freehold_control', 'freehold.receipt_restore(bigint,text,text,text)'),
+  ('freehold_control', 'freehold.erasures_unknown(uuid[])'), ('freehold_control', 'freehold.tenants_back(uuid[])'), ('freehold_control', 'freehold.tenant_close(uuid)'), ('freehold_control', 'freehold.receipt_restore(bigint,text,text,text)'),
   ('freehold_control', 'freehold.erasure_again(uuid,uuid,text,uuid)'),
   ('freehold_control', 'freehold.blob_finish(uuid,uuid,bigint,text)'), ('freehold_control', 'freehold.blob_give_up(uuid,uuid,boolean)'),
   ('freehold_control', 'freehold.blob_place(uuid,uuid)'), ('freehold_control', 'freehold.blobs_unowned()'),

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use super::{Check, OnManaged, Severity};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     include_str!("checks/roles.sql"),
     include_str!("checks/walls.sql"),
     include_str!("checks/grants.sql"),
@@ -17,6 +17,7 @@ const FILES: [&str; 9] = [
     include_str!("checks/lockdown.sql"),
     include_str!("checks/modes.sql"),
     include_str!("checks/settings.sql"),
+    include_str!("checks/privacy.sql"),
 ];
 
 static CHECKS: LazyLock<Vec<Check>> = LazyLock::new(|| {

@@ -29,6 +29,8 @@ pub struct Facts {
     pub entities: Vec<String>,
     /// Those of them, and read models, that anybody may read without a key.
     pub open: Vec<String>,
+    /// Vectors of personal data that are kept in the open, `entity.field`, and why.
+    pub vectors: Vec<(String, String)>,
 }
 
 impl Check {
@@ -39,8 +41,10 @@ impl Check {
             let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
             format!("array[{}]::text[]", names.join(", "))
         };
+        let (vectors, reasons): (Vec<String>, Vec<String>) = facts.vectors.iter().cloned().unzip();
         let sql = self.sql.replace("{entities}", &list(&facts.entities));
         let sql = sql.replace("{open}", &list(&facts.open));
+        let sql = sql.replace("{vectors}", &list(&vectors)).replace("{reasons}", &list(&reasons));
         if !sql.contains("{bodies}") {
             return whole(&sql);
         }

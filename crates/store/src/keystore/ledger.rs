@@ -11,6 +11,14 @@
 //! mac 64 hexadecimal digits
 //! ```
 //!
+//! A tenant that was deleted is `ID.tenants/TENANT`:
+//!
+//! ```text
+//! freehold tenant 1
+//! tenant UUID
+//! mac 64 hexadecimal digits
+//! ```
+//!
 //! A receipt is `ID.receipts/NUMBER`: its body, its hash and its signature, a line each.
 
 use std::{fs, io, path::Path};
@@ -26,6 +34,8 @@ use crate::{
 };
 
 const HEAD: &str = "freehold erasure 1";
+
+const TENANT_HEAD: &str = "freehold tenant 1";
 
 /// An erasure as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +107,32 @@ impl Keystore {
         })
     }
 
+    /// Notes that a tenant is deleted, durably. Doing it again changes nothing.
+    pub(crate) fn note_tenant(&self, tenant: Uuid, key: &[u8; 32]) -> Result<(), Refusal> {
+        self.put("tenants", &tenant.to_string(), &tenant_text(tenant, key))
+    }
+
+    /// The tenants that were noted.
+    ///
+    /// # Errors
+    /// `Usage` if the ledger cannot be read, or is not what was written.
+    pub(crate) fn gone_tenants(&self, key: &[u8; 32]) -> Result<Vec<Uuid>, Refusal> {
+        let mut gone = Vec::new();
+        for name in self.names("tenants")? {
+            let Ok(tenant) = name.parse::<Uuid>() else { continue };
+            let path = self.folder("tenants").join(&name);
+            let text = fs::read_to_string(&path).map_err(|error| unread(&path, &error))?;
+            let wanted = tenant_text(tenant, key);
+            aws_lc_rs::constant_time::verify_slices_are_equal(text.as_bytes(), wanted.as_bytes())
+                .map_err(|_| {
+                Refusal::new(Code::Usage, "a tenant in the ledger is damaged or somebody else's")
+                    .detail(path.display().to_string())
+            })?;
+            gone.push(tenant);
+        }
+        Ok(gone)
+    }
+
     /// Keeps a receipt.
     pub(crate) fn keep_receipt(&self, receipt: &Receipt) -> Result<(), Refusal> {
         let Receipt { number, body, hash, signature } = receipt;
@@ -143,6 +179,14 @@ impl Keystore {
         let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
         names.collect::<io::Result<_>>().map_err(|error| unread(&folder, &error))
     }
+}
+
+fn tenant_text(tenant: Uuid, key: &[u8; 32]) -> String {
+    let text = format!("{TENANT_HEAD}\ntenant {tenant}\n");
+    let mut mac = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
+    mac.update(b"tenant");
+    mac.update(text.as_bytes());
+    format!("{text}mac {}\n", hex(mac.sign().as_ref()))
 }
 
 fn unread(path: &Path, error: &io::Error) -> Refusal {

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Fault},
     refusal::explain,
     row::Row,
-    store::Tenant,
+    store::{Store, Tenant},
 };
 
 /// Rows deleted in one transaction.
@@ -138,21 +138,70 @@ impl Operator {
         }
     }
 
-    /// Deletes a tenant with all its rows, some thousand at a time. Interrupted, it goes on when it is called again.
+    /// Deletes a tenant with all its rows, some thousand at a time. Interrupted, it goes on when it is called again. Before the
+    /// first row goes it is noted in the ledger of the keystore of `store`, so that a database that is restored from before
+    /// does not have the tenant back.
     ///
     /// # Errors
-    /// `NoSuchTenant`; whatever stops it leaves the tenant closed and the rest of its rows where they are.
+    /// `NoSuchTenant`; `Usage` if the ledger cannot be written; whatever stops it leaves the tenant closed and the rest of its
+    /// rows where they are.
+    pub async fn delete_tenant_noted(
+        &mut self,
+        store: &Store,
+        name: &str,
+        progress: impl FnMut(&Swept),
+    ) -> Result<(), Error> {
+        let id = self.close_tenant(name).await?;
+        let tenant = id.parse().map_err(|_| Fault::new("deleting a tenant", "no id"))?;
+        store.note_tenant(tenant)?;
+        self.sweep_tenant(&id, progress).await
+    }
+
+    /// The same in a database without a keystore, which has no ledger.
+    ///
+    /// # Errors
+    /// As [`Self::delete_tenant_noted`]; `Usage` if there is a keystore.
     pub async fn delete_tenant(
         &mut self,
         name: &str,
-        mut progress: impl FnMut(&Swept),
+        progress: impl FnMut(&Swept),
     ) -> Result<(), Error> {
+        let text = "select epoch > 0 from freehold.keystore";
+        let rows = self.as_gate(text, &[]).await?;
+        if rows.first().and_then(|row| row.bool(0)) == Some(true) {
+            return Err(Refusal::new(
+                Code::Usage,
+                "this database has a keystore, in whose ledger the tenant was not to be noted",
+            )
+            .into());
+        }
+        self.delete_unnoted(name, progress).await
+    }
+
+    /// The same of a tenant that nobody misses.
+    pub(crate) async fn delete_unnoted(
+        &mut self,
+        name: &str,
+        progress: impl FnMut(&Swept),
+    ) -> Result<(), Error> {
+        let id = self.close_tenant(name).await?;
+        self.sweep_tenant(&id, progress).await
+    }
+
+    async fn close_tenant(&mut self, name: &str) -> Result<String, Error> {
         let text =
             "update freehold.tenant set state = 'deleting' where name = $1 returning id::text";
         let rows = self.as_gate(text, &[Some(name)]).await?;
-        let id = rows.first().and_then(|row| row.text(0)).ok_or_else(|| missing(name))?.to_owned();
-        self.undo_moves(Some(&id)).await?;
-        self.sweep_read_models(&id).await?;
+        Ok(rows.first().and_then(|row| row.text(0)).ok_or_else(|| missing(name))?.to_owned())
+    }
+
+    async fn sweep_tenant(
+        &mut self,
+        id: &str,
+        mut progress: impl FnMut(&Swept),
+    ) -> Result<(), Error> {
+        self.undo_moves(Some(id)).await?;
+        self.sweep_read_models(id).await?;
         let mut total = 0;
         let mut left = self.entities().await?;
         while !left.is_empty() {
@@ -160,7 +209,7 @@ impl Operator {
             let before = total;
             for entity in left {
                 loop {
-                    match self.sweep(&id, std::slice::from_ref(&entity), Some(SWEEP_ROWS)).await? {
+                    match self.sweep(id, std::slice::from_ref(&entity), Some(SWEEP_ROWS)).await? {
                         Some(0) => break,
                         Some(rows) => {
                             total += rows;
@@ -175,7 +224,7 @@ impl Operator {
             }
             // Rows that hold one another, in one table or in a circle of several, go in one statement.
             if total == before && !held.is_empty() {
-                let rows = self.sweep(&id, &held, None).await?;
+                let rows = self.sweep(id, &held, None).await?;
                 total += rows.ok_or_else(|| {
                     Fault::new("deleting a tenant", "its rows are held by others")
                 })?;
@@ -184,8 +233,8 @@ impl Operator {
             }
             left = held;
         }
-        self.drop_partitions(&id).await?;
-        self.as_gate("delete from freehold.tenant where id = $1::text::uuid", &[Some(&id)]).await?;
+        self.drop_partitions(id).await?;
+        self.as_gate("delete from freehold.tenant where id = $1::text::uuid", &[Some(id)]).await?;
         Ok(())
     }
 

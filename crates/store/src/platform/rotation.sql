@@ -158,16 +158,31 @@ begin atomic
   select u.id::text from unnest(ids) u (id) where not exists (select from freehold.erasure e where e.id = u.id and e.state <> 'held');
 end;
 
--- Begins an erasure of the ledger again. False if there is no such tenant any more: then it has ended.
+-- Of tenants that were deleted, those that this database has and does not know to be: it is from before that.
+create or replace function freehold.tenants_back(ids uuid[]) returns table (id text)
+  language sql stable security definer
+begin atomic
+  select t.id::text from freehold.tenant t where t.id = any (ids) and t.state <> 'deleting';
+end;
+
+-- Nobody opens the tenant again. Its name, by which its rows are deleted.
+create or replace function freehold.tenant_close(wanted uuid) returns text
+  language sql volatile security definer
+begin atomic
+  update freehold.tenant t set state = 'deleting' where t.id = wanted returning t.name;
+end;
+
+-- Begins an erasure of the ledger again. False if there is no such tenant any more, or will not be: then it has ended.
 create or replace function freehold.erasure_again(tenant uuid, wanted uuid, of_entity text, person uuid) returns boolean
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  if exists (select from freehold.tenant t where t.id = tenant) then
+  if exists (select from freehold.tenant t where t.id = tenant and t.state <> 'deleting') then
     -- The one that the database had of this person is the one of the ledger, or one that it has not got to.
     update freehold.erasure e set id = wanted where e.tenant_id = tenant and e.subject = person and e.id <> wanted;
     perform from freehold.erasure_begin(tenant, wanted, of_entity, person);
     return true;
   end if;
+  update freehold.erasure e set id = wanted, state = 'ended', ended_at = now() where e.tenant_id = tenant and e.subject = person;
   insert into freehold.erasure (id, tenant_id, entity, subject, state, ended_at) values (wanted, tenant, of_entity, person, 'ended', now())
     on conflict do nothing;
   return false;
@@ -190,7 +205,7 @@ begin
   for routine in select oid from pg_proc where pronamespace = 'freehold'::regnamespace and proowner = 'freehold_gate'::regrole
     and proname in ('keystore_of', 'epoch_begin', 'epoch_ends', 'epoch_ended', 'tenant_keys_waiting', 'tenant_key_rewrap', 'tenant_key_replace',
       'tenant_key_settle', 'tenant_keys_all', 'subject_keys_waiting', 'subject_keys_moved', 'subject_keys_all', 'blob_keys_waiting',
-      'blob_keys_moved', 'blob_keys_all', 'erasures_unknown', 'erasure_again', 'receipt_restore')
+      'blob_keys_moved', 'blob_keys_all', 'erasures_unknown', 'erasure_again', 'receipt_restore', 'tenants_back', 'tenant_close')
   loop
     execute format('revoke all on routine %s from public', routine);
     execute format('grant execute on routine %s to freehold_control', routine);

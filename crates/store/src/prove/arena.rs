@@ -357,7 +357,7 @@ fn text(entity: &Entity) -> Option<&Field> {
 
 fn vector(entity: &Entity) -> Option<&Field> {
     entity.fields.iter().find(|field| match &field.kind {
-        Kind::Vector(vector) => {
+        Kind::Vector(vector) if field.sealed().is_none() => {
             matches!(vector.form, VectorForm::Vector | VectorForm::Halfvec)
         }
         _ => false,

@@ -58,7 +58,7 @@ impl Operator {
             .filter(|name| name.starts_with(CANARY))
             .collect();
         for name in &canaries {
-            self.delete_tenant(name, |_| {}).await?;
+            self.delete_unnoted(name, |_| {}).await?;
         }
         let uploads = format!(
             "delete from freehold.blob where starts_with(object, '{NOWHERE}') and state = 'doomed'"

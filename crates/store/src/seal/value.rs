@@ -26,6 +26,10 @@ const HEAD: usize = 4;
 const TAG: usize = 16;
 const PAD: usize = 16;
 
+/// Up to how many bytes an opened value is copied out of where it was opened. To wipe a second copy of a long one costs as much
+/// as to open it; of a short one it is quicker than to wipe what lies behind it.
+const COPIED: usize = 512;
+
 /// Bytes that sealing adds to a value, before it is filled up to a multiple of 16.
 pub const OVERHEAD: usize = HEAD + NONCE_LEN + TAG;
 
@@ -136,7 +140,12 @@ impl SubjectKey {
         let opened = self.key.open_in_place(nonce, Aad::from(self.data(place)), &mut bytes);
         let opened = opened.map_err(|_| Closed::Elsewhere)?;
         let end = opened.iter().rposition(|byte| *byte != 0).filter(|end| opened[*end] == 0x80);
-        Ok(Personal::new(opened[..end.ok_or(Closed::Form)?].to_vec()))
+        let end = end.ok_or(Closed::Form)?;
+        if end < COPIED {
+            return Ok(Personal::new(opened[..end].to_vec()));
+        }
+        bytes.truncate(end);
+        Ok(Personal::new(std::mem::take(&mut *bytes)))
     }
 
     /// What its values may be opened for.

@@ -84,7 +84,7 @@ fn place() -> impl Strategy<Value = Place> {
 proptest! {
     #[test]
     fn a_value_opens_where_it_was_sealed(
-        key: [u8; 32], kept: bool, generation: u8, place in place(), value in proptest::collection::vec(any::<u8>(), 0..200)
+        key: [u8; 32], kept: bool, generation: u8, place in place(), value in proptest::collection::vec(any::<u8>(), 0..1200)
     ) {
         let class = if kept { Class::Kept } else { Class::Ordinary };
         let key = SubjectKey::new(&key, class, generation);

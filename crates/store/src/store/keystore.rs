@@ -37,7 +37,9 @@ pub struct KeystoreState {
     pub spent_s: Option<u64>,
     /// Erasures in the ledger.
     pub erasures: usize,
-    /// Those of them that the database does not know.
+    /// Deleted tenants in the ledger.
+    pub tenants: usize,
+    /// Those of both that the database does not know.
     pub unknown: usize,
 }
 
@@ -85,7 +87,11 @@ impl Store {
                 .unwrap_or_default(),
             spent_s: spent.map(|seconds| u64::try_from(seconds).unwrap_or_default()),
             erasures: keystore.map(Keystore::erased_ids).transpose()?.map_or(0, |ids| ids.len()),
-            unknown: self.unknown_erasures().await?.len(),
+            tenants: keystore
+                .map(|keystore| keystore.gone_tenants(self.0.ring.receipts()))
+                .transpose()?
+                .map_or(0, |tenants| tenants.len()),
+            unknown: self.unknown_erasures().await?.len() + self.tenants_back().await?.len(),
         })
     }
 
@@ -142,6 +148,45 @@ impl Store {
         Ok(keystore.note_erased(&erased, ring.receipts())?)
     }
 
+    /// Notes in the ledger outside, if there is a keystore, that a tenant is deleted, before its first row goes.
+    ///
+    /// # Errors
+    /// `Usage` if it cannot be written.
+    pub(crate) fn note_tenant(&self, tenant: Uuid) -> Result<(), Error> {
+        let ring = &self.0.ring;
+        let keystore = ring.keystore().filter(|keystore| keystore.is_made());
+        Ok(keystore.map_or(Ok(()), |keystore| keystore.note_tenant(tenant, ring.receipts()))?)
+    }
+
+    /// Tenants of the ledger that this database has and does not know to be deleted: it is from before that.
+    ///
+    /// # Errors
+    /// `Usage` if the ledger cannot be read; faults.
+    pub async fn tenants_back(&self) -> Result<Vec<Uuid>, Error> {
+        let ring = &self.0.ring;
+        let Some(keystore) = ring.keystore() else { return Ok(Vec::new()) };
+        let gone = keystore.gone_tenants(ring.receipts())?;
+        if gone.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<String> = gone.iter().map(Uuid::to_string).collect();
+        let ids = list(ids.iter().map(String::as_str));
+        let text = "select id from freehold.tenants_back($1::text::uuid[])";
+        let rows = self.ask("comparing the ledger", text, &[Some(&ids)]).await?;
+        Ok(rows.iter().filter_map(|row| row.text(0)?.parse().ok()).collect())
+    }
+
+    /// Closes a tenant for good: nobody opens it again. Gives its name, by which its rows are deleted.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn close_tenant(&self, tenant: Uuid) -> Result<String, Error> {
+        let text = "select freehold.tenant_close($1::text::uuid)";
+        let rows = self.ask("closing a tenant", text, &[Some(&tenant.to_string())]).await?;
+        self.0.ring.forget(tenant);
+        Ok(rows.first().and_then(|row| row.text(0)).unwrap_or_default().to_owned())
+    }
+
     /// Erasures in the ledger that this database does not know: it is from before them.
     ///
     /// # Errors
@@ -162,13 +207,13 @@ impl Store {
         Ok(unknown?)
     }
 
-    /// Whether the keystore has erasures or receipts that this database does not know.
+    /// Whether the keystore has erasures, deleted tenants or receipts that this database does not know.
     ///
     /// # Errors
     /// `Usage` if the ledger cannot be read; faults.
     pub async fn is_behind(&self) -> Result<bool, Error> {
         let Some(keystore) = self.0.ring.keystore() else { return Ok(false) };
-        if !self.unknown_erasures().await?.is_empty() {
+        if !self.unknown_erasures().await?.is_empty() || !self.tenants_back().await?.is_empty() {
             return Ok(true);
         }
         let Some(last) = keystore.receipt_numbers()?.pop() else { return Ok(false) };
@@ -181,7 +226,7 @@ impl Store {
         }
         Err(Refusal::new(
             Code::Server,
-            "the database does not know all erasures: it is restored from before them",
+            "the database does not know all that was erased: it is restored from before that",
         )
         .detail("the ledger in the keystore has more")
         .hint("`freehold serve`, `freehold work` and `freehold keys replay` make them again first")

@@ -172,7 +172,11 @@ async fn examine(client: &Client, asked: &[Statement]) -> Found {
 fn facts() -> Facts {
     let model = declare::read(MODEL).unwrap().model;
     let entities = model.entities().iter().map(|entity| entity.name.to_string()).collect();
-    Facts { entities, open: model.open().map(ToString::to_string).collect() }
+    Facts {
+        entities,
+        open: model.open().map(ToString::to_string).collect(),
+        vectors: vec![("person.likeness".into(), "a test".into())],
+    }
 }
 
 /// Those that decide whose tenant is opened. PostgreSQL keeps them as it understood them, hence by what it writes down.

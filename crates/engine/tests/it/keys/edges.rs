@@ -130,7 +130,7 @@ async fn workers_replace_the_epoch_some_time_after_an_erasure() {
         .unwrap();
     assert_eq!(epoch(&ground).await, 2);
     let mut operator = ground.operator().await;
-    operator.delete_tenant("b", |_| {}).await.unwrap();
+    operator.delete_tenant_noted(&ground.engine.store(), "b", |_| {}).await.unwrap();
     assert!(
         ground.engine.store().keystore_state().await.unwrap().spent_s.is_some(),
         "backups have the tenant's key"
