@@ -89,7 +89,6 @@ impl<'m> Register<'m> {
                 let opened = self.opens.remove(&name).unwrap_or_default();
                 let expiry = expiry(entity, field);
                 let class = self.model.classes().get(&personal.class);
-                let sealed = field.sealed().is_some();
                 if let Some(why) = field.open_why() {
                     self.findings.push(format!(
                         "{}.{} is kept in the open: {why}. Most of the text can be told from a vector",

@@ -131,7 +131,7 @@ async fn an_old_database_and_old_objects_open_nothing_of_the_erased() {
     }
     assert_eq!(restored.own_blobs().await.unwrap(), 7, "all but the face that nothing opens");
     let replayed = restored.replay_ledger().await.unwrap();
-    assert_eq!(replayed, Replayed { erasures: 1, receipts: 2 });
+    assert_eq!(replayed, Replayed { erasures: 1, receipts: 2, tenants: 0 });
     assert_eq!(face(&restored, &ground.a, "bob").await.unwrap(), 1000);
     // What is kept for a duty is there still.
     assert_eq!(bytes(&restored, &ground.a, "bill", "ada").await.unwrap(), 1000);
