@@ -194,6 +194,7 @@ impl Engine {
         // What an index gives too few of is looked for again in all rows, so that few rows are all there are.
         let corrected = index.is_some() && count(row.int(1)) < query.limit();
         if corrected {
+            self.gave_few(tenant, &query);
             query.exactly();
             row = run(&query).await?;
         }

@@ -15,8 +15,10 @@ use freehold_store::Tenant;
 
 use crate::{Engine, error::Error, read::count};
 
+mod ample;
 mod calibrate;
 
+use ample::{Ample, Filter};
 pub use calibrate::{Measured, Point};
 
 /// Rows that are measured one by one rather than asked of an index, if no more fit the filters: an index would be
@@ -114,6 +116,7 @@ pub(crate) struct Indexes {
     known: HashMap<Key, Arc<Measured>>,
     /// Those that are being measured.
     busy: HashSet<Key>,
+    ample: Ample,
 }
 
 pub(crate) type Shared = Arc<Mutex<Indexes>>;
@@ -138,14 +141,31 @@ impl Engine {
         let Some(point) = self.measured(tenant, &key).and_then(|it| it.choose(recall, k)) else {
             return Ok(None);
         };
-        if filtered {
-            let few = self.store.run(tenant, &query.fitting(FEW)).await?;
-            if count(few.int(0)) < FEW {
-                return Ok(None);
-            }
+        if filtered && !self.fits_many(tenant, query).await? {
+            return Ok(None);
         }
         query.by_index(tenant.id().as_u128(), point.ef_search);
         Ok(Some((point.ef_search.max(u32::try_from(k).unwrap_or(u32::MAX)), point.recall)))
+    }
+
+    async fn fits_many(&self, tenant: &Tenant, query: &Query) -> Result<bool, Error> {
+        let fitting = query.fitting(FEW);
+        let filter = Filter::of(tenant.id().as_u128(), &fitting);
+        if self.indexes().ample.has(filter, Instant::now()) {
+            return Ok(true);
+        }
+        let few = self.store.run(tenant, &fitting).await?;
+        let many = count(few.int(0)) >= FEW;
+        if many {
+            self.indexes().ample.note(filter, Instant::now());
+        }
+        Ok(many)
+    }
+
+    /// An index gave too few rows for the query: whether many fit is looked for anew.
+    pub(crate) fn gave_few(&self, tenant: &Tenant, query: &Query) {
+        let filter = Filter::of(tenant.id().as_u128(), &query.fitting(FEW));
+        self.indexes().ample.forget(filter);
     }
 
     /// What is known of an index; if that is nothing, or old, it is measured in the background.

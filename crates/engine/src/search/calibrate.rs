@@ -1,4 +1,5 @@
-//! The recall of an index, measured: rows of the tenant are asked for their neighbours, exactly and over the index.
+//! The recall of an index, measured: rows of the tenant, and places between them, are asked for their neighbours, exactly and
+//! over the index.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ const EQUAL: f64 = 1e-6;
 pub struct Measured {
     /// The settings that were tried, the fastest first.
     pub points: Vec<Point>,
-    /// How many rows were asked for their neighbours.
+    /// How many questions were asked.
     pub samples: u64,
     at: Instant,
 }
@@ -83,36 +84,96 @@ pub(super) async fn measure(
     let filled = format!("select=id&\"{field}\"=not.is.null&order=id");
     let total = ask(engine, tenant, entity, &format!("{filled}&limit=0"), None, true).await?.1;
     let samples = SAMPLES.min(total);
-    let mut found = vec![(0_usize, Vec::new()); TRIED.len()];
-    let (mut asked, mut taken) = (0, 0);
+    let mut tried = Tried::default();
+    let mut before: Option<Vec<f64>> = None;
     for sample in 0..samples {
-        let place = format!("{filled}&limit=1&offset={}", sample * total / samples);
+        let place = format!(
+            "select=id,v:\"{field}\"&\"{field}\"=not.is.null&order=id&limit=1&offset={}",
+            sample * total / samples
+        );
         let rows = ask(engine, tenant, entity, &place, None, false).await?.0;
-        let Some(id) = rows.first().and_then(|row| row["id"].as_str()) else { continue };
-        let near =
-            format!("select=d:\"{field}\".distance()&\"{field}\"=nearest.row:{id}&limit={K}");
-        let truth = distances(&ask(engine, tenant, entity, &near, None, false).await?.0);
-        let Some(farthest) = truth.last() else { continue };
-        asked += truth.len();
-        taken += 1;
-        for (at, ef_search) in TRIED.iter().enumerate() {
-            let started = Instant::now();
-            let rows = ask(engine, tenant, entity, &near, Some(*ef_search), false).await?.0;
-            found[at].1.push(started.elapsed().as_secs_f64());
-            let near = |distance: &&f64| **distance <= farthest + EQUAL;
-            found[at].0 += distances(&rows).iter().filter(near).count().min(truth.len());
+        let Some(row) = rows.first() else { continue };
+        let Some(id) = row["id"].as_str() else { continue };
+        let vector = numbers(&row["v"]);
+        let between = before.as_ref().zip(vector.as_ref()).map(|(a, b)| between(b, a));
+        for (kind, question) in [Some(format!("row:{id}")), between].into_iter().enumerate() {
+            let Some(question) = question else { continue };
+            let near =
+                format!("select=d:\"{field}\".distance()&\"{field}\"=nearest.{question}&limit={K}");
+            tried.ask(engine, tenant, entity, &near, kind).await?;
         }
+        before = vector;
         if begun.elapsed() > PATIENCE {
             break;
         }
     }
-    let point = |(ef_search, (found, mut seconds)): (u32, (usize, Vec<f64>))| {
-        seconds.sort_by(f64::total_cmp);
-        let median = seconds.get(seconds.len() / 2).copied().unwrap_or_default();
-        Point { ef_search, recall: found as f64 / (asked as f64).max(1.0), seconds: median }
+    Ok(tried.measured())
+}
+
+/// What came of questions of two kinds: rows, and places between rows. A row is found from the graph's own edges, so that it
+/// alone would promise more than a question gets that is like no row.
+#[derive(Default)]
+struct Tried {
+    /// Of each setting: neighbours found by kind, and seconds.
+    found: [([usize; 2], Vec<f64>); TRIED.len()],
+    asked: [usize; 2],
+    samples: u64,
+}
+
+impl Tried {
+    async fn ask(
+        &mut self,
+        engine: &Engine,
+        tenant: &Tenant,
+        entity: &str,
+        near: &str,
+        kind: usize,
+    ) -> Result<(), Error> {
+        let truth = distances(&ask(engine, tenant, entity, near, None, false).await?.0);
+        let Some(farthest) = truth.last() else { return Ok(()) };
+        self.asked[kind] += truth.len();
+        self.samples += 1;
+        for (ef_search, (found, seconds)) in TRIED.into_iter().zip(&mut self.found) {
+            let started = Instant::now();
+            let rows = ask(engine, tenant, entity, near, Some(ef_search), false).await?.0;
+            seconds.push(started.elapsed().as_secs_f64());
+            let near = |distance: &&f64| **distance <= farthest + EQUAL;
+            found[kind] += distances(&rows).iter().filter(near).count().min(truth.len());
+        }
+        Ok(())
+    }
+
+    /// Of both kinds what is worse.
+    fn measured(self) -> Measured {
+        let Self { found, asked, samples } = self;
+        let share = |found: [usize; 2]| {
+            let kinds = found.into_iter().zip(asked).filter(|(_, asked)| *asked > 0);
+            kinds.map(|(found, asked)| found as f64 / asked as f64).reduce(f64::min).unwrap_or(0.0)
+        };
+        let point = |(ef_search, (found, mut seconds)): (u32, ([usize; 2], Vec<f64>))| {
+            seconds.sort_by(f64::total_cmp);
+            let median = seconds.get(seconds.len() / 2).copied().unwrap_or_default();
+            Point { ef_search, recall: share(found), seconds: median }
+        };
+        let points = TRIED.into_iter().zip(found).map(point).collect();
+        Measured { points, samples, at: Instant::now() }
+    }
+}
+
+/// The numbers of a vector, as it is answered; none if it is of bits, or sparse.
+fn numbers(value: &Value) -> Option<Vec<f64>> {
+    let all: Option<Vec<f64>> = match value {
+        Value::Array(all) => all.iter().map(Value::as_f64).collect(),
+        Value::String(text) => serde_json::from_str(text).ok(),
+        _ => None,
     };
-    let points = TRIED.into_iter().zip(found).map(point).collect();
-    Ok(Measured { points, samples: taken, at: Instant::now() })
+    all.filter(|all| !all.is_empty())
+}
+
+/// A place between two rows, nearer to the first.
+fn between(near: &[f64], far: &[f64]) -> String {
+    let mixed = near.iter().zip(far).map(|(near, far)| (near * 0.7 + far * 0.3).to_string());
+    format!("[{}]", mixed.collect::<Vec<_>>().join(","))
 }
 
 async fn ask(

@@ -263,7 +263,7 @@ async fn what_is_kept_in_the_open_is_told() {
     let told: std::collections::BTreeSet<(&str, &str)> = report
         .findings
         .iter()
-        .filter(|finding| finding.check.id == "FH-P01")
+        .filter(|finding| finding.check.id == "FH-D01")
         .map(|finding| (&*finding.object, &*finding.detail))
         .collect();
     assert_eq!(

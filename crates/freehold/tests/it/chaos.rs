@@ -33,6 +33,7 @@ const DRAIN: Duration = Duration::from_secs(180);
 /// What happened.
 #[derive(Debug, Default)]
 struct Counts {
+    seed: u64,
     transactions: u64,
     refused: u64,
     cut_off: u64,
@@ -60,7 +61,7 @@ async fn read_models_are_right_whatever_dies() {
 async fn chaos(time: Duration, seed: u64) {
     let mut house = House::new().await;
     let mut workers = Workers::start(&house, WORKERS);
-    let tally = Tally::default();
+    let tally = Arc::new(Mutex::new(Counts { seed, ..Counts::default() }));
     let over = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
     for client in 0..CLIENTS {
@@ -76,7 +77,7 @@ async fn chaos(time: Duration, seed: u64) {
     while let Some(ended) = writers.join_next().await {
         ended.unwrap();
     }
-    say(&tally, seed, "the writers have stopped");
+    say(&tally, "the writers have stopped");
     builder.finish(&house, &tally).await;
     drain(&house, &mut workers).await;
     for read in READS {
@@ -87,7 +88,7 @@ async fn chaos(time: Duration, seed: u64) {
     let counts = tally.lock().unwrap();
     assert!(counts.transactions > 100 && counts.server_crashes > 0, "{counts:?}");
     drop(counts);
-    say(&tally, seed, &format!("all read models are right, over {rows} rows"));
+    say(&tally, &format!("all read models are right, over {rows} rows"));
 }
 
 /// Kills workers, ends backends, crashes the server, has read models built, and now and then looks, with everybody at
@@ -129,7 +130,7 @@ async fn trouble(
         if told.elapsed() > Duration::from_secs(60) {
             told = Instant::now();
             tally.lock().unwrap().checks += 1;
-            say(tally, 0, &house.lag());
+            say(tally, &house.lag());
         }
     }
 }
@@ -155,6 +156,7 @@ async fn drain(house: &House, workers: &mut Workers) {
 }
 
 #[allow(clippy::print_stderr, reason = "the output of tests is the terminal")]
-fn say(tally: &Tally, seed: u64, what: &str) {
-    eprintln!("chaos, seed {seed}: {what}; {:?}", tally.lock().unwrap());
+fn say(tally: &Tally, what: &str) {
+    let counts = tally.lock().unwrap();
+    eprintln!("chaos, seed {}: {what}; {counts:?}", counts.seed);
 }

@@ -157,16 +157,6 @@ impl Yardstick {
         Ok(Self { store, tenant, walled, plain, url, point, dedicated: 0 })
     }
 
-    async fn by_hand(url: &str) -> Result<Session, Error> {
-        let settings = [
-            ("search_path", "pg_catalog,freehold_ext"),
-            ("jit", "off"),
-            ("synchronous_commit", "on"),
-        ];
-        let address = Address::parse(url)?.settings(&settings);
-        Session::open(&address, super::Config::CONNECT).await
-    }
-
     /// Sets the platform up in mode `ticket`, whatever the server would allow.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
--- FH-P01 personal-vector-open note managed: same
+-- FH-D01 personal-vector-open note managed: same
 -- what: vectors of personal data that are kept in the open
 -- why: from a vector most of the text that it was made from can be told, by whoever reads the table, a replica, WAL or a backup
 -- mend: stored = "sealed" in the model, or stand by the reason: it is in the register and in every receipt of an erasure

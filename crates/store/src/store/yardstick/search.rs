@@ -57,6 +57,16 @@ pub struct Scan {
 }
 
 impl Yardstick {
+    pub(super) async fn by_hand(url: &str) -> Result<Session, Error> {
+        let settings = [
+            ("search_path", "pg_catalog,freehold_ext"),
+            ("jit", "off"),
+            ("synchronous_commit", "on"),
+        ];
+        let address = Address::parse(url)?.settings(&settings);
+        Session::open(&address, super::super::Config::CONNECT).await
+    }
+
     /// Copies rows in COPY's text format into a table of ours, whose name and columns are given, past the wall.
     ///
     /// # Errors

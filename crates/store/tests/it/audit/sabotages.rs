@@ -286,7 +286,7 @@ pub(crate) const SABOTAGES: &[Sabotage] = &[
     spoil("FH-V01", said!("server_version_num", "160013")),
     spoil("FH-V02", "update pg_extension set extversion = '0.8.1' where extname = 'vector'"),
     spoil("FH-V03", said!("server_version_num", "140023")),
-    spoil("FH-P01", "alter table app.person add column likeness freehold_ext.vector(3)"),
+    spoil("FH-D01", "alter table app.person add column likeness freehold_ext.vector(3)"),
     // Settings.
     spoil("FH-S01", "set local log_statement = 'all'"),
     spoil("FH-S01", "set local log_min_duration_statement = 0"),
