@@ -47,3 +47,22 @@ impl Ample {
         self.seen.remove(&filter.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_seen_holds_for_a_while_and_until_it_was_wrong() {
+        let (mut ample, now) = (Ample::default(), Instant::now());
+        ample.note(Filter(1), now);
+        assert!(ample.has(Filter(1), now) && !ample.has(Filter(2), now));
+        assert!(!ample.has(Filter(1), now + HOLDS));
+        ample.forget(Filter(1));
+        assert!(!ample.has(Filter(1), now));
+        for number in 0..=MOST as u64 {
+            ample.note(Filter(number), now);
+        }
+        assert!(ample.seen.len() <= MOST);
+    }
+}

@@ -226,4 +226,29 @@ mod tests {
         assert_eq!(measured().choose(Recall::Usual, 100), None);
         assert_eq!(measured().choose(Recall::Exact, 10), None);
     }
+
+    #[test]
+    fn what_is_worse_of_rows_and_of_places_between_them_counts() {
+        let mut tried = Tried { asked: [10, 20], samples: 3, ..Tried::default() };
+        tried.found[0].0 = [10, 15];
+        tried.found[1].0 = [9, 20];
+        let points = tried.measured().points;
+        assert_eq!((points[0].recall, points[1].recall), (0.75, 0.9));
+        // Vectors of bits have no places between them.
+        let mut rows_alone = Tried { asked: [10, 0], samples: 1, ..Tried::default() };
+        rows_alone.found[0].0 = [8, 0];
+        assert_eq!(rows_alone.measured().points[0].recall, 0.8);
+        assert_eq!(Tried::default().measured().points[0].recall, 0.0);
+    }
+
+    #[test]
+    fn places_between_rows_are_of_numbers() {
+        let text = serde_json::json!("[1,2.5]");
+        assert_eq!(numbers(&text), Some(vec![1.0, 2.5]));
+        assert_eq!(numbers(&serde_json::json!([0, -1])), Some(vec![0.0, -1.0]));
+        for other in [serde_json::json!("0101"), serde_json::json!("{1:2}/3"), Value::Null] {
+            assert!(numbers(&other).is_none(), "{other}");
+        }
+        assert_eq!(between(&[1.0, 0.0], &[0.0, 1.0]), "[0.7,0.3]");
+    }
 }
