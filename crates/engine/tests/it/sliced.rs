@@ -6,11 +6,7 @@ mod resume;
 
 use std::collections::BTreeMap;
 
-use freehold_engine::{
-    Code, Operator, Tenant,
-    slice::{self, SliceDone},
-    write::Verb,
-};
+use freehold_engine::{Code, Operator, Tenant, slice, write::Verb};
 use serde_json::{Value, json};
 
 use crate::ground::{Ground, code, ground};
@@ -71,21 +67,11 @@ async fn id(ground: &Ground, minutes: i64) -> Value {
 /// Tends slices; how often what was done.
 async fn tend(operator: &mut Operator) -> BTreeMap<&'static str, usize> {
     let mut all = BTreeMap::new();
-    let told = |_: &_, done| {
-        *all.entry(word(done)).or_default() += 1;
+    let told = |_: &slice::SliceInfo, done: slice::SliceDone| {
+        *all.entry(done.as_str()).or_default() += 1;
     };
     slice::tend(operator, told).await.unwrap();
     all
-}
-
-fn word(done: SliceDone) -> &'static str {
-    match done {
-        SliceDone::Made => "made",
-        SliceDone::Dropped => "dropped",
-        SliceDone::Held => "held",
-        SliceDone::Occupied => "occupied",
-        SliceDone::Busy => "busy",
-    }
 }
 
 /// What is there, past every wall: of each row its number and whether it is in a slice.

@@ -250,36 +250,38 @@ impl Update {
     /// said whose the sealed fields are.
     #[must_use]
     pub fn render_targets(&self, most: usize) -> Sql {
-        let mut renderer = self.renderer();
-        let alias = renderer.alias();
-        let columns = super::sealed::standing_columns(&self.entity, &alias);
-        renderer.sql.raw("select coalesce(json_agg(r.*), '[]')::text as body from (select ");
-        renderer.sql.raw(&columns).raw(" from ");
-        renderer.target(&self.query.level, &alias);
-        let scope = Scope { level: &self.query.level, alias: &alias, measured: false };
-        renderer.filters(scope, None, false);
-        renderer.sql.raw(" order by ").raw(&alias).raw(".id limit ");
-        renderer.sql.param(Some(most.to_string()));
-        renderer.sql.raw(" for no key update of ").raw(&alias).raw(") r");
-        renderer.sql
+        self.render_found(most, [], true)
     }
 
     /// The same, not locked, with the blobs that are theirs, before it is known whether they can be changed.
     #[must_use]
     pub fn render_blobs(&self, most: usize) -> Sql {
+        self.render_found(most, self.entity.personal_blobs().map(|(field, _)| field), false)
+    }
+
+    fn render_found<'a>(
+        &self,
+        most: usize,
+        besides: impl IntoIterator<Item = &'a Field>,
+        is_locked: bool,
+    ) -> Sql {
         let mut renderer = self.renderer();
         let alias = renderer.alias();
-        let blobs = self.entity.personal_blobs();
-        let blobs: String =
-            blobs.map(|(field, _)| format!(", {alias}.{}", ident(&field.name))).collect();
-        let columns = super::sealed::standing_columns(&self.entity, &alias) + &blobs;
         renderer.sql.raw("select coalesce(json_agg(r.*), '[]')::text as body from (select ");
-        renderer.sql.raw(&columns).raw(" from ");
+        renderer.sql.raw(&super::sealed::standing_columns(&self.entity, &alias));
+        for field in besides {
+            renderer.sql.raw(", ").raw(&alias).raw(".").ident(&field.name);
+        }
+        renderer.sql.raw(" from ");
         renderer.target(&self.query.level, &alias);
         let scope = Scope { level: &self.query.level, alias: &alias, measured: false };
         renderer.filters(scope, None, false);
         renderer.sql.raw(" order by ").raw(&alias).raw(".id limit ");
-        renderer.sql.param(Some(most.to_string())).raw(") r");
+        renderer.sql.param(Some(most.to_string()));
+        if is_locked {
+            renderer.sql.raw(" for no key update of ").raw(&alias);
+        }
+        renderer.sql.raw(") r");
         renderer.sql
     }
 

@@ -62,6 +62,20 @@ pub enum SliceDone {
     Busy,
 }
 
+impl SliceDone {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Dropped => "dropped",
+            Self::Held => "held",
+            Self::Occupied => "occupied",
+            Self::Busy => "busy",
+        }
+    }
+}
+
 /// A slice that is to be made.
 struct Wanted {
     begins: i64,
@@ -69,7 +83,20 @@ struct Wanted {
     info: SliceInfo,
 }
 
+/// How long a statement may take that keeps everybody out of the entity: to look through the shelves for rows of a new slice, or
+/// through one that is over for rows that are held.
+const PATIENCE: &str = "set local statement_timeout = '1s'";
+
 impl Operator {
+    /// Gives up whatever was begun and went wrong.
+    ///
+    /// # Errors
+    /// Faults: the connection is lost.
+    pub async fn give_up(&mut self) -> Result<(), Error> {
+        let text = "rollback; reset role; select pg_advisory_unlock_all()";
+        self.session.batch(text).await.map_err(|error| explain(DOING, error))
+    }
+
     /// The slices of all entities, the oldest of each first.
     ///
     /// # Errors
@@ -209,7 +236,8 @@ impl Operator {
 
     async fn make_slice(&mut self, entity: &Entity, wanted: &Wanted) -> Result<SliceDone, Error> {
         let part = Part::new(entity, &wanted.info.suffix);
-        let statements = as_owner(part.make(wanted.begins, wanted.ends));
+        let mut statements = vec![PATIENCE.to_owned()];
+        statements.extend(as_owner(part.make(wanted.begins, wanted.ends)));
         match in_turn(&mut self.session, &statements).await {
             Ok(()) => Ok(SliceDone::Made),
             Err(Error::Violated(violation)) if violation.code == Code::Check => {
@@ -243,7 +271,7 @@ impl Operator {
         let failed = |error| explain(DOING, error);
         session
             .batch(&format!(
-                "begin; {LOCK_WAIT}; set local role freehold_gate; lock table freehold.legal_hold in share mode"
+                "begin; {LOCK_WAIT}; {PATIENCE}; set local role freehold_gate; lock table freehold.legal_hold in share mode"
             ))
             .await
             .map_err(failed)?;
@@ -279,6 +307,7 @@ fn day(ms: &str) -> String {
     format!("to_char(to_timestamp({ms} / 1000.0) at time zone 'UTC', 'YYYY-MM-DD')")
 }
 
+// Who has the locks and takes too long is in everybody's way itself.
 fn is_in_the_way(error: &Error) -> bool {
-    matches!(error, Error::Refused(Refusal { code: Code::TryAgain, .. }))
+    matches!(error, Error::Refused(Refusal { code: Code::TryAgain | Code::TooSlow, .. }))
 }

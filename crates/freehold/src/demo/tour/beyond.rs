@@ -142,5 +142,8 @@ fn rows(body: &str) -> Vec<Value> {
 }
 
 fn millis(took: Duration) -> String {
-    format!("{:.2} ms", took.as_secs_f64() * 1e3)
+    match took.as_micros() {
+        micros @ 0..100 => format!("{micros} µs"),
+        micros => format!("{:.2} ms", micros as f64 / 1e3),
+    }
 }
