@@ -78,9 +78,7 @@ impl Engine {
         person: Uuid,
     ) -> Result<Erasure, Error> {
         subject(&self.snapshot().model, entity)?;
-        // While there is a key of theirs to wrap what of their blobs is not yet.
-        Box::pin(self.own_blobs_of(tenant)).await?;
-        let mut erasure = self.store.begin_erasure(tenant, entity, person).await?;
+        let mut erasure = self.begin_erasure(tenant, entity, person).await?;
         if erasure.state == ErasureState::Held {
             return Err(Refusal::new(Code::Held, "a legal hold keeps the person")
                 .detail(format!(
@@ -96,6 +94,17 @@ impl Engine {
         Ok(erasure)
     }
 
+    async fn begin_erasure(
+        &self,
+        tenant: &Tenant,
+        entity: &str,
+        person: Uuid,
+    ) -> Result<Erasure, Error> {
+        // While there is a key of theirs to wrap what of their blobs is not yet.
+        Box::pin(self.own_blobs_of(tenant)).await?;
+        self.store.begin_erasure(tenant, entity, person).await
+    }
+
     /// One step of an erasure.
     ///
     /// # Errors
@@ -104,7 +113,7 @@ impl Engine {
         let snapshot = self.snapshot();
         let done = match erasure.state {
             ErasureState::Held => {
-                self.store.begin_erasure(tenant, &erasure.entity, erasure.person).await.map(drop)
+                self.begin_erasure(tenant, &erasure.entity, erasure.person).await.map(drop)
             }
             ErasureState::Blocked => match self.store.note_erased(&erasure) {
                 Ok(()) => Box::pin(self.clean(&snapshot, tenant, &erasure)).await,

@@ -45,6 +45,10 @@ impl Engine {
         }
         let unknown = self.store.unknown_erasures().await?;
         for erased in &unknown {
+            // While there is a key of theirs to wrap what of their blobs is not yet.
+            if let Ok(tenant) = self.store.tenant_known(&erased.tenant.to_string()).await {
+                Box::pin(self.own_blobs_of(&tenant)).await?;
+            }
             if !self.store.begin_again(erased).await? {
                 continue;
             }

@@ -41,7 +41,7 @@ pub(crate) async fn offer(
     mutation: &mut Mutation,
 ) -> Result<(), Error> {
     let offers = match mutation {
-        Mutation::Insert(insert) if takes(insert.of(), insert.rows()) => {
+        Mutation::Insert(insert) if takes(insert.of(), insert.rows().iter()) => {
             let (entity, keys) = (insert.of().clone(), insert.merges_by().map(<[String]>::to_vec));
             let standing = standing(engine, tenant, &entity, insert.rows(), keys).await?;
             if entity.personal_blobs().any(|(_, personal)| personal.whose == Whose::Itself) {
@@ -83,10 +83,11 @@ pub(crate) async fn offer_loaded(
     if entity.personal_blobs().next().is_none() {
         return Ok(());
     }
-    let rows: Vec<Row> = rows.cloned().collect();
-    if !takes(entity, &rows) {
+    let rows: Vec<&Row> = rows.collect();
+    if !takes(entity, rows.iter().copied()) {
         return Ok(());
     }
+    let rows: Vec<Row> = rows.into_iter().cloned().collect();
     let standing = standing(engine, tenant, entity, &rows, merges_by).await?;
     leave(engine, tenant, of_rows(entity, &rows, &standing)).await
 }
@@ -108,10 +109,10 @@ async fn standing(
     Ok(found.into_iter().filter_map(|row| Some((place(&row)?, row))).collect())
 }
 
-fn takes(entity: &Entity, rows: &[Row]) -> bool {
-    entity.personal_blobs().any(|(field, _)| {
-        rows.iter().any(|row| row.get(&*field.name).is_some_and(|value| !value.is_null()))
-    })
+fn takes<'a>(entity: &Entity, mut rows: impl Iterator<Item = &'a Row>) -> bool {
+    let fields: Vec<_> = entity.personal_blobs().map(|(field, _)| &field.name).collect();
+    let has = |row: &Row, name: &str| row.get(name).is_some_and(|value| !value.is_null());
+    rows.any(|row| fields.iter().any(|name| has(row, name)))
 }
 
 fn passes_on(update: &Update) -> bool {
@@ -156,16 +157,18 @@ fn of_update(update: &Update, targets: &[Row]) -> Vec<Offer> {
     let patch = update.patch();
     let mut offers = Vec::new();
     for target in targets {
-        let is = |name: &str| patch.get(name).or_else(|| target.get(name)).and_then(id);
+        let was = |name: &str| target.get(name).and_then(id);
+        let is = |name: &str| patch.get(name).map_or_else(|| was(name), id);
         for (field, personal) in update.of().personal_blobs() {
             let person = match &personal.whose {
                 Whose::Itself => target.get("id").and_then(id),
                 Whose::Of(reference) => is(reference),
                 Whose::Nobody => None,
             };
-            let touched = |name: &str| patch.contains_key(name);
-            let moves = matches!(&personal.whose, Whose::Of(reference) if touched(reference));
-            if moves || touched(&field.name) {
+            let differs = |name: &str| is(name) != was(name);
+            let moves = matches!(&personal.whose, Whose::Of(reference) if differs(reference));
+            // What stays as it is has its key already.
+            if moves || differs(&field.name) {
                 offers.extend(offered(is(&field.name), person, personal));
             }
         }
@@ -217,13 +220,13 @@ impl Engine {
     /// The same of one tenant.
     ///
     /// # Errors
-    /// Faults, and refusals of the database.
+    /// The first of what kept those of a field from it, after the other fields were dealt with.
     pub(crate) async fn own_blobs_of(&self, tenant: &Tenant) -> Result<usize, Error> {
         let snapshot = self.snapshot();
-        let (mut done, mut after) = (0, None);
+        let (mut done, mut after, mut failed) = (0, None, None);
         loop {
             let page = self.store.unowned_blobs(tenant, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(done) };
+            let Some(last) = page.last() else { return failed.map_or(Ok(done), Err) };
             after = Some(last.id());
             let mut fields: HashMap<(String, String), Vec<Unowned>> = HashMap::new();
             for blob in page {
@@ -231,7 +234,14 @@ impl Engine {
             }
             for ((entity, field), blobs) in fields {
                 let all: Vec<Uuid> = blobs.iter().map(Unowned::id).collect();
-                let owned = self.owned(&snapshot.model, tenant, (&entity, &field), blobs).await?;
+                let owned = self.owned(&snapshot.model, tenant, (&entity, &field), blobs).await;
+                let owned = match owned {
+                    Ok(owned) => owned,
+                    Err(error) => {
+                        failed = failed.or(Some(error));
+                        continue;
+                    }
+                };
                 let is_owned = |id: &Uuid| owned.iter().any(|(blob, _)| blob.id() == *id);
                 let left: Vec<Uuid> = all.into_iter().filter(|id| !is_owned(id)).collect();
                 self.store.own_blobs_later(tenant, &left).await?;

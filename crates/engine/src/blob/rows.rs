@@ -200,11 +200,14 @@ impl Engine {
             content_type: &blob.content_type,
             length: Some(blob.size),
         };
+        let owner = match blob.subject.filter(|_| to.bucket.makes_rows()) {
+            Some(person) if self.find_blob(tenant, to.bucket, to.path).await?.is_none() => {
+                self.owner_in(from.bucket, to.bucket).map(|reference| (reference, person))
+            }
+            _ => None,
+        };
         let bytes = self.read_blob(tenant, &blob, 0..blob.size, None).await?;
         let stored = self.put_blob(tenant, put, bytes).await?;
-        let is_new = self.find_blob(tenant, to.bucket, to.path).await?.is_none();
-        let owner = blob.subject.filter(|_| is_new && to.bucket.makes_rows());
-        let owner = owner.and_then(|person| Some((self.owner_in(from.bucket, to.bucket)?, person)));
         self.take_for(tenant, to, mode, &stored, owner).await?;
         Ok(stored)
     }

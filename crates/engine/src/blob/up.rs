@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use bytes::Bytes;
-use freehold_model::entity::{Blob, Kind, Privacy};
+use freehold_model::entity::{Blob, Kind};
 use freehold_store::{
     Access, NewBlob, Tenant,
     seal::{Part, Sum},
@@ -50,7 +50,7 @@ impl Engine {
     fn is_personal(&self, put: &Put<'_>) -> bool {
         let snapshot = self.snapshot();
         let field = snapshot.model.entity(put.entity).and_then(|entity| entity.field(put.field));
-        matches!(field.and_then(|field| field.privacy.as_ref()), Some(Privacy::Personal(_)))
+        field.is_some_and(|field| field.personal().is_some())
     }
 
     /// Uploads a blob for a field. Of one in a field of personal data no name is kept. No row has it yet: write `id` into the field. An upload that no row takes is deleted

@@ -125,13 +125,19 @@ impl Store {
             Ok::<_, Error>(noted.iter().map(open).collect::<Vec<_>>())
         };
         let opened = open().await?;
-        if opened.iter().all(|opened| matches!(opened, Opened::Key(_))) {
-            return Ok(opened);
+        let shut = noted.iter().zip(&opened).filter(|(noted, opened)| {
+            !noted.wrapped.is_empty() && !matches!(opened, Opened::Key(_))
+        });
+        let mut is_old = false;
+        for (noted, opened) in shut {
+            is_old = true;
+            if matches!(opened, Opened::Closed) {
+                self.0.ring.forget(tenant.id());
+            }
+            if let Some(by) = noted.by {
+                self.forget_keys(tenant, by.person);
+            }
         }
-        self.0.ring.forget(tenant.id());
-        for person in &people {
-            self.forget_keys(tenant, *person);
-        }
-        open().await
+        if is_old { open().await } else { Ok(opened) }
     }
 }

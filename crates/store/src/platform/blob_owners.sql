@@ -12,6 +12,7 @@ create table if not exists freehold.blob_offer (
   class smallint not null,
   gen smallint not null,
   wrapped bytea not null,
+  made_at timestamptz not null default now(),
   primary key (tenant_id, blob_id),
   foreign key (tenant_id, blob_id) references freehold.blob (tenant_id, id) on delete cascade
 );
@@ -21,22 +22,24 @@ create policy wall on freehold.blob_offer as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 
 -- For the triggers of tables: whose the blob of a row is from now on, be it new to the row or be the row somebody else's. If its key
--- was wrapped for them beforehand, it is so from now on; else a worker does it. Nothing is written about whoever is erased.
+-- was wrapped for them beforehand, it is so from now on; else a worker does it. Nothing is written about whoever is erased: an erasure
+-- that is just beginning waits for this, or this for it. Of what is somebody's no name is kept.
 create or replace function freehold.blob_owned(tenant uuid, wanted uuid, person uuid, of_class smallint) returns void
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   o freehold.blob_offer;
 begin
+  perform from freehold.tenant t where t.id = tenant for key share;
   if exists (select from freehold.erasure e where e.tenant_id = tenant and e.subject = person and e.state <> 'held') then
     raise exception 'the person is erased' using errcode = 'FH081';
   end if;
   delete from freehold.blob_offer x where x.tenant_id = tenant and x.blob_id = wanted returning x.* into o;
   if o.subject = person and o.class = of_class then
-    update freehold.blob b set subject = person, subject_class = of_class, key = o.wrapped, key_subject = o.subject, key_class = o.class,
+    update freehold.blob b set subject = person, subject_class = of_class, name = null, key = o.wrapped, key_subject = o.subject, key_class = o.class,
         key_subject_gen = o.gen, own_at = null
       where b.tenant_id = tenant and b.id = wanted and b.state in ('pending', 'live');
   else
-    update freehold.blob b set subject = person, subject_class = of_class,
+    update freehold.blob b set subject = person, subject_class = of_class, name = null,
         own_at = case when person is distinct from b.key_subject or of_class is distinct from b.key_class and person is not null then now() end
       where b.tenant_id = tenant and b.id = wanted and b.state in ('pending', 'live');
   end if;
@@ -86,7 +89,8 @@ begin atomic
     select b.tenant_id, b.id, m.subject, m.class, m.gen, decode(m.made, 'hex')
       from unnest(ids, subjects, classes, gens, mades) m (id, subject, class, gen, made)
       join freehold.blob b on b.tenant_id = tenant and b.id = m.id and b.state in ('pending', 'live') order by b.id
-    on conflict (tenant_id, blob_id) do update set subject = excluded.subject, class = excluded.class, gen = excluded.gen, wrapped = excluded.wrapped;
+    on conflict (tenant_id, blob_id) do update set subject = excluded.subject, class = excluded.class, gen = excluded.gen, wrapped = excluded.wrapped,
+      made_at = excluded.made_at;
 end;
 
 -- Whose these blobs are, and their keys wrapped for them: for the tenant, whose key is of generation `under`, where `subjects` has null.
@@ -100,7 +104,7 @@ begin
   if not found then
     return false;
   end if;
-  update freehold.blob b set subject = m.subject, subject_class = m.class, key = decode(m.made, 'hex'), key_subject = m.subject,
+  update freehold.blob b set subject = m.subject, subject_class = m.class, name = case when m.subject is null then b.name end, key = decode(m.made, 'hex'), key_subject = m.subject,
       key_class = case when m.subject is not null then m.class end, key_subject_gen = m.gen,
       key_gen = case when m.subject is null then under else b.key_gen end, own_at = null
     from unnest(ids, befores, were, subjects, classes, gens, mades) m (id, before, was, subject, class, gen, made)

@@ -303,15 +303,18 @@ begin atomic
     from freehold.blob b where b.tenant_id = tenant and b.id = wanted and b.hash is not null and b.state <> 'doomed';
 end;
 
--- Uploads that nobody took in so long are doomed; says how many.
+-- Uploads that nobody took in so long are doomed; says how many. Offers that no row took go sooner.
 create or replace function freehold.blobs_expire(grace interval) returns bigint
-  language sql volatile security definer
-begin atomic
-  with gone as (
-    update freehold.blob b set state = 'doomed', doomed_at = now()
-      where b.state in ('uploading', 'pending') and b.created_at < now() - grace returning 1)
-    select count(*) from gone;
-end;
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  doomed bigint;
+begin
+  delete from freehold.blob_offer o where o.made_at < now() - interval '10 minutes';
+  update freehold.blob b set state = 'doomed', doomed_at = now()
+    where b.state in ('uploading', 'pending') and b.created_at < now() - grace;
+  get diagnostics doomed = row_count;
+  return doomed;
+end $$;
 
 -- The next blobs whose bytes are to be deleted; nobody else gets them for a while, and each time it lasts longer.
 create or replace function freehold.blobs_doomed(most bigint) returns table (tenant text, id text, object text, upload text)

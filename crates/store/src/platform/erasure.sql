@@ -81,12 +81,15 @@ begin atomic
   update freehold.erasure x set epoch = (select k.epoch from freehold.keystore k), unreadable_at = null where x.id = e.id;
 end;
 
--- Theirs whose key was not wrapped by theirs yet go the same way.
+-- Theirs whose key was not wrapped by theirs yet, or is wrapped by that of whose they were before, go the same way; and offers by
+-- theirs, and of theirs, that no row took.
 create or replace function freehold.blobs_shut(e freehold.erasure, kept boolean) returns void
   language sql volatile security definer
 begin atomic
-  update freehold.blob b set key = '' where b.tenant_id = e.tenant_id and b.subject = e.subject and b.key_subject is null
-    and (kept or b.subject_class = 0);
+  delete from freehold.blob_offer o where o.tenant_id = e.tenant_id
+    and (o.subject = e.subject or o.blob_id in (select b.id from freehold.blob b where b.tenant_id = e.tenant_id and b.subject = e.subject));
+  update freehold.blob b set key = '', own_at = null where b.tenant_id = e.tenant_id and b.subject = e.subject
+    and (b.key_subject, b.key_class) is distinct from (b.subject, b.subject_class) and (kept or b.subject_class = 0);
 end;
 
 -- Destroys their keys: that of what is kept only when its time is over, for which a job is left behind.
@@ -116,7 +119,8 @@ declare
   e freehold.erasure;
 begin
   select * into e from freehold.erasure x where x.id = wanted and x.kept_until <= now()
-    and exists (select from freehold.subject_key k where k.tenant_id = x.tenant_id and k.subject = x.subject);
+    and (exists (select from freehold.subject_key k where k.tenant_id = x.tenant_id and k.subject = x.subject)
+      or exists (select from freehold.blob b where b.tenant_id = x.tenant_id and b.subject = x.subject and b.key <> ''));
   if not found then
     return false;
   end if;

@@ -177,3 +177,65 @@ async fn what_is_kept_opens_until_its_time_is_over() {
     assert_eq!((verified.erased, verified.sound, verified.rotten), (2, 2, Vec::new()));
     rotate(engine).await;
 }
+
+/// Passed on past the API, and offered by a write that was refused: it goes with whose it is, and an offer with whose key it is by.
+#[tokio::test]
+async fn what_was_passed_on_or_offered_in_vain_is_closed_with_whose_it_is() {
+    let House { ground, ada, folder: _folder, flaky: _flaky } = house().await;
+    let (engine, a, b) = (&ground.engine, &ground.a, &ground.b);
+    let sql = async |text: &str| ground.db.client().await.batch_execute(text).await.unwrap();
+    let offers = async || {
+        ground.truth("select count(*) as n from freehold.blob_offer").await[0]["n"].clone()
+    };
+    let patch = json!({ "buyer": ada.to_string(), "path": "ada" });
+    let taken = operation("bill?path=eq.bob", Verb::Update(patch));
+    assert_eq!(code(engine.write(a, taken).await), Code::Conflict);
+    assert_eq!(offers().await, 1);
+    // What stays as it is is not offered.
+    let same = operation("bill?path=eq.ada", Verb::Update(json!({ "buyer": ada.to_string() })));
+    engine.write(a, same).await.unwrap();
+    assert_eq!(offers().await, 1);
+    let passed = format!("update app.bill set buyer = '{ada}' where path = 'bob'");
+    engine.raw_sql(a, &passed).await.unwrap();
+    // As if it could not be wrapped for her.
+    sql("update freehold.blob set own_at = now() + interval '1 hour' where own_at is not null")
+        .await;
+    sql("insert into freehold.blob_offer select tenant_id, id, subject, 1, 0, key from freehold.blob where subject = key_subject").await;
+    let done = engine.erase(a, "person", ada).await.unwrap();
+    assert_eq!(offers().await, 5, "those of the others: two in one tenant less bob's bill, four");
+    assert_eq!(bytes(engine, a, "bill", "bob").await.unwrap(), 1000, "kept for the books");
+    sql("update freehold.erasure set kept_until = now() - interval '1 s'").await;
+    assert!(engine.store().shred_kept(done.id).await.unwrap());
+    engine.store().forget_keys(a, ada);
+    for path in ["ada", "bob"] {
+        assert_eq!(code(bytes(engine, a, "bill", path).await), Code::Erased, "{path}");
+    }
+    assert_eq!(face(engine, a, "bob").await.unwrap(), 1000);
+    assert_eq!(bytes(engine, b, "bill", "bob").await.unwrap(), 1000);
+    assert_eq!(engine.own_blobs().await.unwrap(), 0, "nobody tries to wrap them again");
+}
+
+#[tokio::test]
+async fn a_restored_database_learns_whose_blobs_are_before_it_forgets_anybody() {
+    let House { ground, folder, flaky, ada } = house().await;
+    let (engine_now, a) = (&ground.engine, &ground.a);
+    let late = put(engine_now, a, "bill.scan", "image/png", pattern(1000)).await.unwrap().id;
+    let row =
+        format!("insert into app.bill (path, buyer, scan) values ('late', '{ada}', '{late}')");
+    engine_now.raw_sql(a, &row).await.unwrap();
+    // As it was before blobs were anybody's.
+    let before = format!(
+        "update freehold.blob set subject = null, subject_class = 0, name = 'ada.png' where id = '{late}'"
+    );
+    ground.db.client().await.batch_execute(&before).await.unwrap();
+    let backup = ground.db.copy().await;
+    engine_now.erase(a, "person", ada).await.unwrap();
+    let restored = engine(backup.url(), folder.path()).await.with_blobs(blobs(&flaky));
+    assert_eq!(restored.replay_ledger().await.unwrap().erasures, 1);
+    let found = format!(
+        "select key_subject::text, key_class::text, name from freehold.blob where id = '{late}'"
+    );
+    let found = backup.client().await.query_one(&found, &[]).await.unwrap();
+    let read = |at: usize| found.get::<_, Option<String>>(at);
+    assert_eq!([read(0), read(1), read(2)], [Some(ada.to_string()), Some("1".into()), None]);
+}
