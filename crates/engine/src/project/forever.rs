@@ -123,7 +123,8 @@ impl<'e> Workers<'e> {
             let (engine, seen) = (self.engine.clone(), self.watch.seen());
             self.tasks.spawn(async move { engine.look_for_new(seen, soonest, latest).await });
         }
-        if !self.is_sweeping && (!self.is_all_told || self.swept.elapsed() > LOOK_AT_ALL) {
+        let pause = if self.is_all_told { LOOK_AT_ALL } else { LOOK[1] };
+        if !self.is_sweeping && self.swept.elapsed() > pause {
             self.is_sweeping = true;
             let engine = self.engine.clone();
             self.tasks.spawn(async move { engine.look_for_all().await });

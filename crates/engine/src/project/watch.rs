@@ -75,7 +75,9 @@ impl Watch {
                 *again = Some(undone);
                 continue;
             }
-            let at = self.long.get(&key).map_or(now, |rests| now.max(*rests));
+            // What failed, or was somebody else's, is not taken up sooner because there is more of it.
+            let owed = self.owed.get(&key).map_or(now, |(at, ..)| *at);
+            let at = self.long.get(&key).map_or(owed, |rests| owed.max(*rests));
             self.owe(key, at, undone);
         }
     }
@@ -96,7 +98,8 @@ impl Watch {
     /// It is worked at from now on. Says whether it is expected to take long.
     pub(super) fn begin(&mut self, undone: &Undone) -> bool {
         let key = key(undone);
-        let is_long = undone.changes > MANY || self.long.contains_key(&key);
+        let was_long = self.long.get(&key).is_some_and(|rests| *rests + MEMORY > Instant::now());
+        let is_long = undone.changes > MANY || was_long;
         self.moving.insert(key, None);
         is_long
     }

@@ -54,7 +54,7 @@ begin
     p.fill_after := null;
     p.upto := null;
     changes := 0;
-    update freehold.projection x set snap = p.snap, filled = false, fill_after = null, upto = null, todo = null, upto_cut = false
+    update freehold.projection x set snap = p.snap, filled = false, fill_after = null, upto = null, todo = null, cut = false, upto_cut = false
       where x.tenant_id = mine and x.model = wanted and x.version = wanted_version;
   end if;
   parked := exists (select from freehold.parked k where k.tenant_id = mine and k.model = wanted and k.version = wanted_version);
@@ -300,7 +300,7 @@ begin
   end if;
   truncate freehold.change_log;
   update freehold.projection set snap = freehold.before(pg_current_snapshot(), pg_current_xact_id()), filled = false,
-    fill_after = null, upto = null, held_until = null, turn = turn + 1;
+    fill_after = null, upto = null, todo = null, cut = false, upto_cut = false, held_until = null, turn = turn + 1;
   update freehold.log_state set cluster = freehold.cluster(), mark = freehold.before(pg_current_snapshot(), pg_current_xact_id());
 end $$;
 
@@ -331,7 +331,7 @@ begin
     -- What nobody needed a moment ago nobody needs; so this is only about what was added since.
     continue when freehold.is_needed(leaf, looked, hold);
     update freehold.projection p set snap = freehold.before(pg_current_snapshot(), pg_current_xact_id()), filled = false, fill_after = null, upto = null,
-        turn = p.turn + 1
+        todo = null, cut = false, upto_cut = false, turn = p.turn + 1
       from freehold.lagging(leaf) g where p.tenant_id = g.tenant and p.model = g.model and p.version = g.version;
     execute format('truncate %s', leaf);
     emptied := emptied + 1;
