@@ -35,18 +35,21 @@ pub async fn make(
     operator.tend_slices(0, told).await
 }
 
-/// The same as [`tend`] until the process ends.
-///
-/// # Errors
-/// When the operator's connection is lost.
-pub async fn forever(operator: &mut Operator) -> Result<(), Error> {
+/// Tends slices from time to time, until the operator's connection is lost; then it says what of.
+pub async fn forever(operator: &mut Operator) -> Error {
     loop {
         match tend(operator, log).await {
+            Ok(()) => {}
             // Somebody else is at the tables; the next time is soon enough.
             Err(Error::Refused(refusal)) if refusal.code == Code::ApplyConflict => {
                 tracing::info!(%refusal, "slices are left as they are for now");
             }
-            tended => tended?,
+            Err(error) => {
+                tracing::error!(%error, "slices could not be tended");
+                if let Err(lost) = operator.give_up().await {
+                    return lost;
+                }
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -35,6 +35,8 @@ pub struct Target {
 pub struct Plan {
     /// In the order in which they run.
     pub steps: Vec<Step>,
+    /// The parts of tables that it names: it is of no use once there are others.
+    pub places: Places,
 }
 
 /// One step: the smallest part of a plan that is done or not done.
@@ -120,7 +122,7 @@ pub fn plan_with(
     rename::plan(old, &renamed, places, &noted, &mut order);
     entity::plan(&renamed, new, target, &renames.places(places), &mut order);
     reads::plan(old, new, &noted, &mut order);
-    order.finish()
+    Ok(Plan { places: places.clone(), ..order.finish()? })
 }
 
 impl Plan {

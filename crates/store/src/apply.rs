@@ -207,6 +207,13 @@ impl Operator {
                 .hint("plan again")
                 .into());
         }
+        if self.places().await? != wanted.plan.places {
+            return Err(conflict(
+                "a slice or a tenant's partition has come or gone since the plan was made",
+            )
+            .hint("plan again")
+            .into());
+        }
         let text = "insert into freehold.apply_run (base_version, checksum, text, steps_total) \
                     values ($1::text::bigint, $2, $3, $4::text::integer)";
         let (version, total) = (current.to_string(), wanted.plan.steps.len().to_string());

@@ -126,7 +126,7 @@ async fn apply_slowly(
     let mut helper = site.operator("apply").await?;
     apply::tend_graphs(operator, &mut helper).await?;
     bar.finish_and_clear();
-    super::expire::after_apply(operator).await?;
+    super::expire::after_apply(operator).await;
     let steps = proposal.plan.steps.len();
     if config.json {
         output::say(json!({ "version": version, "steps": steps }));

@@ -57,7 +57,7 @@ pub(super) async fn tend(config: &Config) -> Result<(), Failure> {
 /// The same until the process ends.
 pub(super) async fn forever(site: &Site) -> Result<(), Failure> {
     let mut operator = site.prepared("work --slices").await?;
-    Ok(slice::forever(&mut operator).await?)
+    Err(slice::forever(&mut operator).await.into())
 }
 
 fn sliced(engine: &Engine) -> bool {
@@ -82,12 +82,12 @@ async fn planned(operator: &mut Operator, held: bool) -> Result<Vec<Told>, Failu
 }
 
 /// Shows each as it is done; `only_make` drops none.
-async fn tended(operator: &mut Operator, only_make: bool) -> Result<Vec<Told>, Failure> {
+async fn tended(operator: &mut Operator, only_make: bool) -> Result<Vec<Told>, Error> {
     let bar = output::spinner("slices");
     let mut all = Vec::new();
-    let told = |slice: &SliceInfo, done| {
-        bar.set_message(format!("{} {}: {}", slice.entity, slice.from, in_words(word(done))));
-        all.push((slice.clone(), word(done)));
+    let told = |slice: &SliceInfo, done: SliceDone| {
+        bar.set_message(format!("{} {}: {}", slice.entity, slice.from, in_words(done.as_str())));
+        all.push((slice.clone(), done.as_str()));
     };
     let tended = match only_make {
         true => slice::make(operator, told).await,
@@ -103,16 +103,6 @@ async fn tended(operator: &mut Operator, only_make: bool) -> Result<Vec<Told>, F
     Ok(all)
 }
 
-fn word(done: SliceDone) -> &'static str {
-    match done {
-        SliceDone::Made => "made",
-        SliceDone::Dropped => "dropped",
-        SliceDone::Held => "held",
-        SliceDone::Occupied => "occupied",
-        SliceDone::Busy => "busy",
-    }
-}
-
 /// What is done with a slice, for people.
 fn in_words(what: &'static str) -> &'static str {
     match what {
@@ -126,9 +116,18 @@ fn in_words(what: &'static str) -> &'static str {
 }
 
 /// Makes slices after an apply; says what was not as it should be.
-pub(super) async fn after_apply(operator: &mut Operator) -> Result<(), Failure> {
-    for (slice, what) in tended(operator, true).await? {
-        if what != word(SliceDone::Made) {
+pub(super) async fn after_apply(operator: &mut Operator) {
+    let made = match tended(operator, true).await {
+        Ok(made) => made,
+        // The model is applied all the same.
+        Err(error) => {
+            return output::note(format!(
+                "slices were not made, `freehold work --slices` does it: {error}"
+            ));
+        }
+    };
+    for (slice, what) in made {
+        if what != SliceDone::Made.as_str() {
             output::note(format!(
                 "{} from {} to {}: {}",
                 slice.entity,
@@ -138,7 +137,6 @@ pub(super) async fn after_apply(operator: &mut Operator) -> Result<(), Failure> 
             ));
         }
     }
-    Ok(())
 }
 
 fn show(config: &Config, dry_run: bool, slices: &[Told], expired: Vec<Expired>) {

@@ -113,7 +113,7 @@ impl Order {
     /// The plan.
     pub(crate) fn finish(self) -> Result<Plan, Vec<Refusal>> {
         if self.refusals.is_empty() {
-            Ok(Plan { steps: self.steps.into_values().flatten().collect() })
+            Ok(Plan { steps: self.steps.into_values().flatten().collect(), ..Plan::default() })
         } else {
             Err(self.refusals)
         }

@@ -1,13 +1,17 @@
 //! Wherever tending slices ends, the next time leaves the same; and whoever is in the way is waited for, but not for long.
 
-use std::panic::AssertUnwindSafe;
+use std::{
+    cell::Cell,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
-use freehold_engine::slice;
+use freehold_engine::{Code, apply, slice};
 use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::{ALL, filled, rows, shorter, tend, there};
-use crate::ground::{Ground, ground};
+use crate::ground::{Ground, code, ground};
 
 /// All parts of the table with what each holds, and what is on the way.
 async fn state(ground: &Ground) -> Value {
@@ -73,17 +77,18 @@ async fn who_reads_for_long_is_left_alone_and_writers_go_on() {
     let reader = ground.db.client().await;
     reader.batch_execute("begin; select count(*) from app.event").await.unwrap();
     let mut operator = ground.operator().await;
-    let mut seen = None;
-    let tended = slice::tend(&mut operator, |_, done| {
-        seen.get_or_insert(done);
-    });
+    let (seen, written) = (Cell::new(None), Cell::new(0));
+    let tended = slice::tend(&mut operator, |_, done| seen.set(seen.get().or(Some(done))));
     let write = async {
-        for n in 100..120 {
-            super::event(&ground, &ground.a, n, 0, None).await;
+        // Until it has given up on a slice.
+        while seen.get().is_none() {
+            let begun = Instant::now();
+            super::event(&ground, &ground.a, 100 + written.get(), 0, None).await;
+            assert!(begun.elapsed() < Duration::from_secs(5), "a writer waited for it");
+            written.set(written.get() + 1);
         }
     };
     let mut tended = Box::pin(tended);
-    // Long enough for it to give up on one slice at least; writers wait for none of it for longer than a lock is waited for.
     tokio::select! {
         ended = &mut tended => ended.unwrap(),
         () = write => {}
@@ -91,11 +96,12 @@ async fn who_reads_for_long_is_left_alone_and_writers_go_on() {
     drop(tended);
     reader.batch_execute("commit").await.unwrap();
     drop(operator);
-    assert!(seen.is_none_or(|done| done == slice::SliceDone::Busy), "{seen:?}");
+    assert_eq!(seen.get(), Some(slice::SliceDone::Busy));
     ground.change(&shorter(), &[]).await.unwrap();
     let mut again = ground.operator().await;
     assert!(tend(&mut again).await["dropped"] > 15);
-    assert_eq!(ground.truth("select count(*) as n from app.event").await[0]["n"], 22);
+    let left = ground.truth("select count(*) as n from app.event").await;
+    assert_eq!(left[0]["n"], 2 + written.get());
 }
 
 #[tokio::test]
@@ -154,4 +160,24 @@ async fn who_waits_for_a_shelf_while_a_slice_takes_its_place_is_not_refused() {
     let (done, ()) = tokio::time::timeout(deadline, both).await.unwrap();
     assert!(done["made"] > 19, "{done:?}");
     assert_eq!(ground.truth("select count(*) as n from app.event").await[0]["n"], 1);
+}
+
+#[tokio::test]
+async fn a_plan_from_before_a_slice_came_is_made_again() {
+    let ground = ground(super::MODEL).await;
+    let (mut planner, mut tender) = (ground.operator().await, ground.operator().await);
+    let proposal = apply::propose(&mut planner, shorter()).await.unwrap();
+    assert!(tend(&mut tender).await["made"] > 40);
+    let applied = apply::apply(
+        &mut planner,
+        &ground.engine.store(),
+        std::path::Path::new("/"),
+        &proposal,
+        &[],
+        &mut |_| {},
+    )
+    .await;
+    assert_eq!(code(applied), Code::ApplyConflict);
+    // Nothing of it was begun, and the same file can be applied.
+    ground.change(&shorter(), &[]).await.unwrap();
 }
