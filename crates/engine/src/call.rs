@@ -54,6 +54,14 @@ impl Called {
 }
 
 impl Engine {
+    /// Refuses arguments, a JSON object, in which a number has more digits than would be given to the function.
+    ///
+    /// # Errors
+    /// `InvalidValue`.
+    pub fn check_digits(&self, function: &str, body: &str) -> Result<(), Refusal> {
+        catalogue::check_digits(&self.snapshot().model, function, body)
+    }
+
     /// Calls a function in the tenant's name. One that is not VOLATILE runs in a transaction that only reads.
     ///
     /// # Errors

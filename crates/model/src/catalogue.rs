@@ -6,6 +6,7 @@
 
 mod arguments;
 mod call;
+mod digits;
 mod function;
 mod kind;
 mod view;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use call::Invocation;
 pub use call::{Arguments, Call, call};
+pub use digits::check_digits;
 pub use function::{Argument, Function, Returns};
 use serde_json::Value;
 

@@ -11,6 +11,7 @@
 
 mod body;
 mod dump;
+mod exact;
 mod fill;
 mod insert;
 mod load;
@@ -35,13 +36,14 @@ use crate::{
 };
 
 pub use dump::dump;
+pub use exact::{first_rounded, keep_digits, of_json};
 pub use fill::{Filling, Made, fill_vectors, unfilled};
 pub use insert::{Insert, OnConflict, Resolution, insert};
 pub use load::{ColumnType, Load, load};
 pub use put::put;
 pub use row::{check_row, missing, value_text};
 pub use sealed::standing;
-pub use text::{form_row, of_texts};
+pub use text::{form_row, of_text, of_texts};
 pub use update::{Delete, Update, delete, update};
 
 /// What a write's query string says beside its filters.

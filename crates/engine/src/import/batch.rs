@@ -68,6 +68,10 @@ impl Shape {
         Ok(Self { model: model.clone(), entity: entity.clone(), vectors })
     }
 
+    pub(super) fn entity(&self) -> &Entity {
+        &self.entity
+    }
+
     /// Checks a row; what is wrong with it stays with it until its turn comes.
     pub(super) fn row(&self, source: SourceRow, vector: Option<Vec<f32>>) -> Row {
         let SourceRow { line, number, bytes, digest, text, values } = source;

@@ -23,7 +23,7 @@ pub(super) fn batches(
     mark: ImportMark,
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), Refusal> {
-    let mut source = Source::open(import.input, import.format)?;
+    let mut source = Source::open(import.input, import.format, shape.entity())?;
     let mut vectors = import.vectors.map(|(_, file)| file);
     pass_over(&mut source, mark)?;
     if let Some(file) = &mut vectors {

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use freehold_model::{entity::Entity, mutate};
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Refusal};
@@ -44,6 +45,7 @@ pub struct SourceRow {
 /// Rows of a file, one after another.
 pub(crate) struct Source {
     reader: Reader,
+    entity: Entity,
     rows: u64,
     digest: u64,
 }
@@ -96,9 +98,10 @@ impl Source {
     pub(crate) fn open(
         mut input: Box<dyn BufRead + Send>,
         format: Format,
+        entity: &Entity,
     ) -> Result<Self, Refusal> {
         check_plain(input.as_mut())?;
-        let source = |reader| Self { reader, rows: 0, digest: FNV_OFFSET };
+        let source = |reader| Self { reader, entity: entity.clone(), rows: 0, digest: FNV_OFFSET };
         if format == Format::JsonLines {
             return Ok(source(Reader::JsonLines { input, line: 0, buffer: Vec::new() }));
         }
@@ -130,11 +133,12 @@ impl Source {
     /// # Errors
     /// `Import` if the file itself cannot be read any further.
     pub(crate) fn next(&mut self) -> Result<Option<SourceRow>, Refusal> {
+        let entity = &self.entity;
         let read = match &mut self.reader {
-            Reader::JsonLines { input, line, buffer } => next_json(input, line, buffer),
+            Reader::JsonLines { input, line, buffer } => next_json(input, line, buffer, entity),
             Reader::Csv { reader, titles, left, record } => {
                 left.store(LINE_BYTES_MAX, Ordering::Relaxed);
-                next_csv(reader, titles, record)
+                next_csv(reader, titles, record, entity)
             }
         };
         let Some(RawRow { line, values, bytes }) = read? else { return Ok(None) };
@@ -200,6 +204,7 @@ fn next_json<'a>(
     input: &mut Box<dyn BufRead + Send>,
     line: &mut u64,
     buffer: &'a mut Vec<u8>,
+    entity: &Entity,
 ) -> Result<Option<RawRow<'a>>, Refusal> {
     loop {
         buffer.clear();
@@ -219,18 +224,26 @@ fn next_json<'a>(
             return Ok(Some(RawRow { line: *line, values: Err(refusal), bytes: buffer }));
         }
         if !buffer.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Some(RawRow { line: *line, values: object(buffer, ended), bytes: buffer }));
+            return Ok(Some(RawRow {
+                line: *line,
+                values: object(buffer, ended, entity),
+                bytes: buffer,
+            }));
         }
     }
 }
 
-fn object(bytes: &[u8], ended: bool) -> Result<Map<String, Value>, Refusal> {
+fn object(bytes: &[u8], ended: bool, entity: &Entity) -> Result<Map<String, Value>, Refusal> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         Refusal::new(Code::InvalidText, "the line is not UTF-8 text")
             .detail(format!("at byte {}", error.valid_up_to() + 1))
     })?;
-    match serde_json::from_str(text.trim_start_matches('\u{feff}').trim_end()) {
-        Ok(Value::Object(object)) => Ok(object),
+    let text = text.trim_start_matches('\u{feff}').trim_end();
+    match serde_json::from_str(text) {
+        Ok(Value::Object(mut object)) => {
+            mutate::keep_digits(entity, text, &mut object)?;
+            Ok(object)
+        }
         Ok(_) => Err(Refusal::new(Code::Import, "the line is not a JSON object")
             .hint("write {\"field\": value, …}")),
         Err(error) if error.is_eof() && !ended => {
@@ -261,6 +274,7 @@ fn next_csv<'a>(
     reader: &mut csv::Reader<Bounded>,
     titles: &Arc<[String]>,
     record: &'a mut csv::ByteRecord,
+    entity: &Entity,
 ) -> Result<Option<RawRow<'a>>, Refusal> {
     let line = reader.position().line();
     match reader.read_byte_record(record) {
@@ -269,10 +283,14 @@ fn next_csv<'a>(
         Err(error) => return Err(unreadable(line, &error.to_string())),
     }
     let line = record.position().map_or(line, csv::Position::line);
-    Ok(Some(RawRow { line, values: cells(record, titles), bytes: record.as_slice() }))
+    Ok(Some(RawRow { line, values: cells(record, titles, entity), bytes: record.as_slice() }))
 }
 
-fn cells(record: &csv::ByteRecord, titles: &[String]) -> Result<Map<String, Value>, Refusal> {
+fn cells(
+    record: &csv::ByteRecord,
+    titles: &[String],
+    entity: &Entity,
+) -> Result<Map<String, Value>, Refusal> {
     if record.len() != titles.len() {
         return Err(Refusal::new(
             Code::Import,
@@ -280,7 +298,7 @@ fn cells(record: &csv::ByteRecord, titles: &[String]) -> Result<Map<String, Valu
         )
         .hint("a comma or a line break inside a cell needs quotes around the cell"));
     }
-    titles
+    let row: Result<Map<String, Value>, Refusal> = titles
         .iter()
         .zip(record)
         .map(|(title, cell)| {
@@ -290,7 +308,10 @@ fn cells(record: &csv::ByteRecord, titles: &[String]) -> Result<Map<String, Valu
             let value = if text.is_empty() { Value::Null } else { Value::String(text.to_owned()) };
             Ok((title.clone(), value))
         })
-        .collect()
+        .collect();
+    let mut row = row?;
+    mutate::of_text(entity, &mut row)?;
+    Ok(row)
 }
 
 fn excerpt(bytes: &[u8]) -> String {
@@ -307,16 +328,22 @@ fn unreadable(line: u64, why: &str) -> Refusal {
 mod tests {
     use super::*;
 
+    fn entity() -> Entity {
+        let text = "[model]\nname = \"m\"\n[entity.e.field]\nd = { type = \"jsonb\" }\nn = { type = \"numeric\" }";
+        let model = freehold_model::declare::read(text).expect("a model").model;
+        model.entity("e").expect("an entity").clone()
+    }
+
     fn all(text: &[u8], format: Format) -> Vec<SourceRow> {
-        let mut source =
-            Source::open(Box::new(std::io::Cursor::new(text.to_vec())), format).expect("opens");
+        let input = Box::new(std::io::Cursor::new(text.to_vec()));
+        let mut source = Source::open(input, format, &entity()).expect("opens");
         std::iter::from_fn(|| source.next().expect("reads")).collect()
     }
 
     #[test]
     fn what_is_compressed_is_not_taken_for_bad_rows() {
         let open = |bytes: &'static [u8], format| {
-            Source::open(Box::new(bytes), format).err().map(|refusal| refusal.code)
+            Source::open(Box::new(bytes), format, &entity()).err().map(|refusal| refusal.code)
         };
         for bytes in [
             &b"\x1f\x8b\x08\0"[..],
@@ -363,5 +390,18 @@ mod tests {
         assert_eq!(first["b"], Value::Null);
         assert_eq!(rows[1].line, 4);
         assert!(rows[1].values.as_ref().is_err_and(|refusal| refusal.message.contains("3 cells")));
+    }
+
+    #[test]
+    fn cells_of_json_are_json_and_no_digit_of_a_line_is_lost() {
+        let rows = all(b"d,n\n\"{\"\"k\"\":1}\",1.10\nwords,1\n", Format::Csv);
+        let first = rows[0].values.as_ref().expect("a row");
+        assert_eq!((first["d"]["k"].as_i64(), &first["n"]), (Some(1), &Value::from("1.10")));
+        assert!(rows[1].values.as_ref().is_err_and(|refusal| refusal.message.contains("not JSON")));
+        let rows = all(b"{\"d\":[0.1],\"n\":12345678901234567890.12}\n{\"d\":{\"k\":[1,0.12345678901234567891]}}", Format::JsonLines);
+        assert_eq!(rows[0].values.as_ref().expect("a row")["n"], "12345678901234567890.12");
+        assert!(
+            rows[1].values.as_ref().is_err_and(|refusal| refusal.message.contains("more digits"))
+        );
     }
 }

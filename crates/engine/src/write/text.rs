@@ -1,4 +1,4 @@
-//! Bodies of writes that are not JSON: CSV and forms, as the JSON that says the same.
+//! Bodies of writes: JSON as its fields keep it; CSV and forms, as the JSON that says the same.
 
 use freehold_model::mutate;
 use serde_json::{Map, Value};
@@ -14,6 +14,15 @@ mod quoting;
 const NULL: &str = "NULL";
 
 impl Engine {
+    /// The row or rows of JSON, for an insert or update of `entity`, with all digits that its fields keep.
+    ///
+    /// # Errors
+    /// `Body` if it is not JSON; `NoSuchEntity`; `InvalidValue` for a number inside a `jsonb` field that would be stored
+    /// as another one.
+    pub fn rows_of_json(&self, entity: &str, body: &str) -> Result<Value, Refusal> {
+        mutate::of_json(&self.snapshot().model, entity, body)
+    }
+
     /// The rows of CSV whose first line names fields, for an insert or update of `entity`.
     ///
     /// # Errors

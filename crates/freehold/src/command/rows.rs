@@ -3,11 +3,11 @@
 use std::io::Read as _;
 
 use freehold_engine::{
-    Code, Refusal,
+    Code, Engine, Refusal,
     read::{After, Manner, Read},
     write::{Operation, Resolution, Verb, Written},
 };
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{Site, model::counted};
 use crate::{
@@ -33,8 +33,7 @@ pub(super) async fn query(config: &Config, what: &cli::Query) -> Result<(), Fail
     if config.json {
         output::say(answer.body.trim());
     } else {
-        let rows: Vec<Value> = serde_json::from_str(&answer.body).unwrap_or_default();
-        for row in &rows {
+        for row in serde_json::from_str::<Vec<&RawValue>>(&answer.body).unwrap_or_default() {
             output::say(row);
         }
         output::note(match answer.total {
@@ -56,14 +55,13 @@ pub(super) async fn insert(
     upsert: bool,
     on_conflict: Option<String>,
 ) -> Result<(), Failure> {
-    let rows = body(rows)?;
+    let rows = text(rows)?;
     let query = on_conflict.map_or_else(String::new, |fields| format!("on_conflict={fields}"));
     let resolution = upsert.then_some(Resolution::Merge);
-    change(
-        config,
-        tenant,
-        Operation { entity, verb: Verb::Insert(rows, resolution), query, returning: true },
-    )
+    change(config, tenant, |engine| {
+        let rows = given(engine, &entity, &rows)?;
+        Ok(Operation { entity, verb: Verb::Insert(rows, resolution), query, returning: true })
+    })
     .await
 }
 
@@ -74,41 +72,38 @@ pub(super) async fn update(
     tenant: &str,
 ) -> Result<(), Failure> {
     let (entity, query) = split(query);
-    let verb = Verb::Update(body(values)?);
-    change(
-        config,
-        tenant,
-        Operation { entity: entity.into(), verb, query: query.into(), returning: true },
-    )
+    let values = text(values)?;
+    change(config, tenant, |engine| {
+        let verb = Verb::Update(given(engine, entity, &values)?);
+        Ok(Operation { entity: entity.into(), verb, query: query.into(), returning: true })
+    })
     .await
 }
 
 pub(super) async fn delete(config: &Config, query: &str, tenant: &str) -> Result<(), Failure> {
     let (entity, query) = split(query);
-    change(
-        config,
-        tenant,
-        Operation {
-            entity: entity.into(),
-            verb: Verb::Delete,
-            query: query.into(),
-            returning: true,
-        },
-    )
+    change(config, tenant, |_| {
+        let (entity, query) = (entity.into(), query.into());
+        Ok(Operation { entity, verb: Verb::Delete, query, returning: true })
+    })
     .await
 }
 
-async fn change(config: &Config, tenant: &str, operation: Operation) -> Result<(), Failure> {
+async fn change(
+    config: &Config,
+    tenant: &str,
+    operation: impl FnOnce(&Engine) -> Result<Operation, Refusal>,
+) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
     let tenant = engine.tenant(tenant).await?;
-    let Written { body, rows, token, .. } = engine.write(&tenant, operation).await?;
+    let Written { body, rows, token, .. } = engine.write(&tenant, operation(&engine)?).await?;
     if config.json {
         output::say(body);
         // Beside the answer, which is the rows.
         output::tell(json!({ "rows": rows, "token": token }));
     } else {
-        for row in serde_json::from_str::<Vec<Value>>(&body).unwrap_or_default() {
+        for row in serde_json::from_str::<Vec<&RawValue>>(&body).unwrap_or_default() {
             output::say(row);
         }
         output::note(format!("{} changed", counted(rows as usize, "row")));
@@ -120,8 +115,8 @@ fn split(query: &str) -> (&str, &str) {
     query.split_once('?').unwrap_or((query, ""))
 }
 
-/// JSON given as it is, in a file (`@file`), or on standard input (`-`).
-fn body(text: &str) -> Result<Value, Refusal> {
+/// What is given as it is, in a file (`@file`), or on standard input (`-`).
+fn text(text: &str) -> Result<String, Refusal> {
     let unreadable = |error: std::io::Error| {
         Refusal::new(Code::Usage, format!("{text} cannot be read")).detail(error.to_string())
     };
@@ -134,13 +129,15 @@ fn body(text: &str) -> Result<Value, Refusal> {
         }
         None => text.as_bytes().to_vec(),
     };
-    let text = String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map_err(|error| {
         Refusal::new(Code::Body, "the rows are not UTF-8 text")
             .detail(format!("at byte {}", error.utf8_error().valid_up_to()))
-    })?;
-    serde_json::from_str(&text).map_err(|error| {
-        Refusal::new(Code::Body, "the rows are not JSON")
-            .detail(format!("line {}, column {}: {error}", error.line(), error.column()))
-            .hint(json!([{ "field": "value" }]).to_string())
+    })
+}
+
+fn given(engine: &Engine, entity: &str, text: &str) -> Result<Value, Refusal> {
+    engine.rows_of_json(entity, text).map_err(|refusal| match refusal.code {
+        Code::Body => refusal.hint(json!([{ "field": "value" }]).to_string()),
+        _ => refusal,
     })
 }

@@ -10,6 +10,7 @@ use freehold_engine::{
     read::{Answer as Rows, Manner, Read, Shape, not_singular},
     write::{Operation, Resolution, Verb, Written},
 };
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -325,7 +326,7 @@ pub(super) fn insert_header(response: &mut Response, name: HeaderName, value: &s
 /// The rows of a body, however they are written.
 fn written(engine: &Engine, entity: &str, body: &TypedBody) -> Result<Value, Refusal> {
     match body.form {
-        Form::Json => json(&body.bytes),
+        Form::Json => json_text(&body.bytes).and_then(|text| engine.rows_of_json(entity, text)),
         Form::Csv => engine.rows_of_csv(entity, body.text()?),
         Form::Fields => engine.row_of_form(entity, body.text()?),
     }
@@ -339,12 +340,8 @@ fn only_row(rows: Value, body: &TypedBody) -> Value {
     }
 }
 
-pub(super) fn json(body: &[u8]) -> Result<Value, Refusal> {
-    if body.is_empty() {
-        return Err(Refusal::new(Code::Body, "the body is empty")
-            .hint("send a JSON object, or an array of them"));
-    }
-    let text = std::str::from_utf8(body).map_err(|error| not_text(&error))?;
+pub(super) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
+    let text = json_text(body)?;
     serde_json::from_str(text).map_err(|error| {
         Refusal::new(Code::Body, "the body is not JSON").detail(format!(
             "line {}, column {}: {error}",
@@ -352,6 +349,14 @@ pub(super) fn json(body: &[u8]) -> Result<Value, Refusal> {
             error.column()
         ))
     })
+}
+
+fn json_text(body: &[u8]) -> Result<&str, Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::new(Code::Body, "the body is empty")
+            .hint("send a JSON object, or an array of them"));
+    }
+    std::str::from_utf8(body).map_err(|error| not_text(&error))
 }
 
 fn not_text(error: &std::str::Utf8Error) -> Refusal {

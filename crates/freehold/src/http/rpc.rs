@@ -49,6 +49,7 @@ pub(super) async fn run(
         Form::Json if body.bytes.is_empty() => Arguments::Body(None),
         Form::Json => {
             json = rows::json(&body.bytes)?;
+            engine.check_digits(&function, body.text()?)?;
             Arguments::Body(Some(&json))
         }
         Form::Csv => {

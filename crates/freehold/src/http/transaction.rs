@@ -5,7 +5,9 @@ use freehold_engine::{
     Code, Engine, Refusal,
     write::{Operation, Resolution, Verb},
 };
-use serde_json::{Map, Value};
+use freehold_model::mutate;
+use serde::Deserialize;
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     auth::Caller,
@@ -30,7 +32,8 @@ pub(super) async fn run(
     // Each change says its own rows, and an upsert what it does with rows that are there.
     prefer.forget("count");
     prefer.forget("resolution");
-    let mut body = rows::json(&body)?;
+    let texts = texts(&body);
+    let mut body: Value = rows::json(&body)?;
     let Some(Value::Array(changes)) = body.get_mut("changes").map(Value::take) else {
         return Err(shape("the body has no list `changes`").into());
     };
@@ -39,7 +42,12 @@ pub(super) async fn run(
         prefer.forget("return");
     }
     let operations = changes.into_iter().enumerate().map(|(index, change)| {
-        let operation = operation(index, change)?;
+        let mut operation = operation(index, change)?;
+        if let (Some(text), Verb::Insert(given, _) | Verb::Update(given)) =
+            (texts.get(index).and_then(Payload::text), &mut operation.verb)
+        {
+            *given = engine.rows_of_json(&operation.entity, text)?;
+        }
         Ok::<_, Refusal>(Operation { returning: returning || operation.returning, ..operation })
     });
     let operations = operations.collect::<Result<_, _>>()?;
@@ -55,6 +63,36 @@ pub(super) async fn run(
         response.headers_mut().insert("preference-applied", applied);
     }
     Ok(response)
+}
+
+#[derive(Deserialize)]
+struct Payloads<'a> {
+    #[serde(borrow)]
+    changes: Vec<Payload<'a>>,
+}
+
+/// What a change writes, as it is written.
+#[derive(Deserialize)]
+struct Payload<'a> {
+    #[serde(borrow)]
+    rows: Option<&'a RawValue>,
+    #[serde(borrow)]
+    values: Option<&'a RawValue>,
+}
+
+impl Payload<'_> {
+    fn text(&self) -> Option<&str> {
+        self.rows.or(self.values).map(RawValue::get)
+    }
+}
+
+/// What the changes write, where numbers in it have more digits than [`Value`] keeps.
+fn texts(body: &[u8]) -> Vec<Payload<'_>> {
+    let body = std::str::from_utf8(body).unwrap_or_default();
+    if mutate::first_rounded(body).is_none() {
+        return Vec::new();
+    }
+    serde_json::from_str::<Payloads>(body).map_or_else(|_| Vec::new(), |body| body.changes)
 }
 
 fn operation(index: usize, change: Value) -> Result<Operation, Refusal> {

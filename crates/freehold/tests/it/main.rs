@@ -15,6 +15,7 @@ mod clients;
 mod crash;
 mod demo;
 mod described;
+mod digits;
 mod documents;
 mod harness;
 mod http;

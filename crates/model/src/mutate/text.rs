@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::first_rounded;
 use crate::{
     Code, Model, Refusal,
-    entity::{Kind, Scalar},
+    entity::{Entity, Kind, Scalar},
     query::{check, lexer},
 };
 
@@ -34,17 +35,35 @@ pub fn of_texts(
     mut rows: Vec<Map<String, Value>>,
 ) -> Result<Vec<Map<String, Value>>, Refusal> {
     let entity = check::written(model, entity)?;
+    for (at, row) in rows.iter_mut().enumerate() {
+        of_text(entity, row).map_err(|refusal| {
+            let detail = refusal.detail.clone().unwrap_or_default();
+            refusal.detail(format!("row {}: {detail}", at + 1))
+        })?;
+    }
+    Ok(rows)
+}
+
+/// The same of one row.
+///
+/// # Errors
+/// `InvalidValue` for a text that is not JSON, or has a number in it that would be stored as another one.
+pub fn of_text(entity: &Entity, row: &mut Map<String, Value>) -> Result<(), Refusal> {
     let of_json = |name: &str| {
         entity.field(name).is_some_and(|field| matches!(field.kind, Kind::Scalar(Scalar::Jsonb)))
     };
-    for (at, row) in rows.iter_mut().enumerate() {
-        for (name, value) in row.iter_mut().filter(|(name, _)| of_json(name)) {
-            let Value::String(text) = value else { continue };
-            *value = serde_json::from_str(text).map_err(|_| {
-                Refusal::new(Code::InvalidValue, format!("a value of {name} is not JSON"))
-                    .detail(format!("row {}: {}", at + 1, lexer::shorten(text)))
-            })?;
+    for (name, value) in row.iter_mut().filter(|(name, _)| of_json(name)) {
+        let Value::String(text) = value else { continue };
+        let wrong = |what: &str, of: &str| {
+            Refusal::new(Code::InvalidValue, format!("{what} of {name} {of}"))
+        };
+        if let Some(number) = first_rounded(text) {
+            return Err(wrong("a number", "has more digits than are kept")
+                .detail(lexer::shorten(number))
+                .hint("write it as a text, or give it a field of type numeric"));
         }
+        *value = serde_json::from_str(text)
+            .map_err(|_| wrong("a value", "is not JSON").detail(lexer::shorten(text)))?;
     }
-    Ok(rows)
+    Ok(())
 }
