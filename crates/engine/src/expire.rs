@@ -207,5 +207,9 @@ fn in_words(rule: &freehold_model::entity::Expiry) -> String {
             let fields: Vec<&str> = fields.iter().map(|name| &**name).collect();
             format!("empty {} {when}", fields.join(", "))
         }
+        Remains::Coarser(fields) => {
+            let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
+            format!("generalise {} {when}", fields.join(", "))
+        }
     }
 }

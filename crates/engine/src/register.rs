@@ -154,6 +154,15 @@ fn expiry(entity: &Entity, field: &Field) -> Vec<String> {
         Remains::Without(fields) if fields.contains(&field.name) => {
             Some(format!("emptied {} after {}", rule.span, rule.since))
         }
+        Remains::Coarser(fields) => {
+            let coarser = fields.iter().find(|coarser| coarser.field == field.name)?;
+            Some(format!(
+                "only its {} is left {} after {}",
+                coarser.grain.in_words(),
+                rule.span,
+                rule.since
+            ))
+        }
         Remains::Without(_) => None,
     };
     entity.expires.iter().filter_map(told).collect()

@@ -55,7 +55,7 @@ pub fn buckets(model: &Model) -> Vec<Bucket> {
         let all: Vec<(Name, Blob, bool)> = named.by_ref().collect();
         let cuts = Cut::all(entity);
         let there: Vec<String> =
-            cuts.iter().filter(|cut| cut.blank.is_none()).map(|cut| cut.spares("t")).collect();
+            cuts.iter().filter(|cut| cut.deletes()).map(|cut| cut.spares("t")).collect();
         let has = move |field: &Name| {
             let cuts = cuts.iter().filter(|cut| cut.empties(field));
             cuts.map(|cut| cut.spares("t")).collect()

@@ -9,7 +9,7 @@ mod slice;
 mod sql_type;
 
 pub use self::{blob::Blob, kept::KeptQuery, slice::Slice};
-pub use expiry::{Expiry, Remains, Span, Unit};
+pub use expiry::{Coarser, Expiry, Grain, Remains, Span, Unit};
 pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Stored, Whose, lookup_column};
 
 use std::collections::BTreeMap;

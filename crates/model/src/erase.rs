@@ -6,7 +6,8 @@
 use crate::{
     Model, Name, Sql,
     entity::{
-        Entity, Expiry, Field, Kind, OnErase, Privacy, Remains, Scalar, Whose, lookup_column,
+        Coarser, Entity, Expiry, Field, Kind, OnErase, Privacy, Remains, Scalar, Whose,
+        lookup_column,
     },
     query::cut::Cut,
     sql::ident,
@@ -189,6 +190,14 @@ pub fn expire_some(entity: &Entity, rule: &Expiry, held: &[String], most: u32) -
                 .raw(" x set ")
                 .raw(&emptied(&columns(entity, fields)));
         }
+        Remains::Coarser(fields) => {
+            let less = |coarser: &Coarser| {
+                let column = ident(&coarser.field);
+                format!("{column} = {}", coarser.of(&format!("x.{column}")))
+            };
+            let less: Vec<String> = fields.iter().map(less).collect();
+            sql.raw("update app.").ident(&entity.name).raw(" x set ").raw(&less.join(", "));
+        }
     }
     sql.raw(" where x.id = any (array(select t.id from app.").ident(&entity.name);
     sql.raw(" t where ").raw(&match rule.within {
@@ -215,6 +224,14 @@ fn over(entity: &Entity, rule: &Expiry, alias: &str) -> String {
     match &rule.remains {
         Remains::Nothing => over,
         Remains::Without(fields) => format!("{over} and {}", filled(&columns(entity, fields))),
+        Remains::Coarser(fields) => {
+            let says_more = |coarser: &Coarser| {
+                let column = format!("{alias}.{}", ident(&coarser.field));
+                format!("{column} is distinct from {}", coarser.of(&column))
+            };
+            let more: Vec<String> = fields.iter().map(says_more).collect();
+            format!("{over} and ({})", more.join(" or "))
+        }
     }
 }
 

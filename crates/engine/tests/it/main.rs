@@ -4,6 +4,7 @@
 
 mod blobs;
 mod changes;
+mod coarser;
 mod consistency;
 mod embedded;
 mod erased;

@@ -1,5 +1,7 @@
 //! Rules of expiry: what, since when, for how long.
 
+mod coarser;
+
 use super::{
     codes,
     entities::Draft,
@@ -19,7 +21,7 @@ const RULES_MAX: usize = 16;
 
 pub(super) static EXPIRE: Section = Section {
     noun: "a rule of expiry",
-    about: "What becomes of rows by age: they are deleted, or fields of theirs are emptied. From that moment no read shows it.",
+    about: "What becomes of rows by age: they are deleted, or fields of theirs are emptied or say less. From that moment no read shows it.",
     keys: &[
         key(
             "delete",
@@ -27,7 +29,12 @@ pub(super) static EXPIRE: Section = Section {
             "When the row is deleted, such as `\"7 years after at\"`; `at` is a time of the row.",
         ),
         key("blank", Form::Texts, "Fields that are emptied, `after` so long."),
-        key("after", Form::Text, "When they are emptied, such as `\"30 days after last_seen\"`."),
+        key(
+            "generalise",
+            Form::Texts,
+            "Fields of which less is left, `after` so long: `\"born to year\"`, `\"seen to month\"`, `\"income to 1000\"`, `\"postcode to 2 characters\"`.",
+        ),
+        key("after", Form::Text, "When that is, such as `\"30 days after last_seen\"`."),
         key(
             "within",
             Form::Text,
@@ -49,6 +56,7 @@ pub(super) fn check(drafts: &mut [Draft<'_>], report: &mut Report) {
             "rules of expiry",
         );
         draft.expires = rules.iter().filter_map(|rule| one(rule, &draft.fields, report)).collect();
+        coarser::relied_on(rules, &draft.expires, &draft.uniques, report);
     }
 }
 
@@ -64,15 +72,21 @@ fn one(rule: &Value, fields: &[field::Draft<'_>], report: &mut Report) -> Option
         return None;
     };
     let found = walk(table, &rule.at, &EXPIRE, report);
-    let (when, remains) = match (found.pair("delete"), found.pair("blank"), found.pair("after")) {
-        (Some(delete), None, None) => (&delete.value, Remains::Nothing),
-        (None, Some(blank), Some(after)) => {
+    let [delete, blank, generalise, after] =
+        ["delete", "blank", "generalise", "after"].map(|key| found.pair(key));
+    let (when, remains) = match (delete, blank, generalise, after) {
+        (Some(delete), None, None, None) => (&delete.value, Remains::Nothing),
+        (None, Some(blank), None, Some(after)) => {
             (&after.value, Remains::Without(blanked(&blank.value, fields, report)?))
+        }
+        (None, None, Some(fewer), Some(after)) => {
+            let fields = coarser::read(&fewer.value, fields, report)?;
+            (&after.value, Remains::Coarser(fields))
         }
         _ => {
             report
-                .error(codes::EXPIRE_RULE, &rule.at, "a rule of expiry deletes the row, or empties fields after a time")
-                .help("write `delete = \"7 years after at\"`, or `blank = [\"email\"]` and `after = \"30 days after at\"`");
+                .error(codes::EXPIRE_RULE, &rule.at, "a rule of expiry deletes the row, or empties or generalises fields after a time")
+                .help("write `delete = \"7 years after at\"`, or `blank = [\"email\"]` and `after = \"30 days after at\"`, or `generalise = [\"born to year\"]` and `after`");
             return None;
         }
     };
@@ -152,15 +166,7 @@ fn blanked(value: &Value, fields: &[field::Draft<'_>], report: &mut Report) -> O
             );
             continue;
         }
-        let of = |draft: &field::Draft<'_>| {
-            let of = draft.found.as_ref().and_then(|found| found.items("of")).unwrap_or_default();
-            of.iter().filter_map(text).any(|(source, _)| source == name)
-        };
-        let searched = draft
-            .field
-            .as_ref()
-            .is_some_and(|field| field.search.is_some() || matches!(field.kind, Kind::Vector(_)));
-        if searched || fields.iter().any(of) {
+        if is_searched(draft, fields) {
             wrong(
                 at,
                 format!(
@@ -173,4 +179,17 @@ fn blanked(value: &Value, fields: &[field::Draft<'_>], report: &mut Report) -> O
         names.extend(Name::new(name).ok());
     }
     (names.len() == items(value).len()).then_some(names)
+}
+
+/// Whether it is searched by words or likeness, itself or by what is made of it.
+fn is_searched(draft: &field::Draft<'_>, fields: &[field::Draft<'_>]) -> bool {
+    let of = |other: &field::Draft<'_>| {
+        let of = other.found.as_ref().and_then(|found| found.items("of")).unwrap_or_default();
+        of.iter().filter_map(text).any(|(source, _)| source == draft.word.text)
+    };
+    let itself = draft
+        .field
+        .as_ref()
+        .is_some_and(|field| field.search.is_some() || matches!(field.kind, Kind::Vector(_)));
+    itself || fields.iter().any(of)
 }

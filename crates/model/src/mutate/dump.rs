@@ -42,7 +42,7 @@ pub fn dump(
     renderer.filters(Scope { level: &level, alias: "t", measured: false }, None, false);
     let mut sql = renderer.sql;
     if let Some(after) = after {
-        sql.raw(if level.cuts.iter().any(|cut| cut.blank.is_none()) { " and" } else { " where" });
+        sql.raw(if level.cuts.iter().any(|cut| cut.deletes()) { " and" } else { " where" });
         sql.raw(" t.id > ").param(Some(after.to_owned()));
     }
     sql.raw(" order by t.id limit ").param(Some(limit.to_string())).raw(") r");

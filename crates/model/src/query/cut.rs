@@ -2,7 +2,7 @@
 
 use super::level::Level;
 use crate::{
-    entity::{Entity, Expiry, Kind, Remains, Scalar},
+    entity::{Coarser, Entity, Expiry, Kind, Remains, Scalar},
     sql::ident,
 };
 
@@ -12,8 +12,10 @@ pub(crate) struct Cut {
     pub(crate) since: String,
     /// The time up to which rows are expired.
     pub(crate) until: String,
-    /// The fields that are empty then; none if the row is gone.
+    /// The fields that are empty then; none if it does not empty any.
     pub(crate) blank: Option<Vec<String>>,
+    /// The fields that say less then.
+    coarser: Vec<Coarser>,
 }
 
 impl Cut {
@@ -33,14 +35,23 @@ impl Cut {
                     format!("({until} at time zone 'UTC')")
                 },
                 blank: match &rule.remains {
-                    Remains::Nothing => None,
                     Remains::Without(fields) => {
                         Some(fields.iter().map(ToString::to_string).collect())
                     }
+                    Remains::Nothing | Remains::Coarser(_) => None,
+                },
+                coarser: match &rule.remains {
+                    Remains::Coarser(fields) => fields.clone(),
+                    Remains::Nothing | Remains::Without(_) => Vec::new(),
                 },
             }
         };
         entity.expires.iter().map(one).collect()
+    }
+
+    /// Whether the row is gone then.
+    pub(crate) fn deletes(&self) -> bool {
+        self.blank.is_none() && self.coarser.is_empty()
     }
 
     /// Whether the column is emptied by it.
@@ -59,5 +70,20 @@ impl Level {
     /// The rules by which the column is emptied.
     pub(crate) fn cuts_of<'l>(&'l self, column: &'l str) -> impl Iterator<Item = &'l Cut> {
         self.cuts.iter().filter(|cut| cut.empties(column))
+    }
+
+    /// What may be shown of a column: `(case when a."at" > … then a."born" end)`.
+    pub(crate) fn what_is_left(&self, name: &str, alias: &str, mut column: String) -> String {
+        for cut in &self.cuts {
+            for coarser in cut.coarser.iter().filter(|coarser| &*coarser.field == name) {
+                let (spares, less) = (cut.spares(alias), coarser.of(&column));
+                column = format!("(case when {spares} then {column} else {less} end)");
+            }
+        }
+        let spared: Vec<String> = self.cuts_of(name).map(|cut| cut.spares(alias)).collect();
+        if spared.is_empty() {
+            return column;
+        }
+        format!("(case when {} then {column} end)", spared.join(" and "))
     }
 }

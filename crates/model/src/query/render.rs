@@ -18,6 +18,7 @@ use super::{
 use crate::{
     Sql,
     entity::{Metric, VectorForm},
+    sql::ident,
 };
 
 /// Writes one statement.
@@ -224,21 +225,12 @@ impl Renderer {
         let alias = scope.alias;
         match operand {
             Operand::Column(name) => {
-                let spared: Vec<String> =
-                    scope.level.cuts_of(name).map(|cut| cut.spares(alias)).collect();
-                if spared.is_empty() {
-                    self.sql.raw(alias).raw(".").ident(name);
-                } else {
-                    self.sql.raw("(case when ").raw(&spared.join(" and ")).raw(" then ");
-                    self.sql.raw(alias).raw(".").ident(name).raw(" end)");
-                }
+                let column = format!("{alias}.{}", ident(name));
+                self.sql.raw(&scope.level.what_is_left(name, alias, column));
             }
             Operand::Json { column, jsonb, steps } => {
-                self.sql
-                    .raw(if *jsonb { "(" } else { "(to_jsonb(" })
-                    .raw(alias)
-                    .raw(".")
-                    .ident(column);
+                self.sql.raw(if *jsonb { "(" } else { "(to_jsonb(" });
+                self.operand(scope, &Operand::Column(column.clone()));
                 self.sql.raw(if *jsonb { "" } else { ")" });
                 for step in steps {
                     self.step(step);

@@ -19,7 +19,7 @@ impl Renderer {
             self.and(&mut first);
             self.join(scope.alias, parent);
         }
-        for cut in scope.level.cuts.iter().filter(|cut| cut.blank.is_none()) {
+        for cut in scope.level.cuts.iter().filter(|cut| cut.deletes()) {
             self.and(&mut first);
             self.sql.raw(&cut.spares(scope.alias));
         }
