@@ -1,6 +1,8 @@
 //! Erasing people: whatever is theirs goes everywhere, whatever is others' stays, and it ends the same wherever it was
 //! interrupted.
 
+mod at_once;
+
 use freehold_engine::{
     Code, Error, Tenant,
     erase::{Erasure, ErasureState},
