@@ -94,13 +94,13 @@ async fn measure(
 ) -> Result<Measured, Failure> {
     let mut operator = Operator::open(&url, "bench").await?;
     let mode = if tickets {
-        Yardstick::choose_tickets(&mut operator, &site.root_key()?).await?;
+        Yardstick::choose_tickets(&mut operator, &site.root_key().await?).await?;
         TICKET
     } else {
-        operator.set_up(&site.root_key()?).await?.as_str()
+        operator.set_up(&site.root_key().await?).await?.as_str()
     };
     let engine = Engine::open(
-        Store::connect(StoreConfig::new(url.clone(), site.root_key()?)).await?,
+        Store::connect(StoreConfig::new(url.clone(), site.root_key().await?)).await?,
         config.base_dir(),
     )
     .await?;

@@ -66,6 +66,9 @@ pub(crate) struct Global {
     /// File of the root key [default: root.key in the state folder]
     #[arg(long, global = true, value_name = "FILE", env = "FREEHOLD_KEY_FILE")]
     pub(crate) key_file: Option<PathBuf>,
+    /// Shell command that prints the root key, such as one that asks a KMS; FREEHOLD_KEY may hold the key itself
+    #[arg(long, global = true, value_name = "COMMAND", env = "FREEHOLD_KEY_COMMAND")]
+    pub(crate) key_command: Option<String>,
     /// Folder of the keystore, which has what must not be in PostgreSQL and its backups; all servers of a database share it
     /// [default: keystore in the state folder]
     #[arg(long, global = true, value_name = "DIR", env = "FREEHOLD_KEYSTORE")]

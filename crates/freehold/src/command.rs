@@ -32,7 +32,7 @@ use freehold_engine::{Engine, Operator, RootKey, Store, StoreConfig, keys::Repla
 
 use crate::{
     cli::{Check, Cli, Command},
-    config::Config,
+    config::{Config, KeyAt},
     output::{self, Failure},
     services::{self, Database},
 };
@@ -110,7 +110,7 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
 pub(crate) struct Site {
     /// Kept so that a local server lives as long as it is used.
     pub(crate) database: Database,
-    key_file: std::path::PathBuf,
+    key: KeyAt,
     keystore: std::path::PathBuf,
 }
 
@@ -119,20 +119,20 @@ impl Site {
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
         let database = services::database(config).await?;
         // On a server of its own nothing is lost by making a key; elsewhere one that is missing may be a wrong path.
-        if matches!(database, Database::Local { .. }) {
-            if let Some(folder) = config.key_file.parent() {
+        if let (Database::Local { .. }, Some(file)) = (&database, config.key.file()) {
+            if let Some(folder) = file.parent() {
                 std::fs::create_dir_all(folder)
                     .map_err(|error| output::at("made", folder, &error))?;
             }
-            RootKey::read_or_create(&config.key_file)?;
+            RootKey::read_or_create(file)?;
         }
-        let (key_file, keystore) = (config.key_file.clone(), config.keystore.clone());
-        Ok(Self { database, key_file, keystore })
+        let (key, keystore) = (config.key.clone(), config.keystore.clone());
+        Ok(Self { database, key, keystore })
     }
 
     /// The root key. It is read anew each time: no copy of it is kept longer than needed.
-    pub(crate) fn root_key(&self) -> Result<RootKey, Failure> {
-        Ok(RootKey::read(&self.key_file)?)
+    pub(crate) async fn root_key(&self) -> Result<RootKey, Failure> {
+        Ok(self.key.read().await?)
     }
 
     /// The operator's door, with the reason that is recorded.
@@ -144,7 +144,7 @@ impl Site {
     pub(crate) async fn prepared(&self, reason: &'static str) -> Result<Operator, Failure> {
         let mut operator = self.operator(reason).await?;
         if !operator.is_current().await? {
-            operator.set_up(&self.root_key()?).await?;
+            operator.set_up(&self.root_key().await?).await?;
         }
         Ok(operator)
     }
@@ -163,7 +163,7 @@ impl Site {
     }
 
     pub(crate) async fn store(&self) -> Result<Store, Failure> {
-        let store = Store::connect(self.store_config()?).await?;
+        let store = Store::connect(self.store_config().await?).await?;
         // As with the root key: on a server of its own nothing is lost by making one; elsewhere it has to be said.
         if matches!(self.database, Database::Local { .. })
             && store.keystore_state().await?.epoch == 0
@@ -173,9 +173,9 @@ impl Site {
         Ok(store)
     }
 
-    fn store_config(&self) -> Result<StoreConfig, Failure> {
+    async fn store_config(&self) -> Result<StoreConfig, Failure> {
         let keystore = Some(self.keystore.clone());
-        let config = StoreConfig::new(self.database.url(), self.root_key()?);
+        let config = StoreConfig::new(self.database.url(), self.root_key().await?);
         Ok(StoreConfig { keystore, ..config })
     }
 
@@ -186,7 +186,7 @@ impl Site {
 
     /// The same, also over a database that is restored from before some erasures.
     pub(crate) async fn engine_behind(&self, config: &Config) -> Result<Engine, Failure> {
-        let store = StoreConfig { behind: true, ..self.store_config()? };
+        let store = StoreConfig { behind: true, ..self.store_config().await? };
         self.engine_over(Store::connect(store).await?, config).await
     }
 

@@ -5,12 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod cache;
+mod key;
 pub(crate) mod server;
+
+pub(crate) use key::KeyAt;
 
 use crate::cli::Global;
 
 /// The file in root's state folder that says where the data of its local PostgreSQL is.
 const DATA_PATH: &str = "postgres.path";
+
+/// The file in the state folder that has the root key, if nothing else is said.
+const ROOT_KEY: &str = "root.key";
 
 /// Settings taken apart once, handed down by value.
 #[derive(Debug, Clone)]
@@ -23,7 +29,7 @@ pub(crate) struct Config {
     pub(crate) cache_dir: PathBuf,
     /// The state folder itself.
     pub(crate) state: PathBuf,
-    pub(crate) key_file: PathBuf,
+    pub(crate) key: KeyAt,
     /// Where the keystore is, or would be.
     pub(crate) keystore: PathBuf,
     /// Where blobs are kept, if that was said.
@@ -41,12 +47,21 @@ impl Config {
             data_dir: data_dir(&global.state),
             cache_dir: freehold_local::default_cache_dir(),
             state: global.state.clone(),
-            key_file: global.key_file.clone().unwrap_or_else(|| global.state.join("root.key")),
+            key: KeyAt::said(
+                global.key_file.as_deref(),
+                global.key_command.as_deref(),
+                global.state.join(ROOT_KEY),
+            ),
             keystore: global.keystore.clone().unwrap_or_else(|| global.state.join("keystore")),
             blobs: global.blobs.url.clone().filter(|url| !url.trim().is_empty()),
             blobs_patience: Duration::from_secs(u64::from(global.blobs.patience)),
             json: global.json,
         }
+    }
+
+    /// The same with the root key in the state folder, whatever is said of another.
+    pub(crate) fn with_own_key(self) -> Self {
+        Self { key: KeyAt::File(self.state.join(ROOT_KEY)), ..self }
     }
 
     /// The folder for the data of the local PostgreSQL, which is this state folder's from now on.
@@ -58,7 +73,7 @@ impl Config {
         if !freehold_local::is_root() || pointer.exists() {
             return Ok(self.data_dir.clone());
         }
-        let orphaned = !self.key_file.exists();
+        let orphaned = self.key.file().is_some_and(|file| !file.exists());
         let path = if orphaned { unclaimed(self.data_dir.clone()) } else { self.data_dir.clone() };
         std::fs::create_dir_all(&self.state)?;
         match std::fs::File::create_new(&pointer) {

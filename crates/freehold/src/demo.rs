@@ -33,9 +33,9 @@ enum Part {
 }
 
 pub(crate) async fn demo(global: &Global, demo: &Demo) -> Result<(), Failure> {
-    // A state folder of its own, so that the tour never touches a user's data.
-    let config =
-        Config::new(&Global { state: global.state.join("demo"), key_file: None, ..global.clone() });
+    // A state folder and a key of its own, so that the tour never touches a user's data.
+    let state = global.state.join("demo");
+    let config = Config::new(&Global { state, ..global.clone() }).with_own_key();
     let companies = companies(&demo.git)?;
     let site = Site::open(&config).await?;
     apply_text(&config, &site, MODEL.into(), &[]).await?;

@@ -56,6 +56,13 @@ impl RootKey {
         file.take(4096)
             .read_to_string(&mut text)
             .map_err(|error| refuse(format!("the root key cannot be read: {}", error.kind())))?;
+        Self::of_digits(&text)
+            .ok_or_else(|| refuse("the root key is not 64 hexadecimal digits".into()))
+    }
+
+    /// The key that 64 hexadecimal digits say; white space behind them does not count.
+    #[must_use]
+    pub fn of_digits(text: &str) -> Option<Self> {
         let mut key = Self::new([0; 32]);
         let digits = text.trim_end().as_bytes();
         let whole = digits.len() == 64
@@ -67,11 +74,7 @@ impl RootKey {
                     true
                 })
             });
-        if whole {
-            Ok(key)
-        } else {
-            Err(refuse("the root key is not 64 hexadecimal digits".into()))
-        }
+        whole.then_some(key)
     }
 
     /// Reads the key in `path`, or writes a new one there, for its owner alone. Of two processes that do so at once,

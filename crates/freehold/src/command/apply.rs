@@ -90,7 +90,7 @@ async fn apply_slowly(
     let store = match site.store().await {
         // SQL may have changed the password or the settings of the servers' login: an apply mends it.
         Err(Failure::Engine(Error::Refused(refusal))) if refusal.code == Code::Server => {
-            operator.repair_login(&site.root_key()?).await?;
+            operator.repair_login(&site.root_key().await?).await?;
             site.store().await?
         }
         store => store?,

@@ -203,9 +203,14 @@ async fn renew(
 }
 
 async fn root(config: &Config, site: &Site, to: Option<&Path>) -> Result<(), Failure> {
-    let beside = config.key_file.with_extension("next");
-    let file = to.unwrap_or(&beside);
-    let old = site.root_key()?;
+    let place = config.key.file();
+    let beside = place.map(|file| file.with_extension("next"));
+    let Some(file) = to.or(beside.as_deref()) else {
+        return Err(Refusal::new(Code::Usage, "the root key is in no file that another could take the place of")
+            .hint("--to FILE writes the new one there: put it where the old one came from, then start the servers")
+            .into());
+    };
+    let old = site.root_key().await?;
     let new = RootKey::read_or_create(file)?;
     if new.is(&old) {
         return Err(Refusal::new(Code::Usage, "both files have the same root key")
@@ -220,11 +225,11 @@ async fn root(config: &Config, site: &Site, to: Option<&Path>) -> Result<(), Fai
         true
     };
     operator.rotate_root(&old, &new, &config.keystore, &mut told).await?;
-    let place = config.key_file.display().to_string();
     let moved = to.is_none();
-    if moved {
-        RootKey::take_place(file, &config.key_file)?;
+    if let (true, Some(place)) = (moved, place) {
+        RootKey::take_place(file, place)?;
     }
+    let place = place.map_or_else(|| "the old one".to_owned(), |file| file.display().to_string());
     let text = match moved {
         true => format!("the root key in {place} is another; start the servers with it"),
         false => format!("put {} in the place of {place}, and start the servers", file.display()),

@@ -20,7 +20,7 @@ pub(super) async fn prove(config: &Config, wanted: &Prove) -> Result<(), Failure
         return verify(config, file);
     }
     let site = Site::open(config).await?;
-    let root_key = site.root_key()?;
+    let root_key = site.root_key().await?;
     let mut operator = site.operator("prove").await?;
     let engine = site.engine(config).await?;
     let bar = output::bar(1, "attacking", false);

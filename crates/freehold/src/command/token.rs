@@ -51,7 +51,7 @@ pub(super) async fn token(config: &Config, what: &Token) -> Result<(), Failure> 
 /// Shows how to log in as `freehold_app`; the password goes into a file and nowhere else.
 pub(super) async fn login(config: &Config, passfile: Option<&Path>) -> Result<(), Failure> {
     let site = Site::open(config).await?;
-    let login = Login::of(site.database.url(), &site.root_key()?)?;
+    let login = Login::of(site.database.url(), &site.root_key().await?)?;
     if let Some(file) = passfile {
         write(file, login.pass_line().as_bytes())
             .map_err(|error| output::at("written", file, &error))?;

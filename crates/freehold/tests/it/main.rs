@@ -25,6 +25,7 @@ mod prove;
 mod purposes;
 mod reads;
 mod registry;
+mod root_key;
 mod routes;
 mod rows;
 mod scoped;

@@ -113,7 +113,7 @@ async fn spike(
     let store = ground.engine.store();
     let mut yardstick = Yardstick::open(&ground.url, store, two.tenants[0].clone()).await?;
     let (before, others) = yardstick.activity().await?;
-    let store = StoreConfig::new(ground.url.clone(), ground.site.root_key()?);
+    let store = StoreConfig::new(ground.url.clone(), ground.site.root_key().await?);
     let engine = Engine::open(Store::connect(store).await?, ".".into()).await?;
     let engine = match level {
         Some(_) => engine.keeping(CacheConfig::default(), None),
