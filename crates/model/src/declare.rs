@@ -18,6 +18,7 @@ mod erasure;
 mod expiry;
 mod field;
 mod form;
+mod generalised;
 mod grammar;
 mod keys;
 mod kind;

@@ -2,6 +2,7 @@
 //! [`Model`] holds one without problems: every name resolves, every default fits its type.
 
 mod blob;
+mod coarser;
 mod expiry;
 mod kept;
 mod privacy;
@@ -9,7 +10,8 @@ mod slice;
 mod sql_type;
 
 pub use self::{blob::Blob, kept::KeptQuery, slice::Slice};
-pub use expiry::{Coarser, Expiry, Grain, Remains, Span, Unit};
+pub use coarser::{Coarser, Grain};
+pub use expiry::{Expiry, Remains, Span, Unit};
 pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Stored, Whose, lookup_column};
 
 use std::collections::BTreeMap;
@@ -198,6 +200,8 @@ pub struct Field {
     pub privacy: Option<Privacy>,
     /// Of a reference to a data subject: what becomes of the row when that person is erased.
     pub on_erase: Option<OnErase>,
+    /// What it is made from at each write: a sealed field, of which it says less.
+    pub generalises: Option<Coarser>,
 }
 
 /// What a field holds.

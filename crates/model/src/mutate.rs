@@ -13,6 +13,7 @@ mod body;
 mod dump;
 mod exact;
 mod fill;
+mod generalised;
 mod insert;
 mod load;
 mod missing;
@@ -38,6 +39,7 @@ use crate::{
 pub use dump::dump;
 pub use exact::{first_rounded, keep_digits, of_json};
 pub use fill::{Filling, Made, fill_vectors, unfilled};
+pub use generalised::generalise;
 pub use insert::{Insert, OnConflict, Resolution, insert};
 pub use load::{ColumnType, Load, load};
 pub use put::put;

@@ -38,6 +38,7 @@ pub(crate) async fn prepare(
             let entity = insert.of().clone();
             let sealing = Sealing { engine, tenant, entity: &entity };
             sealing.check(insert.rows_mut())?;
+            mutate::generalise(&entity, insert.rows_mut())?;
             sealing.index(insert.rows_mut()).await?;
             if insert.merges_by().is_none() {
                 sealing.seal(insert.rows_mut(), &[]).await?;
@@ -108,6 +109,7 @@ async fn patch(
     let sealing = Sealing { engine, tenant, entity: &entity };
     let mut patch = [update.patch_mut().clone()];
     sealing.check(&mut patch)?;
+    mutate::generalise(&entity, &mut patch)?;
     sealing.index(&mut patch).await?;
     let [patch] = patch;
     let columns: Vec<String> = entity
@@ -158,6 +160,7 @@ pub(crate) async fn seal_loaded(
 ) -> Result<(), Error> {
     let sealing = Sealing { engine, tenant, entity };
     sealing.check(rows)?;
+    mutate::generalise(entity, rows)?;
     sealing.index(rows).await?;
     let standing = match merges_by {
         Some(keys) => standing(entity, keys, rows, tx).await?,

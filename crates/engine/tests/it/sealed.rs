@@ -12,6 +12,7 @@ use freehold_engine::{
 use serde_json::{Value, json};
 
 mod every_type;
+mod generalised;
 
 use crate::ground::{Ground, body, code, ground, operation, read};
 

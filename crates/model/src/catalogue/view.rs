@@ -92,6 +92,7 @@ impl Catalogue {
                     search: None,
                     privacy: None,
                     on_erase: None,
+                    generalises: None,
                 }),
             }
         }

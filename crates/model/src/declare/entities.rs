@@ -5,7 +5,7 @@ use super::{
     classes::Classes,
     codes, cycles,
     embedder::Embedders,
-    expiry, field, keys, names, privacy,
+    expiry, field, generalised, keys, names, privacy,
     report::{Report, Span},
     slices,
     tree::{Pair, Word},
@@ -58,6 +58,7 @@ pub(super) fn read(
     names::together(&named, "entity", report);
     cycles::check(&drafts, report);
     privacy::check(&mut drafts, classes, report);
+    generalised::check(&mut drafts, report);
     anonymous::check(&drafts, report);
     expiry::check(&mut drafts, report);
     slices::check(&drafts, report);

@@ -48,6 +48,7 @@ pub(super) fn read<'t>(pair: &'t Pair, entities: &[&str], report: &mut Report) -
             // Known once all entities are.
             privacy: None,
             on_erase: None,
+            generalises: None,
         }
     });
     Draft { word: &pair.key, found: Some(found), was, field }

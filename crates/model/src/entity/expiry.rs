@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Scalar;
+use super::Coarser;
 use crate::names::Name;
 
 /// A rule of expiry of an entity.
@@ -28,118 +28,6 @@ pub enum Remains {
     Without(Vec<Name>),
     /// All of it, but these fields say less.
     Coarser(Vec<Coarser>),
-}
-
-/// A field that says less once it is old.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Coarser {
-    /// Which.
-    pub field: Name,
-    /// Its type.
-    pub kind: Scalar,
-    /// What is left of its value.
-    pub grain: Grain,
-}
-
-/// What is left of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grain {
-    /// Of a date or time: the day, by UTC.
-    Day,
-    /// Of a date or time: the month.
-    Month,
-    /// Of a date or time: the year.
-    Year,
-    /// Of a text: so many characters of its beginning.
-    Characters(u32),
-    /// Of a number: the next multiple of this towards zero.
-    Multiple(u32),
-}
-
-impl Coarser {
-    /// What is left of `value`, SQL of the field's type, in SQL of the same type. Made coarser again, it is the same.
-    pub(crate) fn of(&self, value: &str) -> String {
-        let unit = match self.grain {
-            Grain::Characters(count) => return format!("left({value}, {count})"),
-            Grain::Multiple(step) => {
-                return format!("({value} - {value} % {step})::{}", self.kind.sql_type());
-            }
-            Grain::Day => "day",
-            Grain::Month => "month",
-            Grain::Year => "year",
-        };
-        match self.kind {
-            Scalar::Date => format!("date_trunc('{unit}', {value}::timestamp)::date"),
-            _ => format!("(date_trunc('{unit}', {value} at time zone 'UTC') at time zone 'UTC')"),
-        }
-    }
-}
-
-impl Grain {
-    /// Reads `year`, `100`, `2 characters`, for a value of type `kind`.
-    ///
-    /// # Errors
-    /// What it takes.
-    pub(crate) fn read(text: &str, kind: Scalar) -> Result<Self, &'static str> {
-        let count = |text: &str| text.trim().parse::<u32>().ok().filter(|count| *count > 0);
-        match kind {
-            Scalar::Date | Scalar::TimestampTz => match (text, kind) {
-                ("year", _) => Ok(Self::Year),
-                ("month", _) => Ok(Self::Month),
-                ("day", Scalar::TimestampTz) => Ok(Self::Day),
-                (_, Scalar::Date) => Err("of a date, `year` or `month` is left"),
-                _ => Err("of a time, `year`, `month` or `day` is left"),
-            },
-            Scalar::Text => text
-                .strip_suffix("characters")
-                .or_else(|| text.strip_suffix("character"))
-                .and_then(count)
-                .map(Self::Characters)
-                .ok_or("of a text, `2 characters` are left"),
-            Scalar::SmallInt | Scalar::Integer | Scalar::BigInt | Scalar::Numeric(_) => {
-                let most = if kind == Scalar::SmallInt { 10_000 } else { 1_000_000_000 };
-                count(text)
-                    .filter(|step| *step > 1 && *step <= most)
-                    .map(Self::Multiple)
-                    .ok_or("of a number, the multiple of another from 2 on is left, such as `100`")
-            }
-            _ => Err("only dates, times, texts and exact numbers can be made coarser"),
-        }
-    }
-}
-
-impl Grain {
-    /// `month`, `beginning of 2 characters`, `multiple of 100`.
-    #[must_use]
-    pub fn in_words(self) -> String {
-        match self {
-            Self::Day | Self::Month | Self::Year => self.to_string(),
-            Self::Characters(_) => format!("beginning of {self}"),
-            Self::Multiple(_) => format!("multiple of {self}"),
-        }
-    }
-}
-
-/// As it is read.
-impl fmt::Display for Grain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Day => f.write_str("day"),
-            Self::Month => f.write_str("month"),
-            Self::Year => f.write_str("year"),
-            Self::Characters(count) => {
-                write!(f, "{count} character{}", if *count == 1 { "" } else { "s" })
-            }
-            Self::Multiple(step) => step.fmt(f),
-        }
-    }
-}
-
-/// `born to year`.
-impl fmt::Display for Coarser {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {}", self.field, self.grain)
-    }
 }
 
 /// A length of time by the calendar.

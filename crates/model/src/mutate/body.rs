@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::generalised;
 use crate::{
     Code, Refusal,
     entity::{Entity, Kind, Scalar, lookup_column},
@@ -113,7 +114,7 @@ pub(super) fn check_row(entity: &Entity, row: &Map<String, Value>) -> Result<(),
             ));
         }
     }
-    Ok(())
+    generalised::check(entity, row)
 }
 
 fn may_be_null(entity: &Entity, name: &str) -> bool {

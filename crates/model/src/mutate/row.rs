@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::body;
+use super::{body, generalised};
 use crate::{
     Code, Model, Name, Refusal,
     entity::{Entity, Field, Kind, Scalar},
@@ -119,6 +119,7 @@ pub fn check_row(
             ));
         }
     }
+    generalised::check(entity, &row)?;
     Ok(row)
 }
 

@@ -107,6 +107,7 @@ impl Renames {
                     Kind::Blob(blob) => blob.path.iter_mut().for_each(field_name),
                     _ => {}
                 }
+                field.generalises.iter_mut().for_each(|less| field_name(&mut less.field));
                 field.privacy.iter_mut().filter_map(Privacy::reference_mut).for_each(field_name);
             }
             entity.expires.iter_mut().flat_map(Expiry::names_mut).for_each(field_name);

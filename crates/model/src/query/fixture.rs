@@ -28,6 +28,7 @@ fn field(text: &str, kind: Kind) -> Field {
         search: None,
         privacy: None,
         on_erase: None,
+        generalises: None,
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn refused(entity: &Entity, field: &Field, what: &str) -> Refusal {
         format!("{} of {} is sealed personal data and cannot be {what}", field.name, entity.name),
     );
     refusal.hint(match field.lookup() {
-        Some(_) => format!("it can be compared with eq, neq, in and is.null; for ranges and order declare a field that says less, such as a year, beside {}", field.name),
+        Some(_) => format!("it can be compared with eq, neq, in and is.null; for ranges and order declare a field beside it that says less: `generalises = \"{} to …\"`", field.name),
         None => format!("it can be compared with is.null only; add `lookup` to {} in the model to find it by eq and in", field.name),
     })
 }

@@ -268,6 +268,7 @@ fn fields(query: &Query, search: &[(&str, String)]) -> Checked<Vec<Field>> {
             search,
             privacy: None,
             on_erase: None,
+            generalises: None,
         })
     };
     query.outputs.iter().map(field).collect()
