@@ -83,7 +83,10 @@ impl<'m> Register<'m> {
         }
         match &field.privacy {
             None => {}
-            Some(Privacy::Not(why)) => self.others.push(with(json!({ "why": why }))),
+            Some(Privacy::Not(why)) => self.others.push(with(json!({
+                "why": why, "says_less_of": field.generalises.as_ref().map(ToString::to_string),
+                "expiry": expiry(entity, field),
+            }))),
             Some(Privacy::Personal(personal)) => {
                 let name = (entity.name.to_string(), field.name.to_string());
                 let opened = self.opens.remove(&name).unwrap_or_default();

@@ -26,7 +26,7 @@ const TABLES: [(&str, &str, &[&str]); 4] = [
         "fields",
         &["entity", "field", "class", "whose", "stored", "lookup", "kept", "expiry", "opens"],
     ),
-    ("Not personal", "not_personal", &["entity", "field", "why"]),
+    ("Not personal", "not_personal", &["entity", "field", "why", "says_less_of", "expiry"]),
     ("When a person is erased", "people", &["entity", "reference", "on_erase"]),
 ];
 

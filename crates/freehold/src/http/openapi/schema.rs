@@ -51,6 +51,9 @@ pub(super) fn definition(relation: &Entity, is_entity: bool) -> Value {
         if field.optional || field.sealed().is_some() || !is_entity {
             schema["x-nullable"] = json!(true);
         }
+        if field.generalises.is_some() {
+            schema["readOnly"] = json!(true);
+        }
         if let Some(about) = about(relation, field) {
             schema["description"] = json!(about);
         }
