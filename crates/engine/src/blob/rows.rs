@@ -48,7 +48,7 @@ impl Engine {
         mode: Mode,
     ) -> Result<(), Error> {
         self.snapshot().permit(tenant, &object.bucket.entity, Access::Write)?;
-        let found = self.find_blob(tenant, object.bucket, object.path).await?;
+        let found = self.find_row(tenant, object.bucket, object.path).await?;
         let row = found.is_some();
         let blob = found.is_some_and(|found| found.blob.is_some());
         let missing = if object.bucket.makes_rows() { mode == Mode::Replace && !row } else { !row };
@@ -144,7 +144,7 @@ impl Engine {
         object: Object<'_>,
     ) -> Result<Option<String>, Error> {
         let Object { bucket, path } = object;
-        let found = self.find_blob(tenant, bucket, path).await?;
+        let found = self.find_row(tenant, bucket, path).await?;
         let Some(found) = found.filter(|found| found.blob.is_some()) else { return Ok(None) };
         let verb = match bucket.makes_rows() {
             true => Verb::Delete,
@@ -201,7 +201,7 @@ impl Engine {
             length: Some(blob.size),
         };
         let owner = match blob.subject.filter(|_| to.bucket.makes_rows()) {
-            Some(person) if self.find_blob(tenant, to.bucket, to.path).await?.is_none() => {
+            Some(person) if self.find_row(tenant, to.bucket, to.path).await?.is_none() => {
                 self.owner_in(from.bucket, to.bucket).map(|reference| (reference, person))
             }
             _ => None,

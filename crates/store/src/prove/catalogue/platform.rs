@@ -143,6 +143,9 @@ pub(super) const ATTACKS: &[Attack] = &[
             "select freehold.blob_take('{b}', '{x}', 'x', 'y', '{x}', 1, '{}', 'z')",
             "select freehold.blob_give_up('{b}', '{x}', true)",
             "select freehold.blob_totals()",
+            "select * from freehold.blob_name",
+            "insert into freehold.blob_name (object, tenant_id) values ('o', '{a}')",
+            "select freehold.blob_names('{b}', '{o}')",
         ],
     ),
     CLASS.run(
