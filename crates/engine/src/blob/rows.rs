@@ -1,10 +1,6 @@
 //! Objects of a bucket as what they are: blobs of rows. Whatever is done to one is a write to its row.
 
-use freehold_model::{
-    Name,
-    entity::{Kind, Whose},
-    mutate::Resolution,
-};
+use freehold_model::{Name, entity::Whose, mutate::Resolution};
 use freehold_store::{Access, Tenant};
 use serde_json::json;
 use uuid::Uuid;
@@ -217,14 +213,12 @@ impl Engine {
         let snapshot = self.snapshot();
         let whose = |bucket: &Bucket| {
             let entity = snapshot.model.entity(&bucket.entity)?;
-            match &entity.field(&bucket.field)?.personal()?.whose {
-                Whose::Itself => Some((None, entity.name.clone())),
-                Whose::Of(reference) => match &entity.field(reference)?.kind {
-                    Kind::Ref(to) => Some((Some(reference.clone()), to.entity.clone())),
-                    _ => None,
-                },
-                Whose::Nobody => None,
-            }
+            let whose = &entity.field(&bucket.field)?.personal()?.whose;
+            let reference = match whose {
+                Whose::Of(reference) => Some(reference.clone()),
+                Whose::Itself | Whose::Nobody => None,
+            };
+            Some((reference, entity.people_of(whose)?.clone()))
         };
         let ((_, of), (reference, people)) = (whose(from)?, whose(to)?);
         reference.filter(|_| of == people)

@@ -3,9 +3,11 @@
 mod before;
 pub(crate) mod flaky;
 mod folders;
+mod forgotten;
 mod life;
 mod owners;
 mod privacy;
+mod shared;
 mod trouble;
 
 use std::{sync::Arc, time::Duration};

@@ -87,7 +87,7 @@ allowed (role, name) as (values
   ('freehold_control', 'freehold.erasure_again(uuid,uuid,text,uuid)'),
   ('freehold_control', 'freehold.blob_finish(uuid,uuid,bigint,text,bigint)'), ('freehold_control', 'freehold.blob_give_up(uuid,uuid,boolean)'),
   ('freehold_control', 'freehold.blob_place(uuid,uuid)'), ('freehold_control', 'freehold.blobs_unowned()'),
-  ('freehold_control', 'freehold.blobs_unowned_of(uuid,uuid,bigint)'), ('freehold_control', 'freehold.blob_keys_of(uuid,uuid[])'),
+  ('freehold_control', 'freehold.blobs_unowned_of(uuid,uuid,bigint)'), ('freehold_control', 'freehold.blobs_unowned_by(uuid,uuid,uuid,bigint)'), ('freehold_control', 'freehold.blob_keys_of(uuid,uuid[])'),
   ('freehold_control', 'freehold.blobs_offer(uuid,uuid[],uuid[],smallint[],smallint[],text[])'),
   ('freehold_control', 'freehold.blobs_own(uuid,bigint,uuid[],text[],uuid[],uuid[],smallint[],smallint[],text[])'),
   ('freehold_control', 'freehold.blobs_own_later(uuid,uuid[])'), ('freehold_control', 'freehold.blobs_expire(interval)'),

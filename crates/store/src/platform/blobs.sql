@@ -79,6 +79,8 @@ alter table freehold.blob alter column own_at drop default;
 -- What `hash` is: SHA-256 (0) of what came before version 9 of the platform, BLAKE3 (1) since.
 alter table freehold.blob add column if not exists hash_kind smallint not null default 0 check (hash_kind in (0, 1));
 create index if not exists blob_own_idx on freehold.blob (tenant_id, id) where own_at is not null;
+create index if not exists blob_own_subject_idx on freehold.blob (tenant_id, subject) where own_at is not null;
+create index if not exists blob_own_key_idx on freehold.blob (tenant_id, key_subject) where own_at is not null and key_subject is not null;
 create index if not exists blob_doomed_idx on freehold.blob (doomed_at) where state = 'doomed';
 create index if not exists blob_waiting_idx on freehold.blob (created_at) where state in ('uploading', 'pending');
 create index if not exists blob_field_idx on freehold.blob (tenant_id, entity, field);
