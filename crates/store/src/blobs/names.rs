@@ -4,8 +4,7 @@
 //! process was given, in a transaction that was waited for while nobody waited. A tenant that uploads seldom gets none.
 
 use std::{
-    collections::HashMap,
-    mem,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -19,10 +18,10 @@ use crate::{
 };
 
 /// Names given at once.
-const MANY: usize = 32;
+const MANY: usize = 16;
 
 /// So few are left when more are asked for.
-const FEW: usize = 16;
+const FEW: usize = 8;
 
 /// How soon after the last upload another makes it worth while to have names.
 const SOON: Duration = Duration::from_secs(10);
@@ -37,10 +36,11 @@ const TENANTS_MAX: usize = 1_000;
 #[derive(Default)]
 pub(crate) struct Names(Mutex<HashMap<Uuid, Ready>>);
 
+#[derive(Default)]
 struct Ready {
-    names: Vec<String>,
-    given: Instant,
-    used: Instant,
+    // With when they were asked for, the oldest first.
+    names: VecDeque<(Instant, String)>,
+    used: Option<Instant>,
     is_asking: bool,
 }
 
@@ -53,18 +53,17 @@ impl Names {
     fn take(&self, tenant: Uuid) -> (Option<String>, bool) {
         let (mut all, now) = (self.lock(), Instant::now());
         if !all.contains_key(&tenant) && all.len() >= TENANTS_MAX {
-            all.retain(|_, ready| now - ready.used < SOON);
+            all.retain(|_, ready| ready.used.is_some_and(|used| now - used < SOON));
+            if all.len() >= TENANTS_MAX {
+                return (None, false);
+            }
         }
-        if all.len() >= TENANTS_MAX && !all.contains_key(&tenant) {
-            return (None, false);
+        let ready = all.entry(tenant).or_default();
+        let is_soon = ready.used.replace(now).is_some_and(|used| now - used < SOON);
+        while ready.names.front().is_some_and(|(asked, _)| now - *asked > KEPT) {
+            ready.names.pop_front();
         }
-        let new = Ready { names: Vec::new(), given: now, used: now - SOON, is_asking: false };
-        let ready = all.entry(tenant).or_insert(new);
-        let is_soon = now - mem::replace(&mut ready.used, now) < SOON;
-        if now - ready.given > KEPT {
-            ready.names.clear();
-        }
-        let name = ready.names.pop();
+        let name = ready.names.pop_front().map(|(_, name)| name);
         let asks = is_soon && ready.names.len() <= FEW && !ready.is_asking;
         ready.is_asking |= asks;
         (name, asks)
@@ -72,8 +71,8 @@ impl Names {
 
     fn give(&self, tenant: Uuid, asked: Instant, names: Vec<String>) {
         if let Some(ready) = self.lock().get_mut(&tenant) {
-            // The older ones are given up with the day of theirs.
-            (ready.names, ready.given, ready.is_asking) = (names, asked, false);
+            ready.names.extend(names.into_iter().map(|name| (asked, name)));
+            ready.is_asking = false;
         }
     }
 
