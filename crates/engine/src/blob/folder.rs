@@ -3,7 +3,7 @@
 //! Its name is noted and new, and nobody reads it before it is noted as whole: so it is written where it stays. What a death
 //! leaves of it goes with its note.
 //!
-//! It goes to the disk past the page cache, if the file system lets it: that takes a tenth of the processor's time, and does not
+//! Unless it is small it goes to the disk past the page cache, if the file system lets it: that takes a tenth of the processor's time, and does not
 //! push out what PostgreSQL on the same machine has there. Its name goes to the disk beside its bytes, not behind them.
 
 use std::{
@@ -21,6 +21,9 @@ use super::Blobs;
 
 /// Bytes that go to the disk together. Each time costs as much as sealing several megabytes.
 const FLUSHED: u64 = 32 << 20;
+
+/// Bytes from which a file goes past the page cache. A smaller one is on the disk as soon either way, and may be read soon.
+const PAST_CACHE: usize = 256 << 10;
 
 /// A file that is being written.
 pub(super) struct Writing {
@@ -111,7 +114,7 @@ impl Blobs {
 pub(super) async fn write(place: PathBuf, bytes: Part) -> io::Result<()> {
     let named = away(move || {
         let (file, named) = create(&place)?;
-        let direct = past_cache(&file, true).is_ok();
+        let direct = bytes.len() >= PAST_CACHE && past_cache(&file, true).is_ok();
         let size = bytes.len() as u64;
         put(&file, bytes, 0, direct)?;
         if direct {

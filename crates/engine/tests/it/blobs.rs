@@ -7,8 +7,8 @@ mod forgotten;
 mod life;
 mod owners;
 mod privacy;
-mod shared;
 mod trouble;
+mod workers;
 
 use std::{sync::Arc, time::Duration};
 
