@@ -25,7 +25,7 @@ mod up;
 mod verify;
 
 pub use abandoned::Abandoned;
-pub use down::{Found, Passed};
+pub use down::Passed;
 pub use paging::{Names, Shown};
 pub use place::Blobs;
 pub use rows::{Mode, Object};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use freehold_model::{
     Model, Name,
-    entity::{Entity, Kind, OnErase, Privacy, Span, Unit, Whose},
+    entity::{Entity, OnErase, Privacy, Span, Unit},
     erase::{self, Duty},
 };
 use freehold_store::Tenant;
@@ -101,7 +101,7 @@ impl Engine {
         person: Uuid,
     ) -> Result<Erasure, Error> {
         // While there is a key of theirs to wrap what of their blobs is not yet.
-        Box::pin(self.own_blobs_of(tenant)).await?;
+        Box::pin(self.own_blobs_of(tenant, Some(person))).await?;
         self.store.begin_erasure(tenant, entity, person).await
     }
 
@@ -295,15 +295,7 @@ fn residue(model: &Model, subject: &str) -> Vec<String> {
             else {
                 continue;
             };
-            let theirs = match &personal.whose {
-                Whose::Itself => *entity.name == *subject,
-                Whose::Of(reference) => matches!(
-                    entity.field(reference).map(|field| &field.kind),
-                    Some(Kind::Ref(to)) if *to.entity == *subject
-                ),
-                Whose::Nobody => false,
-            };
-            if theirs {
+            if entity.people_of(&personal.whose).is_some_and(|people| **people == *subject) {
                 all.push(format!(
                     "vectors of {}.{}, kept in the open ({why}), in backups and WAL, until they expire",
                     entity.name, field.name

@@ -47,7 +47,7 @@ impl Engine {
         for erased in &unknown {
             // While there is a key of theirs to wrap what of their blobs is not yet.
             if let Ok(tenant) = self.store.tenant_known(&erased.tenant.to_string()).await {
-                Box::pin(self.own_blobs_of(&tenant)).await?;
+                Box::pin(self.own_blobs_of(&tenant, Some(erased.person))).await?;
             }
             if !self.store.begin_again(erased).await? {
                 continue;

@@ -14,7 +14,7 @@ use freehold_store::{Tenant, hex};
 use uuid::Uuid;
 
 pub(crate) use self::{
-    seal::{prepare, seal_loaded, settle},
+    seal::{class, prepare, seal_loaded, settle},
     vectors::sealed_vectors,
 };
 use crate::{

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Model, Name, Sql,
-    entity::{Entity, Field, Kind, Whose},
+    entity::{Entity, Field, Whose},
     sql::ident,
 };
 
@@ -26,13 +26,12 @@ pub fn theirs<'m>(model: &'m Model, subject: &Entity) -> Vec<Theirs<'m>> {
     let mut all: Vec<Theirs<'m>> = Vec::new();
     for entity in model.entities() {
         for (field, personal) in entity.sealed_fields() {
+            if entity.people_of(&personal.whose) != Some(&subject.name) {
+                continue;
+            }
             let reference = match &personal.whose {
-                Whose::Itself if entity.name == subject.name => None,
-                Whose::Of(reference) => match entity.field(reference).map(|field| &field.kind) {
-                    Some(Kind::Ref(to)) if to.entity == subject.name => Some(reference),
-                    _ => continue,
-                },
-                _ => continue,
+                Whose::Of(reference) => Some(reference),
+                Whose::Itself | Whose::Nobody => None,
             };
             let same = |one: &&mut Theirs<'_>| {
                 one.entity.name == entity.name && one.reference == reference

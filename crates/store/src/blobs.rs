@@ -5,12 +5,14 @@
 
 mod begin;
 mod folders;
+mod names;
 mod opened;
 mod owners;
 mod ring;
 mod url;
 
 pub use folders::GoneFolder;
+pub(crate) use names::Names;
 pub(crate) use opened::Noted;
 use opened::Opened;
 pub use owners::{Offer, Unowned};
@@ -25,7 +27,7 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Fault},
     row::Row,
-    seal::{BlobKey, Sum},
+    seal::{BlobKey, HashKind, Sum},
     store::{Store, Tenant},
 };
 
@@ -54,6 +56,8 @@ pub struct Upload {
     pub id: Uuid,
     /// The name its bytes are to be stored under, which says nothing.
     pub object: String,
+    // Whether that was noted beforehand.
+    given: bool,
     /// What they are to be sealed with.
     pub key: BlobKey,
 }
@@ -73,7 +77,7 @@ pub struct BlobPlace {
     key: Option<BlobKey>,
     /// Its size in bytes.
     pub size: u64,
-    /// SHA-256 in hexadecimal digits.
+    /// Its hash in hexadecimal digits, of whichever kind.
     pub hash: String,
     /// Its content type.
     pub content_type: String,
@@ -104,8 +108,8 @@ pub struct NotedBlob {
     pub erased: bool,
     /// Its size in bytes.
     pub size: u64,
-    /// SHA-256 in hexadecimal digits; none while it is uploaded.
-    pub hash: Option<String>,
+    /// Its hash and of which kind it is, in hexadecimal digits; none while it is uploaded.
+    pub hash: Option<(HashKind, String)>,
     /// `uploading`, `pending`, `live` or `doomed`.
     pub state: String,
     /// How long ago it was begun.
@@ -164,11 +168,10 @@ impl Store {
     /// `Quota`; `NoSuchBlob` if it took so long that it was given up.
     pub async fn finish_blob(&self, tenant: &Tenant, id: Uuid, sum: &Sum) -> Result<(), Error> {
         let doing = "ending an upload";
-        let text =
-            "select freehold.blob_finish($1::text::uuid, $2::text::uuid, $3::text::bigint, $4)";
+        let text = "select freehold.blob_finish($1::text::uuid, $2::text::uuid, $3::text::bigint, $4, $5::text::bigint)";
         let (whose, id, size) = (tenant.id().to_string(), id.to_string(), sum.size.to_string());
-        let digits = sum.digits();
-        let params = [Some(whose.as_str()), Some(&id), Some(&size), Some(&digits)];
+        let (digits, kind) = (sum.digits(), HashKind::Blake3.number().to_string());
+        let params = [Some(whose.as_str()), Some(&id), Some(&size), Some(&digits), Some(&kind)];
         let rows = self.ask(doing, text, &params).await?;
         match rows.first().and_then(|row| row.text(0)) {
             Some("pending") => Ok(()),
@@ -259,7 +262,7 @@ impl Store {
         after: Option<Uuid>,
         most: usize,
     ) -> Result<Vec<NotedBlob>, Error> {
-        let text = "select id, sealed, key_subject, key_class, key_gen, entity, field, object, size, hash, state, age_s \
+        let text = "select id, sealed, key_subject, key_class, key_gen, entity, field, object, size, hash, state, age_s, hash_kind \
                     from freehold.blobs_of($1::text::uuid, $2::text::uuid, $3::text::bigint)";
         let (whose, after) = (tenant.id().to_string(), after.map(|id| id.to_string()));
         let most = most.to_string();
@@ -278,7 +281,7 @@ impl Store {
                 key: opened.key().map(|key| BlobKey::new(key, tenant.id(), id)),
                 erased,
                 size: unsigned(row, 8),
-                hash: row.text(9).map(str::to_owned),
+                hash: HashKind::numbered(row.int(12)?).zip(row.text(9).map(str::to_owned)),
                 state: row.text(10)?.to_owned(),
                 age: Duration::from_secs(unsigned(row, 11)),
             })

@@ -15,6 +15,7 @@
 
 mod answer;
 mod blob_key;
+mod hash;
 mod part;
 mod personal;
 mod unseal;
@@ -23,6 +24,7 @@ pub(crate) mod wrap;
 mod yardstick;
 
 pub use answer::{ANSWER_OVERHEAD, AnswerKeys, AnswerName};
+pub use hash::{ContentHash, Hash, HashKind, Sum};
 pub use part::{BLOCK, Part};
 pub use personal::Personal;
 pub use unseal::Unsealer;
@@ -33,12 +35,10 @@ use std::ops::Range;
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey},
-    digest, hkdf,
+    hkdf,
 };
 use uuid::Uuid;
 use zeroize::Zeroizing;
-
-use crate::key::hex;
 
 /// Bytes of a blob in one chunk.
 pub const CHUNK: usize = 1 << 16;
@@ -73,57 +73,6 @@ pub struct BlobKey {
     secret: Zeroizing<[u8; 32]>,
     tenant: Uuid,
     blob: Uuid,
-}
-
-/// What a blob turned out to be once all of it was sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sum {
-    /// Bytes.
-    pub size: u64,
-    /// SHA-256 of the bytes, not of what they were sealed into.
-    pub hash: [u8; 32],
-}
-
-impl Sum {
-    /// The hash in hexadecimal digits.
-    #[must_use]
-    pub fn digits(&self) -> String {
-        hex(&self.hash)
-    }
-}
-
-/// A SHA-256 that grows.
-pub struct Hash(digest::Context);
-
-impl Default for Hash {
-    fn default() -> Self {
-        Self(digest::Context::new(&digest::SHA256))
-    }
-}
-
-impl Hash {
-    /// Takes more bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The hash in hexadecimal digits.
-    #[must_use]
-    pub fn digits(self) -> String {
-        hex(&self.finish())
-    }
-
-    /// What it is of so many bytes.
-    #[must_use]
-    pub fn sum(self, size: u64) -> Sum {
-        Sum { size, hash: self.finish() }
-    }
-
-    fn finish(self) -> [u8; 32] {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(self.0.finish().as_ref());
-        hash
-    }
 }
 
 /// Seals a blob as its bytes come, in memory that does not grow with it. Nothing leaves it unsealed.

@@ -38,7 +38,7 @@ use freehold_model::{Code, Refusal, Sql};
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::{
-    blobs::KeyRing,
+    blobs::{KeyRing, Names},
     changes::{self, Feed},
     connect::{Address, chain},
     error::{Error, Fault},
@@ -120,6 +120,7 @@ pub(crate) struct Inner {
     recognised: Recognised,
     placements: placement::State,
     pub(crate) ring: KeyRing,
+    pub(crate) names: Names,
     pub(crate) people: People,
     answers: answers::Answers,
 }
@@ -192,6 +193,7 @@ impl Store {
             recognised: Recognised::default(),
             placements: placement::State::default(),
             ring,
+            names: Names::default(),
             people: People::default(),
             answers: answers::Answers::default(),
         }));

@@ -28,13 +28,11 @@ pub type Passed = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 type Sealed = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
-/// A row and the blob it has.
+/// A row and the id of the blob it has, if it has one.
 #[derive(Debug, Clone)]
-pub struct Found {
-    /// The row's id.
-    pub row: String,
-    /// Its blob, if it has one.
-    pub blob: Option<BlobPlace>,
+pub(super) struct Found {
+    pub(super) row: String,
+    pub(super) blob: Option<Uuid>,
 }
 
 impl Engine {
@@ -42,7 +40,7 @@ impl Engine {
     ///
     /// # Errors
     /// Faults, and refusals of the database.
-    pub async fn find_blob(
+    pub(super) async fn find_row(
         &self,
         tenant: &Tenant,
         bucket: &Bucket,
@@ -50,13 +48,23 @@ impl Engine {
     ) -> Result<Option<Found>, Error> {
         self.snapshot().permit(tenant, &bucket.entity, Access::Read)?;
         let rows = self.store.run_all(tenant, &bucket.find(path)).await.map_err(unreadable)?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let id = row.text(1).and_then(|id| id.parse::<Uuid>().ok());
-        let blob = match id {
-            Some(id) => self.store.blob_place(tenant, id).await?,
-            None => None,
-        };
-        Ok(Some(Found { row: row.text(0).unwrap_or_default().to_owned(), blob }))
+        Ok(rows.first().map(|row| Found {
+            row: row.text(0).unwrap_or_default().to_owned(),
+            blob: row.text(1).and_then(|id| id.parse().ok()),
+        }))
+    }
+
+    /// Whether there is a blob at `path`.
+    ///
+    /// # Errors
+    /// As [`Engine::blob_at`], which says more of it.
+    pub async fn has_blob(
+        &self,
+        tenant: &Tenant,
+        bucket: &Bucket,
+        path: &str,
+    ) -> Result<bool, Error> {
+        Ok(self.find_row(tenant, bucket, path).await?.is_some_and(|found| found.blob.is_some()))
     }
 
     /// The blob at `path`.
@@ -69,8 +77,12 @@ impl Engine {
         bucket: &Bucket,
         path: &str,
     ) -> Result<BlobPlace, Error> {
-        let found = self.find_blob(tenant, bucket, path).await?;
-        Ok(found.and_then(|found| found.blob).ok_or_else(|| no_such_blob(path))?)
+        let found = self.find_row(tenant, bucket, path).await?;
+        let blob = match found.and_then(|found| found.blob) {
+            Some(id) => self.store.blob_place(tenant, id).await?,
+            None => None,
+        };
+        Ok(blob.ok_or_else(|| no_such_blob(path))?)
     }
 
     /// The bytes `range` of a blob, which is not empty and ends within it, unless the blob is empty itself. One that is personal

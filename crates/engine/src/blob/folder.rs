@@ -3,8 +3,8 @@
 //! Its name is noted and new, and nobody reads it before it is noted as whole: so it is written where it stays. What a death
 //! leaves of it goes with its note.
 //!
-//! A large one goes to the disk past the page cache, if the file system lets it: that takes a tenth of the processor's time, and
-//! does not push out what PostgreSQL on the same machine has there.
+//! Unless it is small it goes to the disk past the page cache, if the file system lets it: that takes a tenth of the processor's time, and does not
+//! push out what PostgreSQL on the same machine has there. Its name goes to the disk beside its bytes, not behind them.
 
 use std::{
     fs::{File, OpenOptions},
@@ -22,6 +22,9 @@ use super::Blobs;
 /// Bytes that go to the disk together. Each time costs as much as sealing several megabytes.
 const FLUSHED: u64 = 32 << 20;
 
+/// Bytes from which a file goes past the page cache. A smaller one is on the disk as soon either way, and may be read soon.
+const PAST_CACHE: usize = 256 << 10;
+
 /// A file that is being written.
 pub(super) struct Writing {
     file: Arc<File>,
@@ -32,18 +35,19 @@ pub(super) struct Writing {
     flushed: u64,
     // What was written goes to the disk while more is sealed, so that in the end little is waited for.
     flushing: Option<JoinHandle<io::Result<()>>>,
+    named: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Writing {
     pub(super) async fn begin(place: PathBuf) -> io::Result<Self> {
-        let named = place.clone();
-        let (file, direct) = away(move || {
-            let file = create(&named)?;
+        let made = place.clone();
+        let (file, named, direct) = away(move || {
+            let (file, named) = create(&made)?;
             let direct = past_cache(&file, true).is_ok();
-            Ok((Arc::new(file), direct))
+            Ok((Arc::new(file), Some(named), direct))
         })
         .await?;
-        Ok(Self { file, place, size: 0, direct, flushed: 0, flushing: None })
+        Ok(Self { file, place, size: 0, direct, flushed: 0, flushing: None, named })
     }
 
     /// Writes a part behind those before it; parts may be written at the same time. Gives its memory back.
@@ -77,13 +81,17 @@ impl Writing {
         if let Some(flushing) = self.flushing.take() {
             ended(flushing.await)?;
         }
-        let (file, place, size) = (self.file.clone(), self.place.clone(), self.size);
+        let (file, size) = (self.file.clone(), self.size);
         away(move || {
             // The last block was written whole.
             file.set_len(size)?;
-            settle(&file, &place)
+            file.sync_all()
         })
-        .await
+        .await?;
+        match self.named.take() {
+            Some(named) => ended(named.await),
+            None => Ok(()),
+        }
     }
 
     /// Deletes it.
@@ -104,12 +112,19 @@ impl Blobs {
 
 /// Writes all of a file; it is on the disk then.
 pub(super) async fn write(place: PathBuf, bytes: Part) -> io::Result<()> {
-    away(move || {
-        let file = create(&place)?;
-        file.write_all_at(&bytes, 0)?;
-        settle(&file, &place)
+    let named = away(move || {
+        let (file, named) = create(&place)?;
+        let direct = bytes.len() >= PAST_CACHE && past_cache(&file, true).is_ok();
+        let size = bytes.len() as u64;
+        put(&file, bytes, 0, direct)?;
+        if direct {
+            file.set_len(size)?;
+        }
+        file.sync_all()?;
+        Ok(named)
     })
-    .await
+    .await?;
+    ended(named.await)
 }
 
 fn put(file: &File, mut part: Part, at: u64, direct: bool) -> io::Result<Vec<u8>> {
@@ -140,7 +155,16 @@ fn past_cache(_: &File, past: bool) -> io::Result<()> {
     if past { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
 }
 
-fn create(place: &Path) -> io::Result<File> {
+/// A new file, and its name on its way to the disk: that waits for no byte of it, and behind the bytes it would be a second wait for
+/// the same disk.
+fn create(place: &Path) -> io::Result<(File, JoinHandle<io::Result<()>>)> {
+    let file = open_new(place)?;
+    let folder = parent(place)?.to_owned();
+    let named = tokio::task::spawn_blocking(move || File::open(folder)?.sync_all());
+    Ok((file, named))
+}
+
+fn open_new(place: &Path) -> io::Result<File> {
     let open = || OpenOptions::new().write(true).create_new(true).open(place);
     match open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -151,12 +175,6 @@ fn create(place: &Path) -> io::Result<File> {
         }
         opened => opened,
     }
-}
-
-// The file's name is on the disk when its folder is.
-fn settle(file: &File, place: &Path) -> io::Result<()> {
-    file.sync_all()?;
-    File::open(parent(place)?)?.sync_all()
 }
 
 fn parent(place: &Path) -> io::Result<&Path> {

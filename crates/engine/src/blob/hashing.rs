@@ -1,7 +1,7 @@
 //! A blob's hash, made beside its sealing: on another core, a stretch of bytes behind.
 
 use bytes::Bytes;
-use freehold_store::seal::Hash;
+use freehold_store::seal::ContentHash;
 use tokio::task::JoinHandle;
 
 use super::place;
@@ -13,8 +13,8 @@ const STRETCH: usize = 4 << 20;
 
 #[derive(Default)]
 pub(super) struct Hashing {
-    hash: Hash,
-    under_way: Option<JoinHandle<Hash>>,
+    hash: ContentHash,
+    under_way: Option<JoinHandle<ContentHash>>,
     waiting: Vec<Bytes>,
     size: usize,
 }
@@ -39,7 +39,7 @@ impl Hashing {
     }
 
     /// The hash of all there was.
-    pub(super) async fn finish(mut self) -> Result<Hash, Error> {
+    pub(super) async fn finish(mut self) -> Result<ContentHash, Error> {
         self.arrive().await?;
         self.waiting.iter().for_each(|bytes| self.hash.update(bytes));
         Ok(self.hash)

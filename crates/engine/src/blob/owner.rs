@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     Engine,
     error::Error,
+    personal::class,
     write::{Mutation, objects},
 };
 
@@ -181,10 +182,6 @@ fn offered(blob: Option<Uuid>, person: Option<Uuid>, personal: &Personal) -> Opt
     Some(Offer { blob: blob?, person: person?, class: class(personal) })
 }
 
-fn class(personal: &Personal) -> Class {
-    if personal.kept { Class::Kept } else { Class::Ordinary }
-}
-
 fn id(value: &Value) -> Option<Uuid> {
     value.as_str().and_then(|text| text.trim().parse().ok())
 }
@@ -209,7 +206,7 @@ impl Engine {
     pub async fn own_blobs(&self) -> Result<usize, Error> {
         let (mut done, mut failed) = (0, None);
         for tenant in self.store.tenants_with_unowned().await? {
-            match Box::pin(self.own_blobs_of(&tenant)).await {
+            match Box::pin(self.own_blobs_of(&tenant, None)).await {
                 Ok(some) => done += some,
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -217,15 +214,22 @@ impl Engine {
         failed.map_or(Ok(done), Err)
     }
 
-    /// The same of one tenant.
+    /// The same of one tenant; of those that may be this person's, at once, whoever else is at them.
     ///
     /// # Errors
     /// The first of what kept those of a field from it, after the other fields were dealt with.
-    pub(crate) async fn own_blobs_of(&self, tenant: &Tenant) -> Result<usize, Error> {
+    pub(crate) async fn own_blobs_of(
+        &self,
+        tenant: &Tenant,
+        person: Option<Uuid>,
+    ) -> Result<usize, Error> {
         let snapshot = self.snapshot();
         let (mut done, mut after, mut failed) = (0, None, None);
         loop {
-            let page = self.store.unowned_blobs(tenant, after, PAGE).await?;
+            let page = match person {
+                Some(person) => self.store.unowned_blobs_by(tenant, person, after, PAGE).await?,
+                None => self.store.unowned_blobs(tenant, after, PAGE).await?,
+            };
             let Some(last) = page.last() else { return failed.map_or(Ok(done), Err) };
             after = Some(last.id());
             let mut fields: HashMap<(String, String), Vec<Unowned>> = HashMap::new();

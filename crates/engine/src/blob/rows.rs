@@ -1,10 +1,6 @@
 //! Objects of a bucket as what they are: blobs of rows. Whatever is done to one is a write to its row.
 
-use freehold_model::{
-    Name,
-    entity::{Kind, Whose},
-    mutate::Resolution,
-};
+use freehold_model::{Name, entity::Whose, mutate::Resolution};
 use freehold_store::{Access, Tenant};
 use serde_json::json;
 use uuid::Uuid;
@@ -48,7 +44,7 @@ impl Engine {
         mode: Mode,
     ) -> Result<(), Error> {
         self.snapshot().permit(tenant, &object.bucket.entity, Access::Write)?;
-        let found = self.find_blob(tenant, object.bucket, object.path).await?;
+        let found = self.find_row(tenant, object.bucket, object.path).await?;
         let row = found.is_some();
         let blob = found.is_some_and(|found| found.blob.is_some());
         let missing = if object.bucket.makes_rows() { mode == Mode::Replace && !row } else { !row };
@@ -144,7 +140,7 @@ impl Engine {
         object: Object<'_>,
     ) -> Result<Option<String>, Error> {
         let Object { bucket, path } = object;
-        let found = self.find_blob(tenant, bucket, path).await?;
+        let found = self.find_row(tenant, bucket, path).await?;
         let Some(found) = found.filter(|found| found.blob.is_some()) else { return Ok(None) };
         let verb = match bucket.makes_rows() {
             true => Verb::Delete,
@@ -201,7 +197,7 @@ impl Engine {
             length: Some(blob.size),
         };
         let owner = match blob.subject.filter(|_| to.bucket.makes_rows()) {
-            Some(person) if self.find_blob(tenant, to.bucket, to.path).await?.is_none() => {
+            Some(person) if self.find_row(tenant, to.bucket, to.path).await?.is_none() => {
                 self.owner_in(from.bucket, to.bucket).map(|reference| (reference, person))
             }
             _ => None,
@@ -217,14 +213,12 @@ impl Engine {
         let snapshot = self.snapshot();
         let whose = |bucket: &Bucket| {
             let entity = snapshot.model.entity(&bucket.entity)?;
-            match &entity.field(&bucket.field)?.personal()?.whose {
-                Whose::Itself => Some((None, entity.name.clone())),
-                Whose::Of(reference) => match &entity.field(reference)?.kind {
-                    Kind::Ref(to) => Some((Some(reference.clone()), to.entity.clone())),
-                    _ => None,
-                },
-                Whose::Nobody => None,
-            }
+            let whose = &entity.field(&bucket.field)?.personal()?.whose;
+            let reference = match whose {
+                Whose::Of(reference) => Some(reference.clone()),
+                Whose::Itself | Whose::Nobody => None,
+            };
+            Some((reference, entity.people_of(whose)?.clone()))
         };
         let ((_, of), (reference, people)) = (whose(from)?, whose(to)?);
         reference.filter(|_| of == people)

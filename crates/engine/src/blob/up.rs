@@ -83,14 +83,14 @@ impl Engine {
             content_type: &content_type,
             reserve: put.length.unwrap_or(0),
         };
-        let upload = self.store.draft_blob(tenant).await?;
+        let mut upload = self.store.draft_blob(tenant).await?;
         let mut sealing = Sealing::new(&upload.key, &takes, put.length, bytes);
         let mut unwanted =
             Unwanted { engine: Some(self.clone()), tenant: tenant.clone(), id: upload.id };
         let done = async {
             // The first part is sealed while the upload is noted; no byte is stored before.
             let first = match select(
-                pin!(self.store.note_blob(tenant, &upload, new)),
+                pin!(self.store.note_blob(tenant, &mut upload, new)),
                 pin!(sealing.next()),
             )
             .await

@@ -1,6 +1,6 @@
 //! Whether what is stored is what was noted: everything is read again.
 
-use freehold_store::{NotedBlob, Tenant, seal::Hash};
+use freehold_store::{NotedBlob, Tenant, seal::HashKind};
 use futures_util::StreamExt as _;
 
 use super::{Blobs, down};
@@ -106,14 +106,15 @@ async fn read_again(blobs: &Blobs, noted: &NotedBlob) -> Result<(), Wrong> {
     let (mut unsealer, place) = key.unsealer(noted.size, 0..noted.size);
     let fetched = down::fetch(blobs, &noted.object, place).await.map_err(Wrong::Unread)?;
     let mut sealed = fetched.map_err(|lost| rotten(&lost.what()))?;
-    let (mut out, mut hash) = (Vec::new(), Hash::default());
+    let kind = noted.hash.as_ref().map_or(HashKind::Blake3, |(kind, _)| *kind);
+    let (mut out, mut hash) = (Vec::new(), kind.begin());
     while let Some(bytes) = sealed.next().await {
         unsealer.push(&bytes.map_err(Wrong::Unread)?, &mut out).map_err(|rot| rotten(&rot))?;
         hash.update(&out);
         out.clear();
     }
     unsealer.finish().map_err(|rot| rotten(&rot))?;
-    if noted.hash.as_deref() == Some(&hash.digits()) {
+    if noted.hash == Some((kind, hash.digits())) {
         return Ok(());
     }
     Err(rotten(&"its hash is another than the one that was noted"))

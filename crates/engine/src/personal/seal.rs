@@ -282,8 +282,8 @@ impl Sealing<'_> {
     }
 }
 
-/// With which of a person's keys values of a field are sealed.
-pub(super) fn class(personal: &Said) -> Class {
+/// With which of a person's keys values of a field are sealed, and keys of blobs wrapped.
+pub(crate) fn class(personal: &Said) -> Class {
     if personal.kept { Class::Kept } else { Class::Ordinary }
 }
 

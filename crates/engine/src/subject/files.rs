@@ -8,7 +8,7 @@ use std::{
 };
 
 use freehold_model::entity::{Entity, Kind};
-use freehold_store::Tenant;
+use freehold_store::{Tenant, seal::Hash};
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -64,7 +64,6 @@ impl Engine {
             let Some(id) = id else { continue };
             // Deleted since the row was read.
             let Some(blob) = self.store.blob_place(tenant, id).await? else { continue };
-            about.insert("sha256".into(), blob.hash.clone().into());
             let purpose = StatedPurpose::own(PURPOSE);
             let mut bytes = match self.read_blob(tenant, &blob, 0..blob.size, Some(&purpose)).await
             {
@@ -80,11 +79,15 @@ impl Engine {
                 bytes => bytes?,
             };
             let mut file = files.create(id).map_err(|error| files.unwritable(&error))?;
+            let mut hash = Hash::default();
             while let Some(some) = bytes.next().await {
-                file.write_all(&some?).map_err(|error| files.unwritable(&error))?;
+                let some = some?;
+                hash.update(&some);
+                file.write_all(&some).map_err(|error| files.unwritable(&error))?;
             }
             file.sync_all().map_err(|error| files.unwritable(&error))?;
             files.written += 1;
+            about.insert("sha256".into(), hash.digits().into());
             about.insert("file".into(), id.to_string().into());
         }
         Ok(())

@@ -3,10 +3,12 @@
 mod before;
 pub(crate) mod flaky;
 mod folders;
+mod forgotten;
 mod life;
 mod owners;
 mod privacy;
 mod trouble;
+mod workers;
 
 use std::{sync::Arc, time::Duration};
 

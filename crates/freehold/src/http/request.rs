@@ -148,10 +148,18 @@ impl<S: Send + Sync> FromRequest<S> for TypedBody {
 
 /// Refuses a body that says it is compressed, which would be read as if it were not.
 pub(super) fn plain(headers: &HeaderMap) -> Result<(), Refusal> {
-    headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .try_for_each(|said| plain_said(&String::from_utf8_lossy(said.as_bytes())))
+    for said in headers.get_all(header::CONTENT_ENCODING) {
+        plain_said(&String::from_utf8_lossy(said.as_bytes()))?;
+    }
+    // Of codings for the way `chunked` alone is undone before.
+    for said in headers.get_all(header::TRANSFER_ENCODING) {
+        let said = String::from_utf8_lossy(said.as_bytes());
+        let mut codings = said.split(',').map(str::trim);
+        if !codings.all(|one| one.is_empty() || one.eq_ignore_ascii_case("chunked")) {
+            return Err(encoded(&said).hint("send the body as it is, at most in chunks"));
+        }
+    }
+    Ok(())
 }
 
 /// The same of what one header says.
@@ -160,9 +168,12 @@ pub(super) fn plain_said(said: &str) -> Result<(), Refusal> {
     if said.split(',').all(|one| is_plain(one.trim())) {
         return Ok(());
     }
-    Err(Refusal::new(Code::Encoded, "a body in this encoding is not read here")
+    Err(encoded(said).hint("send the body as it is, without Content-Encoding"))
+}
+
+fn encoded(said: &str) -> Refusal {
+    Refusal::new(Code::Encoded, "a body in this encoding is not read here")
         .detail(said.chars().take(80).collect::<String>())
-        .hint("send the body as it is, without Content-Encoding"))
 }
 
 fn unread(media: &str, hint: &str) -> Refusal {
@@ -222,4 +233,26 @@ pub(super) fn acceptable(headers: &HeaderMap) -> Result<(), Refusal> {
     Err(Refusal::new(Code::NotAcceptable, "none of the accepted media types is served")
         .detail(accepts.join(", "))
         .hint("application/json, or application/vnd.pgrst.object+json for a single row"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn what_is_coded_for_the_way_is_not_taken_as_it_is() {
+        let said = |name: header::HeaderName, value: &'static str| {
+            plain(&HeaderMap::from_iter([(name, HeaderValue::from_static(value))])).is_ok()
+        };
+        for fine in ["chunked", "Chunked", ""] {
+            assert!(said(header::TRANSFER_ENCODING, fine), "{fine}");
+        }
+        for coded in ["gzip, chunked", "gzip", "chunked, identity"] {
+            assert!(!said(header::TRANSFER_ENCODING, coded), "{coded}");
+        }
+        assert!(said(header::CONTENT_ENCODING, "identity"));
+        assert!(!said(header::CONTENT_ENCODING, "gzip"));
+    }
 }

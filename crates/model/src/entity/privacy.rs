@@ -182,6 +182,19 @@ impl Entity {
         personal.filter(|(_, personal)| personal.whose != Whose::Nobody)
     }
 
+    /// The entity whose rows are the people whose its data are by this; none if it is nobody's.
+    #[must_use]
+    pub fn people_of<'m>(&'m self, whose: &Whose) -> Option<&'m Name> {
+        match whose {
+            Whose::Itself => Some(&self.name),
+            Whose::Of(reference) => match &self.field(reference)?.kind {
+                Kind::Ref(to) => Some(&to.entity),
+                _ => None,
+            },
+            Whose::Nobody => None,
+        }
+    }
+
     /// The references by which it is said whose its sealed fields and its blobs are, each once.
     #[must_use]
     pub fn owners(&self) -> Vec<&Name> {

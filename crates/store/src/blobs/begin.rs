@@ -3,7 +3,7 @@
 use freehold_model::{Code, Refusal};
 use uuid::Uuid;
 
-use super::{BLOB_KEY, NewBlob, TRIES, Upload, over_quota};
+use super::{BLOB_KEY, NewBlob, TRIES, Upload, names, over_quota};
 use crate::{
     error::{Error, Fault},
     key::hex,
@@ -19,24 +19,24 @@ impl Store {
     pub async fn draft_blob(&self, tenant: &Tenant) -> Result<Upload, Error> {
         let of = self.tenant_key(tenant).await?;
         let id = Uuid::new_v4();
-        let object = format!("{}/{}", of.folder, Uuid::new_v4().simple());
-        Ok(Upload { id, object, key: BlobKey::new(wrap::random(), tenant.id(), id) })
+        let (object, given) = self.object_name(tenant, &of.folder);
+        Ok(Upload { id, object, given, key: BlobKey::new(wrap::random(), tenant.id(), id) })
     }
 
-    /// Notes an upload, before its first byte is written, and takes its room of the tenant's quota.
+    /// Notes an upload, before its first byte is written, and takes its room of the tenant's quota. It may get another name by that.
     ///
     /// # Errors
     /// `Quota`; `Unauthenticated` or `TenantSuspended` if the tenant or its key does not count any more.
     pub async fn note_blob(
         &self,
         tenant: &Tenant,
-        upload: &Upload,
+        upload: &mut Upload,
         new: NewBlob<'_>,
     ) -> Result<(), Error> {
         let doing = "noting an upload";
         let (of, id) = (tenant.id(), upload.id);
         let purpose: [&[u8]; 3] = [BLOB_KEY, of.as_bytes(), id.as_bytes()];
-        let text = "select freehold.blob_begin($1::text::uuid, $2::text::uuid, $3::text::uuid, $4, $5, $6, $7, $8::text::bigint, $9, $10, $11::text::bigint)";
+        let text = "select freehold.blob_begin($1::text::uuid, $2::text::uuid, $3::text::uuid, $4, $5, $6, $7, $8::text::bigint, $9, $10, $11::text::bigint, $12::text::boolean)";
         let (whose, principal) = (tenant.id().to_string(), tenant.key().to_string());
         let (made, reserve) = (upload.id.to_string(), new.reserve.to_string());
         let mut answer = None;
@@ -56,13 +56,20 @@ impl Store {
                 Some(&upload.object),
                 Some(&sealed),
                 Some(&generation),
+                Some(if upload.given { "true" } else { "false" }),
             ];
             let rows = self.ask(doing, text, &params).await?;
             answer = rows.first().and_then(|row| row.text(0)).map(str::to_owned);
-            if answer.as_deref() != Some("key") {
-                break;
+            match answer.as_deref() {
+                Some("key") => self.0.ring.forget(tenant.id()),
+                // It was given up. This one is waited for.
+                Some("name") => {
+                    self.0.names.forget(tenant.id());
+                    upload.object = names::made(&by.folder);
+                    upload.given = false;
+                }
+                _ => break,
             }
-            self.0.ring.forget(tenant.id());
         }
         match answer.as_deref() {
             Some("made") => Ok(()),

@@ -53,7 +53,8 @@ impl Unowned {
 struct Own<'a> {
     blob: &'a Unowned,
     by: Option<By>,
-    made: Vec<u8>,
+    // None where it is wrapped so already.
+    made: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -106,7 +107,7 @@ impl Store {
         Ok(rows.iter().filter_map(tenant_in).collect())
     }
 
-    /// Up to `most` of a tenant's, by id from behind `after`.
+    /// Takes up to `most` of a tenant's, by id from behind `after`: nobody else gets them for a minute.
     ///
     /// # Errors
     /// Faults only.
@@ -121,16 +122,28 @@ impl Store {
         let (id, after) = (tenant.id().to_string(), after.map(|id| id.to_string()));
         let most = most.to_string();
         let rows = self.ask(DOING, text, &[Some(&id), after.as_deref(), Some(&most)]).await?;
-        let one = |row: &Row| {
-            Some(Unowned {
-                entity: row.text(5)?.to_owned(),
-                field: row.text(6)?.to_owned(),
-                row: row.text(7)?.to_owned(),
-                was: row.text(8).and_then(|id| id.parse().ok()),
-                key: Noted::read(row),
-            })
-        };
-        Ok(rows.iter().filter_map(one).collect())
+        Ok(rows.iter().filter_map(unowned).collect())
+    }
+
+    /// The same of those that are a person's, or were, or of which nobody knows yet whose they are, whoever has taken them. None are
+    /// taken.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn unowned_blobs_by(
+        &self,
+        tenant: &Tenant,
+        person: Uuid,
+        after: Option<Uuid>,
+        most: usize,
+    ) -> Result<Vec<Unowned>, Error> {
+        let text = "select id, sealed, key_subject, key_class, key_gen, entity, field, row_id, subject \
+                    from freehold.blobs_unowned_by($1::text::uuid, $2::text::uuid, $3::text::uuid, $4::text::bigint)";
+        let (id, after) = (tenant.id().to_string(), after.map(|id| id.to_string()));
+        let (person, most) = (person.to_string(), most.to_string());
+        let params = [Some(&*id), Some(&*person), after.as_deref(), Some(&*most)];
+        let rows = self.ask(DOING, text, &params).await?;
+        Ok(rows.iter().filter_map(unowned).collect())
     }
 
     /// Notes whose these blobs are, none for nobody's, and wraps their keys for them. Those of whoever has no key, or that do not open,
@@ -162,9 +175,9 @@ impl Store {
                 Some((By { person, class: key.class(), generation: key.generation() }, key))
             });
             let made = match by {
-                Some((by, _)) if blob.key.by == Some(by) => blob.key.wrapped.clone(),
-                Some((by, key)) => key.wrap_blob((tenant.id(), by.person, id), &secret),
-                None => wrap_for_tenant(&under, tenant.id(), id, &secret),
+                _ if blob.key.by == by.as_ref().map(|(by, _)| *by) => None,
+                Some((by, key)) => Some(key.wrap_blob((tenant.id(), by.person, id), &secret)),
+                None => Some(wrap_for_tenant(&under, tenant.id(), id, &secret)),
             };
             done.push(Own { blob, by: by.map(|(by, _)| by), made });
         }
@@ -207,7 +220,7 @@ impl Store {
             nullable(done, |own| own.by.map(|by| by.person.to_string())),
             nullable(done, |own| Some(own.by.map_or(0, |by| by.class.number()).to_string())),
             nullable(done, |own| own.by.map(|by| by.generation.to_string())),
-            nullable(done, |own| Some(hex(&own.made))),
+            nullable(done, |own| own.made.as_deref().map(hex)),
         ];
         let (id, under) = (tenant.id().to_string(), under.to_string());
         let mut params = vec![Some(&*id), Some(&*under)];
@@ -217,6 +230,16 @@ impl Store {
         let rows = self.ask("wrapping the keys of blobs", text, &params).await?;
         Ok(rows.first().and_then(|row| row.bool(0)) == Some(true))
     }
+}
+
+fn unowned(row: &Row) -> Option<Unowned> {
+    Some(Unowned {
+        entity: row.text(5)?.to_owned(),
+        field: row.text(6)?.to_owned(),
+        row: row.text(7)?.to_owned(),
+        was: row.text(8).and_then(|id| id.parse().ok()),
+        key: Noted::read(row),
+    })
 }
 
 /// An array as PostgreSQL reads it, of ids, numbers and hexadecimal digits.

@@ -45,11 +45,11 @@ begin
   end if;
 end $$;
 
--- For apply: it is to be looked anew whose the blobs of a field are.
+-- For apply: it is to be looked anew whose the blobs of a field are, and until then nobody knows.
 create or replace function freehold.blobs_to_own(of_entity text, of_field text) returns void
   language sql volatile security definer
 begin atomic
-  update freehold.blob b set own_at = now() where b.entity = of_entity and b.field = of_field and b.state = 'live';
+  update freehold.blob b set own_at = now(), subject = null where b.entity = of_entity and b.field = of_field and b.state = 'live';
 end;
 
 -- Tenants that have blobs of which it is to be looked whose they are.
@@ -60,14 +60,33 @@ begin atomic
     and t.id in (select b.tenant_id from freehold.blob b where b.own_at <= now() and b.state = 'live') order by t.id;
 end;
 
--- Those of a tenant, page by page.
+-- Takes some of a tenant's, page by page: nobody else gets them for a minute.
+drop function if exists freehold.blobs_unowned_of(uuid, uuid, bigint);
 create or replace function freehold.blobs_unowned_of(tenant uuid, after uuid, most bigint)
+  returns table (id text, sealed text, key_subject text, key_class bigint, key_gen bigint, entity text, field text, row_id text, subject text)
+  language sql volatile security definer
+begin atomic
+  with due as (
+    select b.tenant_id, b.id from freehold.blob b
+      where b.tenant_id = tenant and b.own_at <= now() and b.state = 'live' and (after is null or b.id > after)
+      order by b.id limit most for update skip locked),
+    taken as (
+      update freehold.blob b set own_at = now() + interval '1 minute' from due d where b.tenant_id = d.tenant_id and b.id = d.id returning b.*)
+    select b.id::text, encode(b.key, 'hex'), b.key_subject::text, b.key_class::bigint, b.key_subject_gen::bigint, b.entity, b.field,
+        b.row_id::text, b.subject::text
+      from taken b order by b.id;
+end;
+
+-- Those that are this person's, or were, or of which nobody knows yet whose they are; also what a worker has taken.
+create or replace function freehold.blobs_unowned_by(tenant uuid, person uuid, after uuid, most bigint)
   returns table (id text, sealed text, key_subject text, key_class bigint, key_gen bigint, entity text, field text, row_id text, subject text)
   language sql stable security definer
 begin atomic
   select b.id::text, encode(b.key, 'hex'), b.key_subject::text, b.key_class::bigint, b.key_subject_gen::bigint, b.entity, b.field,
       b.row_id::text, b.subject::text
-    from freehold.blob b where b.tenant_id = tenant and b.own_at <= now() and b.state = 'live' and (after is null or b.id > after)
+    from freehold.blob b
+    where b.tenant_id = tenant and b.own_at <= now() + interval '1 minute' and b.state = 'live' and (after is null or b.id > after)
+      and (b.subject = person or b.key_subject = person or b.subject is null)
     order by b.id limit most;
 end;
 
@@ -94,7 +113,7 @@ begin atomic
 end;
 
 -- Whose these blobs are, and their keys wrapped for them: for the tenant, whose key is of generation `under`, where `subjects` has null.
--- A blob that was passed on meanwhile stays as it is. False if the tenant's key is another by now.
+-- A blob that was passed on meanwhile stays as it is, and so does a key where `mades` has null. False if the tenant's key is another by now.
 create or replace function freehold.blobs_own(
   tenant uuid, under bigint, ids uuid[], befores text[], were uuid[], subjects uuid[], classes smallint[], gens smallint[], mades text[])
   returns boolean
@@ -104,9 +123,9 @@ begin
   if not found then
     return false;
   end if;
-  update freehold.blob b set subject = m.subject, subject_class = m.class, name = case when m.subject is null then b.name end, key = decode(m.made, 'hex'), key_subject = m.subject,
+  update freehold.blob b set subject = m.subject, subject_class = m.class, name = case when m.subject is null then b.name end, key = coalesce(decode(m.made, 'hex'), b.key), key_subject = m.subject,
       key_class = case when m.subject is not null then m.class end, key_subject_gen = m.gen,
-      key_gen = case when m.subject is null then under else b.key_gen end, own_at = null
+      key_gen = case when m.subject is null and m.made is not null then under else b.key_gen end, own_at = null
     from unnest(ids, befores, were, subjects, classes, gens, mades) m (id, before, was, subject, class, gen, made)
     where b.tenant_id = tenant and b.id = m.id and b.key = decode(m.before, 'hex') and b.subject is not distinct from m.was;
   return true;
@@ -124,13 +143,14 @@ declare
   routine regprocedure;
 begin
   for routine in select oid from pg_proc where pronamespace = 'freehold'::regnamespace and proowner = 'freehold_gate'::regrole
-    and proname in ('blob_owned', 'blobs_to_own', 'blobs_unowned', 'blobs_unowned_of', 'blob_keys_of', 'blobs_offer', 'blobs_own', 'blobs_own_later')
+    and proname in ('blob_owned', 'blobs_to_own', 'blobs_unowned', 'blobs_unowned_of', 'blobs_unowned_by', 'blob_keys_of', 'blobs_offer', 'blobs_own', 'blobs_own_later')
   loop
     execute format('revoke all on routine %s from public', routine);
   end loop;
 end $$;
 grant execute on function freehold.blob_owned(uuid, uuid, uuid, smallint), freehold.blobs_to_own(text, text) to freehold_owner;
-grant execute on function freehold.blobs_unowned(), freehold.blobs_unowned_of(uuid, uuid, bigint), freehold.blob_keys_of(uuid, uuid[]),
+grant execute on function freehold.blobs_unowned(), freehold.blobs_unowned_of(uuid, uuid, bigint),
+  freehold.blobs_unowned_by(uuid, uuid, uuid, bigint), freehold.blob_keys_of(uuid, uuid[]),
   freehold.blobs_offer(uuid, uuid[], uuid[], smallint[], smallint[], text[]),
   freehold.blobs_own(uuid, bigint, uuid[], text[], uuid[], uuid[], smallint[], smallint[], text[]),
   freehold.blobs_own_later(uuid, uuid[]) to freehold_control;

@@ -76,10 +76,28 @@ alter table freehold.blob
   -- there were these columns is looked at once.
   add column if not exists own_at timestamptz default now();
 alter table freehold.blob alter column own_at drop default;
+-- What `hash` is: SHA-256 (0) of what came before version 9 of the platform, BLAKE3 (1) since.
+alter table freehold.blob add column if not exists hash_kind smallint not null default 0 check (hash_kind in (0, 1));
 create index if not exists blob_own_idx on freehold.blob (tenant_id, id) where own_at is not null;
+create index if not exists blob_own_subject_idx on freehold.blob (tenant_id, subject) where own_at is not null;
+create index if not exists blob_own_key_idx on freehold.blob (tenant_id, key_subject) where own_at is not null and key_subject is not null;
 create index if not exists blob_doomed_idx on freehold.blob (doomed_at) where state = 'doomed';
 create index if not exists blob_waiting_idx on freehold.blob (created_at) where state in ('uploading', 'pending');
 create index if not exists blob_field_idx on freehold.blob (tenant_id, entity, field);
+
+-- Names of objects that servers were given beforehand, on the disk before one is used: an upload under such a name need not wait until
+-- its own note is there. One whose upload is forgotten in a crash, or that nobody used, is given up like an upload. Not bound to
+-- freehold.tenant, as freehold.blob is not.
+create table if not exists freehold.blob_name (
+  object text primary key,
+  tenant_id uuid not null,
+  given_at timestamptz not null default now()
+);
+create index if not exists blob_name_idx on freehold.blob_name (given_at);
+alter table freehold.blob_name enable row level security;
+drop policy if exists wall on freehold.blob_name;
+create policy wall on freehold.blob_name as restrictive for all to public
+  using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 
 -- No samples: EXPLAIN would spell what other tenants hold.
 do $$
@@ -100,7 +118,7 @@ create policy wall on freehold.blob as restrictive for all to public
   using (tenant_id = freehold.tenant()) with check (tenant_id = freehold.tenant());
 create policy use on freehold.blob as permissive for all to freehold_app using (true) with check (true);
 revoke all on freehold.blob from freehold_app;
-grant select (tenant_id, id, entity, field, row_id, name, type, size, hash, state, created_at, subject) on freehold.blob to freehold_app;
+grant select (tenant_id, id, entity, field, row_id, name, type, size, hash, hash_kind, state, created_at, subject) on freehold.blob to freehold_app;
 
 -- Whether requests without a key may read an entity.
 create or replace function freehold.is_open(entity text) returns boolean
@@ -224,14 +242,29 @@ begin
     k.old_epoch::bigint, encode(k.old_wrapped, 'hex') from freehold.tenant_key k where k.tenant_id = tenant;
 end $$;
 
--- Notes an upload before its first byte is written, and takes `reserve` bytes and an object of the tenant's quota for it.
--- Answers `made`, `tenant` if the tenant cannot be worked in, `quota`, or `key` if the tenant's key is another by now.
+-- Names under which servers will store objects of a tenant.
+create or replace function freehold.blob_names(tenant uuid, names text[]) returns void
+  language sql volatile security definer
+begin atomic
+  insert into freehold.blob_name (object, tenant_id) select n.name, t.id from unnest(names) n (name), freehold.tenant t
+    where t.id = tenant and t.state = 'active';
+end;
+
+-- Notes an upload before its first byte is written, and takes `reserve` bytes and an object of the tenant's quota for it. If its name
+-- was given beforehand, it is not waited for until it is on the disk: the commit of the row that takes the upload waits for all
+-- before it, and forgotten in a crash it leaves the name. Answers `made`, `tenant` if the tenant cannot be worked in, `quota`, `key` if
+-- the tenant's key is another by now, or `name` if the name was given up.
 drop function if exists freehold.blob_begin(uuid, uuid, uuid, text, text, text, text, bigint, text, text);
+drop function if exists freehold.blob_begin(uuid, uuid, uuid, text, text, text, text, bigint, text, text, bigint);
 create or replace function freehold.blob_begin(
-  tenant uuid, principal uuid, made uuid, of_entity text, of_field text, called text, of_type text, reserve bigint, place text, sealed text, by_gen bigint)
+  tenant uuid, principal uuid, made uuid, of_entity text, of_field text, called text, of_type text, reserve bigint, place text, sealed text, by_gen bigint,
+  given boolean)
   returns text
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  if given then
+    set local synchronous_commit = off;
+  end if;
   perform from freehold.tenant t where t.id = tenant and t.state = 'active' and freehold.vouched(tenant, principal, 2::smallint) for key share;
   if not found then
     return 'tenant';
@@ -239,6 +272,12 @@ begin
   perform from freehold.tenant_key k where k.tenant_id = tenant and k.gen = by_gen for share;
   if not found then
     return 'key';
+  end if;
+  if given then
+    delete from freehold.blob_name n where n.object = place and n.tenant_id = tenant;
+    if not found then
+      return 'name';
+    end if;
   end if;
   insert into freehold.blob_usage (tenant_id) values (tenant) on conflict do nothing;
   update freehold.blob_usage u set bytes = u.bytes + reserve, objects = u.objects + 1
@@ -263,7 +302,8 @@ end;
 
 -- All bytes are there, and there are this many. Not waited for until it is on the disk: the commit of the row that takes the
 -- upload waits for all before it, and an upload whose end is forgotten is given up. Answers `pending`, `quota`, or `gone` if the upload took too long.
-create or replace function freehold.blob_finish(tenant uuid, wanted uuid, of_size bigint, digest text) returns text
+drop function if exists freehold.blob_finish(uuid, uuid, bigint, text);
+create or replace function freehold.blob_finish(tenant uuid, wanted uuid, of_size bigint, digest text, kind bigint) returns text
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   b freehold.blob;
@@ -278,7 +318,7 @@ begin
   if not found then
     return 'quota';
   end if;
-  update freehold.blob x set state = 'pending', size = of_size, hash = decode(digest, 'hex'), upload = null
+  update freehold.blob x set state = 'pending', size = of_size, hash = decode(digest, 'hex'), hash_kind = kind, upload = null
     where x.tenant_id = tenant and x.id = wanted;
   return 'pending';
 end $$;
@@ -303,7 +343,7 @@ begin atomic
     from freehold.blob b where b.tenant_id = tenant and b.id = wanted and b.hash is not null and b.state <> 'doomed';
 end;
 
--- Uploads that nobody took in so long are doomed; says how many. Offers that no row took go sooner.
+-- Uploads that nobody took in so long are doomed; says how many. Names that were given and not used go with them. Offers that no row took go sooner.
 create or replace function freehold.blobs_expire(grace interval) returns bigint
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -313,6 +353,13 @@ begin
   update freehold.blob b set state = 'doomed', doomed_at = now()
     where b.state in ('uploading', 'pending') and b.created_at < now() - grace;
   get diagnostics doomed = row_count;
+  -- Names that nobody used, and those whose uploads were forgotten in a crash: something may be stored there. They count as objects
+  -- from now on, and go as others do.
+  with old as (delete from freehold.blob_name n where n.given_at < now() - grace returning n.tenant_id, n.object),
+    counted as (update freehold.blob_usage u set objects = u.objects + o.many
+      from (select tenant_id, count(*) as many from old group by tenant_id) o where u.tenant_id = o.tenant_id)
+    insert into freehold.blob (tenant_id, id, entity, field, type, size, object, key, state, doomed_at)
+      select o.tenant_id, gen_random_uuid(), '', '', 'application/octet-stream', 0, o.object, '', 'doomed', now() from old o;
   return doomed;
 end $$;
 
@@ -342,12 +389,12 @@ end $$;
 drop function if exists freehold.blobs_of(uuid, uuid, bigint);
 create or replace function freehold.blobs_of(tenant uuid, after uuid, most bigint)
   returns table (id text, sealed text, key_subject text, key_class bigint, key_gen bigint, entity text, field text, object text, size bigint,
-    hash text, state text, age_s bigint)
+    hash text, state text, age_s bigint, hash_kind bigint)
   language sql stable security definer
 begin atomic
   select b.id::text, encode(b.key, 'hex'), b.key_subject::text, b.key_class::bigint, b.key_subject_gen::bigint, b.entity, b.field, b.object, b.size,
       encode(b.hash, 'hex'), b.state,
-      extract(epoch from now() - b.created_at)::bigint
+      extract(epoch from now() - b.created_at)::bigint, b.hash_kind::bigint
     from freehold.blob b where b.tenant_id = tenant and (after is null or b.id > after) order by b.id limit most;
 end;
 
@@ -373,9 +420,9 @@ begin
 end $$;
 grant execute on function freehold.blob_take(uuid, uuid, text, text, uuid, bigint, text[], text), freehold.blob_drop(uuid, uuid),
   freehold.blobs_dropped(text, text), freehold.blobs_renamed(text[], text[], text[], text[]) to freehold_owner;
-grant execute on function freehold.tenant_key_of(uuid, text, bigint),
-  freehold.blob_begin(uuid, uuid, uuid, text, text, text, text, bigint, text, text, bigint), freehold.blob_in_parts(uuid, uuid, text),
-  freehold.blob_finish(uuid, uuid, bigint, text),
+grant execute on function freehold.tenant_key_of(uuid, text, bigint), freehold.blob_names(uuid, text[]),
+  freehold.blob_begin(uuid, uuid, uuid, text, text, text, text, bigint, text, text, bigint, boolean), freehold.blob_in_parts(uuid, uuid, text),
+  freehold.blob_finish(uuid, uuid, bigint, text, bigint),
   freehold.blob_give_up(uuid, uuid, boolean), freehold.blob_place(uuid, uuid), freehold.blobs_expire(interval), freehold.blobs_doomed(bigint),
   freehold.blob_forget(uuid, uuid), freehold.blobs_of(uuid, uuid, bigint), freehold.blob_totals(),
   freehold.blob_folders_gone(uuid, bigint), freehold.blob_folders_known(uuid[]), freehold.blob_folder_forget(uuid) to freehold_control;

@@ -17,7 +17,8 @@ pub struct Part {
 
 impl Part {
     pub(super) fn with_capacity(bytes: usize) -> Self {
-        Self::of(Vec::with_capacity(bytes + BLOCK - 1))
+        // Also for what is skipped, and what fills the last block.
+        Self::of(Vec::with_capacity(bytes + 2 * (BLOCK - 1)))
     }
 
     /// Nothing yet, in memory that was somebody else's.
@@ -44,6 +45,12 @@ impl Part {
     /// Fills the last block with zeros.
     pub fn pad(&mut self) {
         let bytes = self.len().next_multiple_of(BLOCK);
+        if self.begin + bytes > self.memory.capacity() {
+            // Memory that is moved begins elsewhere.
+            let mut moved = Self::with_capacity(bytes);
+            moved.push(self);
+            *self = moved;
+        }
         self.memory.resize(self.begin + bytes, 0);
     }
 

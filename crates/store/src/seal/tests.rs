@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::key::hex;
 
 fn key(secret: u8) -> BlobKey {
     BlobKey::new(Zeroizing::new([secret; 32]), Uuid::from_u128(1), Uuid::from_u128(2))
@@ -21,7 +22,7 @@ fn seal(key: &BlobKey, bytes: &[u8], step: usize) -> (Vec<u8>, Sum) {
     }
     assert_eq!(sealer.size(), bytes.len() as u64);
     out.extend_from_slice(&sealer.finish());
-    let mut hash = Hash::default();
+    let mut hash = ContentHash::default();
     hash.update(bytes);
     (out, hash.sum(bytes.len() as u64))
 }
@@ -66,8 +67,15 @@ fn the_format_is_what_it_was() {
     );
     assert_eq!(
         sum.digits(),
+        "4a3f3566dbc389b1b28e16bee832e0349f8c1f27e2bbef981723a983ae4ec03a",
+        "BLAKE3 of the plain bytes"
+    );
+    let mut before = HashKind::Sha256.begin();
+    before.update(b"freehold");
+    assert_eq!(
+        before.digits(),
         "1bc3d86bd5f155269053370e005d898612e3973dc4a4b2ec71d364e96e1758df",
-        "SHA-256 of the plain bytes"
+        "SHA-256, which blobs from before have"
     );
 }
 

@@ -95,17 +95,25 @@ async fn every_type_comes_back_as_it_would_in_the_open() {
     let raw = "select count(*) from app.thing where s0::text not like '\\\\x0101%'";
     assert_eq!(ground.truth(raw).await[0]["count"], 0);
 
-    // As CSV, cell by cell.
+    alike_to_the_letter(&ground, "merged").await;
+}
+
+/// The same as text: read as JSON, numbers lose what a `double` does not hold.
+async fn alike_to_the_letter(ground: &Ground, way: &str) {
     for (at, (typ, _)) in TYPES.iter().enumerate() {
-        let (open, sealed) =
-            (format!("select=x:o{at}&order=name"), format!("select=x:s{at}&order=name"));
-        let mut answers = Vec::new();
-        for query in [&open, &sealed] {
-            let manner = Manner { shape: Shape::Csv, ..Manner::default() };
-            let what = Read { entity: "thing", query, count: false };
-            answers.push(ground.engine.read_as(&ground.a, what, &manner).await.unwrap().body);
+        for shape in [Shape::Csv, Shape::default()] {
+            let mut answers = Vec::new();
+            for column in ["o", "s"] {
+                let manner = Manner { shape, ..Manner::default() };
+                let query = format!("select=x:{column}{at}&order=name");
+                let what = Read { entity: "thing", query: &query, count: false };
+                answers.push(ground.engine.read_as(&ground.a, what, &manner).await.unwrap().body);
+            }
+            assert_eq!(answers[0], answers[1], "{typ} {way} {shape:?}");
+            // JSON lines, which are written and read as numbers of a `double`, lose the end of it, sealed or not.
+            let kept = answers[1].contains("12345678901234567890.1234567890");
+            assert!(at > 0 || kept || way != "merged", "{way}: {}", answers[1]);
         }
-        assert_eq!(answers[0], answers[1], "{typ}");
     }
 }
 
@@ -139,6 +147,7 @@ async fn every_type_goes_through_files() {
         let loaded = ground.engine.import(&ground.a, import, &mut |_| {}).await.unwrap();
         assert_eq!(loaded.rows, 3, "{format:?}");
         check(&all(&ground).await, &format!("{format:?}"));
+        alike_to_the_letter(&ground, &format!("{format:?}")).await;
     }
     let csv = "name,s5,s7,s3\nn9,\"{a,\"\"b c\"\"}\",\"{1.50,NULL}\",\\x0A\n";
     let rows = ground.engine.rows_of_csv("thing", csv).unwrap();

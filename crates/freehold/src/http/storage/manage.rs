@@ -160,16 +160,16 @@ pub(super) async fn sign_many(
     few(&asked.paths)?;
     let mut all = Vec::new();
     for path in &asked.paths {
-        let found = match name::checked(path) {
-            Ok(path) => engine.find_blob(&tenant, &bucket, path).await?,
-            Err(_) => None,
+        let is_there = match name::checked(path) {
+            Ok(path) => engine.has_blob(&tenant, &bucket, path).await?,
+            Err(_) => false,
         };
-        all.push(match found.and_then(|found| found.blob) {
-            Some(_) => {
+        all.push(match is_there {
+            true => {
                 let url = signed(&engine, &tenant, &bucket, path, life);
                 json!({ "error": null, "path": path, "signedURL": url })
             }
-            None => {
+            false => {
                 let error = "Either the object does not exist or you do not have access to it";
                 json!({ "error": error, "path": path, "signedURL": null })
             }

@@ -25,14 +25,20 @@ pub(super) fn file(path: &str) -> &str {
 }
 
 /// `Content-Disposition` with the name in ASCII and, if that is not all of it, in UTF-8.
+/// Nothing in it turns the line or the direction of what a person reads: `\u{202e}gpj.exe` would be seen as `exe.jpg`.
 pub(super) fn disposition(inline: bool, name: &str) -> HeaderValue {
+    let turns = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let name: String = name.chars().map(|c| if turns(c) { '_' } else { c }).collect();
     let kind = if inline { "inline" } else { "attachment" };
     let plain = |c: char| c.is_ascii_alphanumeric() || " .-_()+,=@".contains(c);
     let ascii: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
     let text = if ascii == name {
         format!("{kind}; filename=\"{ascii}\"")
     } else {
-        format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}", encoded(name))
+        format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}", encoded(&name))
     };
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("attachment"))
 }
@@ -90,8 +96,9 @@ mod tests {
         assert_eq!(shown("a.txt"), "attachment; filename=\"a.txt\"");
         assert_eq!(
             shown("a\"; x=\r\ny"),
-            "attachment; filename=\"a__ x=__y\"; filename*=UTF-8''a%22%3B%20x%3D%0D%0Ay"
+            "attachment; filename=\"a__ x=__y\"; filename*=UTF-8''a%22%3B%20x%3D__y"
         );
+        assert_eq!(shown("\0a\u{202e}gpj.exe"), "attachment; filename=\"_a_gpj.exe\"");
         assert_eq!(shown("ä"), "attachment; filename=\"_\"; filename*=UTF-8''%C3%A4");
     }
 

@@ -131,6 +131,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             "insert into freehold.blob_offer (tenant_id, blob_id, subject, class, gen, wrapped) values ('{a}', '{x}', '{x}', 0, 0, '')",
             "select freehold.blob_keys_of('{b}', array['{x}']::uuid[])",
             "select freehold.blobs_unowned_of('{b}', null, 10)",
+            "select freehold.blobs_unowned_by('{b}', '{x}', null, 10)",
             "select freehold.blobs_offer('{a}', array['{x}']::uuid[], array['{x}']::uuid[], '{0}', '{0}', '{00}')",
             "select freehold.blobs_own('{b}', 0, array['{x}']::uuid[], '{00}', '{null}', '{null}', '{0}', '{null}', '{00}')",
             "select freehold.blob_owned('{b}', '{x}', '{x}', 0::smallint)",
@@ -143,6 +144,9 @@ pub(super) const ATTACKS: &[Attack] = &[
             "select freehold.blob_take('{b}', '{x}', 'x', 'y', '{x}', 1, '{}', 'z')",
             "select freehold.blob_give_up('{b}', '{x}', true)",
             "select freehold.blob_totals()",
+            "select * from freehold.blob_name",
+            "insert into freehold.blob_name (object, tenant_id) values ('o', '{a}')",
+            "select freehold.blob_names('{b}', '{o}')",
         ],
     ),
     CLASS.run(
