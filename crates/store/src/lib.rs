@@ -27,6 +27,7 @@ mod platform;
 mod pool;
 pub mod prove;
 mod rebuild;
+mod receipts;
 mod refusal;
 mod role;
 mod rotation;
