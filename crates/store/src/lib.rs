@@ -13,6 +13,7 @@ mod changes;
 mod connect;
 mod erasure;
 mod error;
+mod exported;
 mod holds;
 mod imports;
 mod jobs;
@@ -51,6 +52,7 @@ pub use changes::{
 };
 pub use erasure::{Erasure, ErasureInfo, ErasureState, Receipt};
 pub use error::{Error, Fault};
+pub use exported::{Exported, Sum};
 pub use holds::Hold;
 pub use imports::ImportMark;
 pub use jobs::{Job, JobStatus, Wanted};

@@ -1,5 +1,6 @@
 //! Privacy duties from the command line: erasing people, holding.
 
+mod export;
 mod register;
 
 pub(super) use register::privacy;

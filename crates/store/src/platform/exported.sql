@@ -42,7 +42,7 @@ create or replace function freehold.exports_since(days integer, most bigint)
   returns table (tenant text, entity text, person text, recipients text, begun_at text, ended_at text, rows bigint, files bigint, sha256 text)
   language sql stable security definer
 begin atomic
-  select t.name, e.entity, e.person, to_json(e.recipients)::text, to_json(e.begun_at at time zone 'UTC') #>> '{}' || 'Z',
+  select t.name, e.entity, e.person, array_to_string(e.recipients, ' '), to_json(e.begun_at at time zone 'UTC') #>> '{}' || 'Z',
       to_json(e.ended_at at time zone 'UTC') #>> '{}' || 'Z', e.rows, e.files, e.sha256
     from freehold.exported e join freehold.tenant t on t.id = e.tenant_id
     where e.begun_at > now() - make_interval(days => days) order by e.begun_at desc, e.id limit most;
