@@ -5,6 +5,7 @@ pub(crate) mod flaky;
 mod folders;
 mod life;
 mod owners;
+mod parcel;
 mod privacy;
 mod trouble;
 

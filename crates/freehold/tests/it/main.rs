@@ -16,6 +16,7 @@ mod crash;
 mod demo;
 mod described;
 mod documents;
+mod handed;
 mod harness;
 mod http;
 mod keys;
