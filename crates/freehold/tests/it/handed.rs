@@ -53,12 +53,12 @@ async fn an_export_is_encrypted_to_recipients_or_not_made() {
 
     // One that is wrong, and nothing is there.
     let wrong = export("ada.age", &["--recipient", "age1wrong"]);
-    assert!(!wrong.fine && wrong.err.contains("age-keygen -y"), "{wrong:?}");
+    assert!(wrong.code != Some(0) && wrong.err.contains("age-keygen -y"), "{wrong:?}");
     assert!(names().is_empty());
 
     house.write("keys.txt", format!("# of the post\n\n{KEY}\n"));
     let done = export("ada.age", &["--recipient-file", "keys.txt", "--json"]);
-    assert!(done.fine, "{done:?}");
+    assert_eq!(done.code, Some(0), "{done:?}");
     let told: Value = serde_json::from_str(&done.out).unwrap();
     assert_eq!((&told["encrypted"], &told["rows"]), (&Value::Bool(true), &1.into()));
     assert_eq!(told["recipients"][0], KEY);
@@ -69,15 +69,15 @@ async fn an_export_is_encrypted_to_recipients_or_not_made() {
     assert_eq!(mode & 0o777, 0o600);
 
     // What is there is left alone, and what cannot be made leaves nothing.
-    assert!(!export("ada.age", &["--recipient", KEY]).fine);
+    assert_ne!(export("ada.age", &["--recipient", KEY]).code, Some(0));
     assert_eq!(std::fs::read(house.path("ada.age")).unwrap(), sealed);
     let letters = ["privacy", "export", "nobody", id, "--tenant", "a", "ada.none"];
-    assert!(!house.run(&letters).fine);
+    assert_ne!(house.run(&letters).code, Some(0));
     assert_eq!(names(), ["ada.age"]);
 
     // In the open it says so.
     let open = export("ada.jsonl", &[]);
-    assert!(open.fine && open.err.contains("not encrypted"), "{open:?}");
+    assert!(open.code == Some(0) && open.err.contains("not encrypted"), "{open:?}");
     let open = std::fs::read(house.path("ada.jsonl")).unwrap();
     assert!(has(&open, MARK) && has(&open, "the post"));
     assert_eq!(names(), ["ada.age", "ada.jsonl"]);
