@@ -149,8 +149,7 @@ impl Engine {
                 select.join(",")
             );
             let query = query.replace('"', "%22").replace(' ', "%20");
-            let manner =
-                Manner { purpose: Some(StatedPurpose::own(PURPOSE)), ..Manner::default() };
+            let manner = Manner { purpose: Some(StatedPurpose::own(PURPOSE)), ..Manner::default() };
             let read = Read { entity: &entity.name, query: &query, count: false };
             let answer = self.read_as(tenant, read, &manner).await?;
             let page: Vec<Map<String, Value>> =

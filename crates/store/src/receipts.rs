@@ -1,11 +1,7 @@
 //! Receipts of slices that were dropped. Whoever drops one leaves a note in the same transaction; whoever has the key that signs
 //! receipts writes them, here.
 
-use crate::{
-    erasure::Receipt,
-    error::Error,
-    store::Store,
-};
+use crate::{erasure::Receipt, error::Error, store::Store};
 
 const DOING: &str = "writing a receipt";
 

@@ -91,7 +91,9 @@ impl Engine {
         let Search { entity, field, .. } = search;
         Err(Refusal::new(
             Code::Limit,
-            format!("more than {most} rows of {entity} fit, and each {field} would have to be opened"),
+            format!(
+                "more than {most} rows of {entity} fit, and each {field} would have to be opened"
+            ),
         )
         .hint("add conditions that fewer rows fit")
         .into())

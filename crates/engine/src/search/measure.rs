@@ -114,7 +114,11 @@ mod tests {
 
     #[test]
     fn sparse_ones_are_as_far_as_whole_ones() {
-        let pairs = [("{1:1,3:2}/4", "[1,0,2,0]"), ("{}/4", "[0,0,0,0]"), ("{4:0.5,2:-1}/4", "[0,-1,0,0.5]")];
+        let pairs = [
+            ("{1:1,3:2}/4", "[1,0,2,0]"),
+            ("{}/4", "[0,0,0,0]"),
+            ("{4:0.5,2:-1}/4", "[0,-1,0,0.5]"),
+        ];
         let read = |form, text| Comparable::read(form, text).unwrap();
         for (a, whole) in pairs {
             for (b, other) in pairs {

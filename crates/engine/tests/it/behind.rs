@@ -66,7 +66,10 @@ async fn filled() -> Ground {
             .map(|n| {
                 let mut row = Map::new();
                 row.insert("n".into(), json!(n));
-                row.insert("of".into(), people.get(n % 4).map_or(Value::Null, |one| one["id"].clone()));
+                row.insert(
+                    "of".into(),
+                    people.get(n % 4).map_or(Value::Null, |one| one["id"].clone()),
+                );
                 let place = place.new_tree(&mut runner).unwrap().current();
                 for (form, text) in place.map(forms).into_iter().flatten() {
                     for field in [format!("open_{form}"), format!("shut_{form}")] {
@@ -80,7 +83,10 @@ async fn filled() -> Ground {
                         row.insert(format!("shut_{form}"), Value::Null);
                     }
                 }
-                row.insert("at".into(), if n % 11 == 5 { json!("2020-01-01") } else { Value::Null });
+                row.insert(
+                    "at".into(),
+                    if n % 11 == 5 { json!("2020-01-01") } else { Value::Null },
+                );
                 Value::Object(row)
             })
             .collect();
@@ -108,7 +114,8 @@ fn same(open: &Value, shut: &Value) -> bool {
             open.len() == shut.len() && open.iter().zip(shut).all(|(a, b)| same(a, b))
         }
         (Value::Object(open), Value::Object(shut)) => {
-            open.len() == shut.len() && open.iter().zip(shut).all(|(a, b)| a.0 == b.0 && same(a.1, b.1))
+            open.len() == shut.len()
+                && open.iter().zip(shut).all(|(a, b)| a.0 == b.0 && same(a.1, b.1))
         }
         (Value::Number(open), Value::Number(shut)) => {
             let (open, shut) = (open.as_f64().unwrap(), shut.as_f64().unwrap());
@@ -173,14 +180,18 @@ async fn it_finds_what_is_like_a_row() {
                 format!("face?select=n,d:{field}.distance()&{field}=nearest.row:n.{n}&limit=80")
             };
             let answers = [format!("open_{form}"), format!("shut_{form}")].map(query);
-            let [open, shut] = answers.each_ref().map(|query| read(&ground.engine, &ground.a, query));
+            let [open, shut] =
+                answers.each_ref().map(|query| read(&ground.engine, &ground.a, query));
             match (open.await, shut.await) {
                 (Ok(open), Ok(shut)) => {
                     assert!(same(&open, &shut), "{n} {form}\n{open}\n{shut}");
                     compared += 1;
                 }
                 (Err(open), Err(shut)) => {
-                    assert_eq!((code::<()>(Err(open)), code::<()>(Err(shut))), (Code::Vector, Code::Vector));
+                    assert_eq!(
+                        (code::<()>(Err(open)), code::<()>(Err(shut))),
+                        (Code::Vector, Code::Vector)
+                    );
                 }
                 (open, shut) => panic!("{n} {form}: {open:?} {shut:?}"),
             }
@@ -205,7 +216,11 @@ async fn what_was_opened_is_counted_once_for_its_purpose() {
     assert_eq!(ground.truth(opens).await, json!([{ "purpose": "account", "opens": fit }]));
     let purpose = Some(ground.engine.purpose("a search").unwrap());
     let manner = Manner { purpose, ..Manner::default() };
-    let read = Read { entity: "face", query: "select=n,shut_h&n=lt.40&shut_h=nearest.[1,2,3]&limit=3", count: false };
+    let read = Read {
+        entity: "face",
+        query: "select=n,shut_h&n=lt.40&shut_h=nearest.[1,2,3]&limit=3",
+        count: false,
+    };
     ground.engine.read_as(&ground.a, read, &manner).await.unwrap();
     // And the three that are shown.
     let told = ground.truth(opens).await;
@@ -227,7 +242,10 @@ async fn what_it_cannot_do_is_refused() {
     let engine = ground.another().await.with_sealed_max(30);
     let many = read(&engine, &ground.a, "face?shut_h=nearest.[1,2,3]").await;
     assert_eq!(code(many), Code::Limit);
-    assert_eq!(ground.truth("select * from freehold.opened where field = 'shut_h'").await, json!([]));
+    assert_eq!(
+        ground.truth("select * from freehold.opened where field = 'shut_h'").await,
+        json!([])
+    );
     read(&engine, &ground.a, "face?shut_h=nearest.[1,2,3]&n=lt.30").await.unwrap();
 }
 
@@ -235,7 +253,8 @@ async fn what_it_cannot_do_is_refused() {
 async fn who_is_erased_is_not_found() {
     let ground = filled().await;
     let person = ground.read(&ground.a, "person?handle=eq.p1").await[0]["id"].clone();
-    let theirs = format!("face?select=n&of=eq.{}&shut_h=nearest.[1,2,3]&limit=80", person.as_str().unwrap());
+    let theirs =
+        format!("face?select=n&of=eq.{}&shut_h=nearest.[1,2,3]&limit=80", person.as_str().unwrap());
     assert!(ground.read(&ground.a, &theirs).await.as_array().unwrap().len() > 10);
     // Their key is gone, as from the first step of an erasure on.
     let gone = "update freehold.subject_key set state = 'erasing' where subject = '";
@@ -243,7 +262,8 @@ async fn who_is_erased_is_not_found() {
     ground.db.client().await.batch_execute(&sql).await.unwrap();
     let another = ground.another().await;
     assert_eq!(read(&another, &ground.a, &theirs).await.unwrap(), json!([]));
-    let all = read(&another, &ground.a, "face?select=of&shut_h=nearest.[1,2,3]&limit=80").await.unwrap();
+    let all =
+        read(&another, &ground.a, "face?select=of&shut_h=nearest.[1,2,3]&limit=80").await.unwrap();
     assert!(all.as_array().unwrap().iter().all(|row| row["of"] != person));
     // A vector that was moved to another row is a fault, and nothing is answered.
     let moved = "update app.face set shut_h = (select shut_h from app.face f where f.n = 0 and f.tenant_id = face.tenant_id) where n = 2";

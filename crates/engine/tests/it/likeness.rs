@@ -152,6 +152,9 @@ async fn a_sealed_vector_is_read_and_not_searched() {
         let near = format!("note?{field}=nearest.text:green%20garden&select=n");
         assert_eq!(ground.read(&ground.a, &near).await, json!([{ "n": 1 }, { "n": 2 }]), "{field}");
     }
+    // Of an entity that expires, without a condition of its own.
+    let ranked = "note?select=n&open=nearest(as:v).text:house&title=wfts(simple,as:t).two&rank=rrf(v,t)&limit=1";
+    assert_eq!(ground.read(&ground.a, ranked).await, json!([{ "n": 2 }]));
     let short = Verb::Update(json!({ "face": [1, 2] }));
     assert_eq!(
         code(ground.write(&ground.a, &format!("person?id=eq.{ada}"), short).await),

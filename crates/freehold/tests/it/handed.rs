@@ -63,8 +63,11 @@ async fn an_export_is_encrypted_to_recipients_or_not_made() {
     assert_eq!((&told["encrypted"], &told["rows"]), (&Value::Bool(true), &1.into()));
     assert_eq!(told["recipients"][0], KEY);
     let sealed = std::fs::read(house.path("ada.age")).unwrap();
-    let has = |bytes: &[u8], mark: &str| bytes.windows(mark.len()).any(|some| some == mark.as_bytes());
-    assert!(sealed.starts_with(b"age-encryption.org/v1\n") && !has(&sealed, MARK) && !has(&sealed, id));
+    let has =
+        |bytes: &[u8], mark: &str| bytes.windows(mark.len()).any(|some| some == mark.as_bytes());
+    assert!(
+        sealed.starts_with(b"age-encryption.org/v1\n") && !has(&sealed, MARK) && !has(&sealed, id)
+    );
     let mode = std::fs::metadata(house.path("ada.age")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
@@ -82,5 +85,8 @@ async fn an_export_is_encrypted_to_recipients_or_not_made() {
     assert!(has(&open, MARK) && has(&open, "the post"));
     assert_eq!(names(), ["ada.age", "ada.jsonl"]);
     let report = house.fine(&["privacy", "report"]);
-    assert!(report.contains(KEY) && report.contains("in the open") && !report.contains(id), "{report}");
+    assert!(
+        report.contains(KEY) && report.contains("in the open") && !report.contains(id),
+        "{report}"
+    );
 }

@@ -88,9 +88,9 @@ async fn how_far_ahead_slices_are_is_measured_and_holds_that_are_past_count_for_
         let mut stream = TcpStream::connect(port).unwrap();
         stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
         let text = answer(&mut stream).body;
-        let line = text.lines().find_map(|line| {
-            line.strip_prefix("freehold_slices_ahead_seconds{entity=\"event\"} ")
-        });
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("freehold_slices_ahead_seconds{entity=\"event\"} "));
         line.unwrap_or_else(|| panic!("{text}")).parse().unwrap()
     };
     let day = 24 * 60 * 60;

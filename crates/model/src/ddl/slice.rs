@@ -96,7 +96,7 @@ impl<'a> Part<'a> {
             .map(|name| format!(" or t.{} = any ($1::text::uuid[])", ident(name)))
             .collect();
         format!(
-            "select exists (select from {} t where t.id >= '{}' and t.id < '{}' and ($2::text::boolean{}))",
+            "select exists (select from {} t where t.id >= '{}' and t.id < '{}' and ($2::text::boolean or $1::text::uuid[] is null{}))",
             self.root(),
             least_id(from),
             least_id(to),

@@ -6,12 +6,7 @@
 
 use std::cmp::Ordering;
 
-use super::{
-    Query,
-    level::Anchor,
-    render::Renderer,
-    value::array_literal,
-};
+use super::{Query, level::Anchor, render::Renderer, value::array_literal};
 use crate::{
     Name, Sql,
     entity::{Metric, VectorForm},

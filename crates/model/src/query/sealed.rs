@@ -76,10 +76,15 @@ pub(crate) fn check(level: &Level) -> Result<(), Refusal> {
 /// Refuses searches of sealed vectors that PostgreSQL would have to measure: those of embeds, several at once, and distances in
 /// conditions.
 pub(crate) fn search(level: &Level) -> Result<(), Refusal> {
-    let is = |level: &Level, name: &str| level.nearest_on(name).is_some_and(|it| it.sealed.is_some());
+    let is =
+        |level: &Level, name: &str| level.nearest_on(name).is_some_and(|it| it.sealed.is_some());
     for embed in &level.embeds {
         if let Some(nearest) = embed.level.nearest.iter().find(|it| it.sealed.is_some()) {
-            return Err(nearest::sealed(&embed.level.entity, &nearest.field, "is not searched in an embed"));
+            return Err(nearest::sealed(
+                &embed.level.entity,
+                &nearest.field,
+                "is not searched in an embed",
+            ));
         }
     }
     let Some(nearest) = level.nearest.iter().find(|it| it.sealed.is_some()) else { return Ok(()) };

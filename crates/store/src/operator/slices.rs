@@ -232,7 +232,11 @@ impl Operator {
         Ok(rows.iter().map(wanted).collect())
     }
 
-    async fn make_slice(&mut self, entity: &Entity, wanted: &SliceInfo) -> Result<SliceDone, Error> {
+    async fn make_slice(
+        &mut self,
+        entity: &Entity,
+        wanted: &SliceInfo,
+    ) -> Result<SliceDone, Error> {
         let part = Part::new(entity, &wanted.suffix);
         let mut statements = vec![PATIENCE.to_owned()];
         statements.extend(as_owner(part.make(wanted.begins, wanted.ends)));

@@ -78,7 +78,10 @@ async fn recipients_find_what_an_export_in_the_open_has_and_nobody_else_does() {
         .iter()
         .map(|(name, bytes)| json!({ "name": name, "bytes": bytes.len(), "sha256": sha256(bytes) }))
         .collect();
-    assert_eq!((&manifest["parts"], &manifest["rows"], &manifest["files"]), (&parts, &json!(3), &json!(4)));
+    assert_eq!(
+        (&manifest["parts"], &manifest["rows"], &manifest["files"]),
+        (&parts, &json!(3), &json!(4))
+    );
 
     // The same in the open.
     let home = tempfile::tempdir().unwrap();
@@ -115,11 +118,16 @@ async fn recipients_find_what_an_export_in_the_open_has_and_nobody_else_does() {
     let copies = register["copies"].as_array().unwrap();
     assert_eq!(copies.len(), 2);
     assert_eq!(copies[1]["for"], json!(keys.texts()));
-    assert_eq!((&copies[1]["whole"], &copies[1]["rows"], &copies[1]["files"]), (&json!(true), &json!(3), &json!(4)));
+    assert_eq!(
+        (&copies[1]["whole"], &copies[1]["rows"], &copies[1]["files"]),
+        (&json!(true), &json!(3), &json!(4))
+    );
     assert!(copies[0]["for"].as_str().unwrap().contains("in the open"));
     let person = yard.engine.store().person_ref(a.id(), ada);
     assert!(copies.iter().all(|copy| copy["person"] == person && copy["tenant"] == "a"));
-    assert!(!register.to_string().contains(&id) && !register.to_string().contains(&bob.to_string()));
+    assert!(
+        !register.to_string().contains(&id) && !register.to_string().contains(&bob.to_string())
+    );
 }
 
 /// A disk that is full after so many bytes.

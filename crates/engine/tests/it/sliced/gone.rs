@@ -72,7 +72,8 @@ async fn meanwhile(ground: &Ground, meanwhile: impl Future<Output = ()>) -> Vec<
     let watcher = ground.db.client().await;
     let mut operator = ground.operator().await;
     let mut all = Vec::new();
-    let told = |slice: &freehold_engine::slice::SliceInfo, done: freehold_engine::slice::SliceDone| {
+    let told = |slice: &freehold_engine::slice::SliceInfo,
+                done: freehold_engine::slice::SliceDone| {
         all.push((slice.from.clone(), done.as_str().to_owned()));
     };
     let between = async {
@@ -99,7 +100,10 @@ struct Oldest {
 async fn oldest(ground: &Ground) -> Oldest {
     let slice = ground.operator().await.slices().await.unwrap().remove(0);
     assert!(slice.over);
-    let sql = format!("select (extract(epoch from now() - ('{}'::timestamptz + interval '1 hour')) / 60)::int as m", slice.from);
+    let sql = format!(
+        "select (extract(epoch from now() - ('{}'::timestamptz + interval '1 hour')) / 60)::int as m",
+        slice.from
+    );
     let minutes = ground.truth(&sql).await[0]["m"].as_i64().unwrap();
     assert!(minutes > 20 * DAY);
     Oldest { day: slice.from, minutes }
@@ -128,7 +132,10 @@ async fn a_row_of_whoever_is_held_that_comes_while_its_slice_is_dropped_keeps_it
     let store = ground.engine.store();
     ground.insert(&ground.b, "person", json!({ "handle": "bob" })).await;
     let bob = ground.read(&ground.b, "person?handle=eq.bob").await[0]["id"].clone();
-    store.place_hold(&ground.b, Some(bob.as_str().unwrap().parse().unwrap()), "a case", None).await.unwrap();
+    store
+        .place_hold(&ground.b, Some(bob.as_str().unwrap().parse().unwrap()), "a case", None)
+        .await
+        .unwrap();
     let Oldest { day, minutes } = oldest(&ground).await;
     let done = meanwhile(&ground, event(&ground, &ground.b, 77, minutes, Some(&bob))).await;
     assert_eq!(done[0], (day, "held".into()), "{done:?}");

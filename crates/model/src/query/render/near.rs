@@ -53,8 +53,15 @@ impl Renderer {
         if nearest.sealed.is_some() {
             // They were measured already: PostgreSQL could not.
             let Found { ids, distances, .. } = nearest.found.clone().unwrap_or_default();
-            self.sql.raw("select id, \"~distance\" from unnest(").param(Some(ids)).raw("::uuid[], ");
-            self.sql.param(Some(distances)).raw("::float8[]) ").raw(&alias).raw(" (id, \"~distance\")");
+            self.sql
+                .raw("select id, \"~distance\" from unnest(")
+                .param(Some(ids))
+                .raw("::uuid[], ");
+            self.sql
+                .param(Some(distances))
+                .raw("::float8[]) ")
+                .raw(&alias)
+                .raw(" (id, \"~distance\")");
             return;
         }
         let scope = Scope { level, alias: &alias, measured: false };
@@ -231,7 +238,10 @@ impl Renderer {
             }
             self.sql.raw(") as found");
         } else if let Some(found) = level.only_nearest().and_then(|it| it.found.as_ref()) {
-            self.sql.raw(&format!(", {}::bigint as scanned, {}::bigint as found", found.scanned, found.all));
+            self.sql.raw(&format!(
+                ", {}::bigint as scanned, {}::bigint as found",
+                found.scanned, found.all
+            ));
         } else if let Some(nearest) = level.only_nearest() {
             self.sql.raw(", (select count(*) from \"~near0\") as scanned, (select ");
             match nearest.part.k.filter(|_| nearest.capped) {

@@ -142,7 +142,8 @@ impl Operator {
         session.batch("set local role freehold_gate").await.map_err(failed)?;
         let wrote = "select $2::text <> '{}' and exists (select from freehold.version_note n where n.tenant_id = any ($3::text::uuid[]) \
                      and n.relation = $1 and not pg_visible_in_snapshot(n.xid, $4::text::pg_snapshot))";
-        let params = [Some(&*slice.entity), Some(&*free.holds), Some(&*free.tenants), Some(&*free.snapshot)];
+        let params =
+            [Some(&*slice.entity), Some(&*free.holds), Some(&*free.tenants), Some(&*free.snapshot)];
         let wrote = session.select(DOING, wrote, &params).await?;
         let holds = session.select(DOING, HOLDS, &[]).await?;
         note(session, entity, slice).await?;
