@@ -127,7 +127,7 @@ fn beside(file: &Path) -> Result<NamedTempFile, Failure> {
     // Before anything is opened; what comes meanwhile is not overwritten, either.
     if file.symlink_metadata().is_ok() {
         let there = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-        return Err(output::at("made", file, &there).into());
+        return Err(output::at("made", file, &there));
     }
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -136,7 +136,7 @@ fn beside(file: &Path) -> Result<NamedTempFile, Failure> {
         .suffix(".part")
         .permissions(std::fs::Permissions::from_mode(0o600))
         .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(|error| output::at("made", file, &error).into())
+        .map_err(|error| output::at("made", file, &error))
 }
 
 /// It is whole: on the disk first, then in its place.
