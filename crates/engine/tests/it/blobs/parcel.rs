@@ -5,8 +5,9 @@ use std::io::{self, Read as _, Write};
 use age::{Decryptor, secrecy::ExposeSecret as _, x25519::Identity};
 use freehold_engine::{Code, Files, Parceled, Recipients};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use super::{flaky::Trouble, pattern, privacy::yard};
+use super::{Yard, flaky::Trouble, pattern, privacy::yard};
 use crate::ground::code;
 
 /// What an identity finds in it, name and bytes of each member in their order; or that it cannot.
@@ -43,6 +44,25 @@ fn sha256(bytes: &[u8]) -> String {
 
 fn lines(text: &[u8]) -> Vec<Value> {
     text.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+/// The members are what an export in the open has.
+async fn is_as_in_the_open(yard: &Yard, person: Uuid, members: &[(String, Vec<u8>)]) {
+    let a = &yard.ground.a;
+    let home = tempfile::tempdir().unwrap();
+    let (mut open, mut folder) = (Vec::new(), Files::in_folder(home.path().join("files")));
+    yard.engine.export_person(a, "person", person, &mut open, Some(&mut folder)).await.unwrap();
+    let rows: Vec<Value> = members
+        .iter()
+        .filter(|(name, _)| name.starts_with("rows/"))
+        .flat_map(|(_, text)| lines(text))
+        .collect();
+    let text = serde_json::to_string(&rows).unwrap().replace("\"files/", "\"");
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&text).unwrap(), lines(&open)[1..]);
+    for (name, bytes) in members.iter().filter(|(name, _)| name.starts_with("files/")) {
+        assert_eq!(*bytes, pattern(1000));
+        assert!(text.contains(&name["files/".len()..]));
+    }
 }
 
 #[tokio::test]
@@ -83,21 +103,7 @@ async fn recipients_find_what_an_export_in_the_open_has_and_nobody_else_does() {
         (&parts, &json!(3), &json!(4))
     );
 
-    // The same in the open.
-    let home = tempfile::tempdir().unwrap();
-    let (mut open, mut folder) = (Vec::new(), Files::in_folder(home.path().join("files")));
-    yard.engine.export_person(a, "person", ada, &mut open, Some(&mut folder)).await.unwrap();
-    let rows: Vec<Value> = members
-        .iter()
-        .filter(|(name, _)| name.starts_with("rows/"))
-        .flat_map(|(_, text)| lines(text))
-        .collect();
-    let text = serde_json::to_string(&rows).unwrap().replace("\"files/", "\"");
-    assert_eq!(serde_json::from_str::<Vec<Value>>(&text).unwrap(), lines(&open)[1..]);
-    for (name, bytes) in members.iter().filter(|(name, _)| name.starts_with("files/")) {
-        assert_eq!(*bytes, pattern(1000));
-        assert!(text.contains(&name["files/".len()..]));
-    }
+    is_as_in_the_open(&yard, ada, &members).await;
 
     // No byte of it is in the open, and what was cut off does not open.
     let has = |mark: &[u8]| sealed.windows(mark.len()).any(|some| some == mark);
@@ -165,7 +171,7 @@ async fn what_was_interrupted_is_registered_as_a_part() {
     let copies = register["copies"].as_array().unwrap();
     assert_eq!(copies.iter().map(|copy| &copy["whole"]).collect::<Vec<_>>(), [false, false]);
     // Nobody's that there is not; but it is said that somebody asked.
-    let nobody = uuid::Uuid::new_v4();
+    let nobody = Uuid::new_v4();
     let mut out = Vec::new();
     let none = yard.engine.export_person_for((a, "person", nobody), &keys, &mut out, false).await;
     assert_eq!(none.unwrap().rows, 0);

@@ -58,7 +58,7 @@ async fn a_hold_that_is_past_keeps_nothing() {
     store.place_hold(&ground.b, Some(ada), "past", Some("2020-01-01")).await.unwrap();
     store.place_hold(&ground.a, None, "past", Some("2020-01-01")).await.unwrap();
     assert!(store.holds(None).await.unwrap().iter().all(|hold| !hold.in_force));
-    assert!(tend(&mut ground.operator().await).await.get("held").is_none());
+    assert!(!tend(&mut ground.operator().await).await.contains_key("held"));
     assert_eq!(there(&ground).await, rows(&ALL[..2]));
     store.place_hold(&ground.b, Some(ada), "now", Some("2999-01-01")).await.unwrap();
     let holds = store.holds(None).await.unwrap();
@@ -117,10 +117,10 @@ async fn a_hold_that_comes_while_a_slice_is_dropped_keeps_it() {
     event(&ground, &ground.b, 77, minutes, Some(&ada)).await;
     let store = ground.engine.store();
     let ada = ada.as_str().unwrap().parse().unwrap();
-    let done = meanwhile(&ground, async {
+    let placed = Box::pin(async {
         store.place_hold(&ground.b, Some(ada), "a case", None).await.unwrap();
-    })
-    .await;
+    });
+    let done = Box::pin(meanwhile(&ground, placed)).await;
     assert_eq!(done[0], (day, "held".into()), "{done:?}");
     assert!(done.iter().any(|(_, done)| done == "dropped"));
     assert_eq!(there(&ground).await.as_array().unwrap().len(), ALL.len() + 1);
@@ -137,7 +137,8 @@ async fn a_row_of_whoever_is_held_that_comes_while_its_slice_is_dropped_keeps_it
         .await
         .unwrap();
     let Oldest { day, minutes } = oldest(&ground).await;
-    let done = meanwhile(&ground, event(&ground, &ground.b, 77, minutes, Some(&bob))).await;
+    let row = Box::pin(event(&ground, &ground.b, 77, minutes, Some(&bob)));
+    let done = Box::pin(meanwhile(&ground, row)).await;
     assert_eq!(done[0], (day, "held".into()), "{done:?}");
     assert_eq!(ground.truth("select count(*) as n from app.event where n = 77").await[0]["n"], 1);
     assert_eq!(there(&ground).await.as_array().unwrap().len(), 3, "the others are gone");
