@@ -100,6 +100,8 @@ impl Engine {
     pub async fn expire_due(&self) -> Result<Vec<Expired>, Error> {
         let snapshot = self.snapshot();
         let (mut all, mut failed) = (Vec::new(), None);
+        // Of slices that an operator has dropped.
+        self.receipt_slices().await?;
         if snapshot.model.entities().iter().all(|entity| entity.expires.is_empty()) {
             return Ok(all);
         }

@@ -50,7 +50,7 @@ pub use freehold_store::{
 };
 pub use freehold_store::{Swept as DeletedRows, TenantState};
 pub use personal::StatedPurpose;
-pub use subject::Files;
+pub use subject::{Files, Parceled, Recipients};
 
 use embed::Embedders;
 use erase::ErasureState;

@@ -183,14 +183,20 @@ impl Engine {
         let chosen = self.choose(tenant, &mut query, manner.recall).await;
         let index = chosen.map_err(|error| snapshot.refine(error))?;
         let tag = personal::tag(&mut query);
-        let run = async |query: &Query| {
-            self.store.run_in(tenant, &query.render(), manner.zone.as_ref()).await.map_err(
-                |error| {
-                    naming(snapshot.refine(error), |code| query.suspects(&snapshot.model, code))
-                },
-            )
+        let named = |error, query: &Query| {
+            naming(snapshot.refine(error), |code| query.suspects(&snapshot.model, code))
         };
-        let mut row = run(&query).await?;
+        let run = async |query: &Query| {
+            let run = self.store.run_in(tenant, &query.render(), manner.zone.as_ref()).await;
+            run.map_err(|error| named(error, query))
+        };
+        let mut row = match query.behind() {
+            Some(_) => {
+                let found = Box::pin(self.run_behind(snapshot, tenant, &mut query, manner)).await;
+                found.map_err(|error| named(error, &query))?
+            }
+            None => run(&query).await?,
+        };
         // What an index gives too few of is looked for again in all rows, so that few rows are all there are.
         let corrected = index.is_some() && count(row.int(1)) < query.limit();
         if corrected {
@@ -223,12 +229,35 @@ impl Engine {
         Ok((answer, stamp))
     }
 
+    /// Searches sealed vectors, and reads what was found as it was when the search began.
+    async fn run_behind(
+        &self,
+        snapshot: &Snapshot,
+        tenant: &Tenant,
+        query: &mut Query,
+        manner: &Manner,
+    ) -> Result<Row, Error> {
+        let mut tx = self.store.begin_fixed(tenant, manner.zone.as_ref()).await?;
+        let purpose = manner.purpose.as_ref().into();
+        self.measure_sealed((snapshot, tenant), &mut tx, query, purpose).await?;
+        let row = tx.query_one(&query.render()).await?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
     /// Whether there is such a time zone; one that there is not makes every request refused that names it.
     ///
     /// # Errors
     /// `TenantSuspended` and the like; faults.
     pub async fn knows_zone(&self, tenant: &Tenant, zone: &TimeZone) -> Result<bool, Error> {
         self.store.knows_zone(tenant, zone).await
+    }
+
+    /// The same engine, where a search opens at most so many sealed vectors.
+    #[must_use]
+    pub fn with_sealed_max(mut self, rows: u64) -> Self {
+        self.limits.sealed_max = rows;
+        self
     }
 
     /// The limits every read is held to.
@@ -270,7 +299,11 @@ fn describe(
             Search { path, scanned, complete: false, recall, more: Some(true) }
         }
         None => {
-            let path = if corrected { Path::Corrected } else { Path::Exact };
+            let path = match corrected {
+                _ if query.behind().is_some() => Path::Sealed,
+                true => Path::Corrected,
+                false => Path::Exact,
+            };
             let more = itself.then(|| count(row.int(5)) > query.offset() + count(row.int(1)));
             Search { path, scanned, complete: true, recall: 1.0, more }
         }

@@ -6,6 +6,7 @@ use freehold_model::{
     Model,
     entity::{Entity, Expiry, Field, OnErase, Personal, Privacy, Remains, Span, Whose},
 };
+use freehold_store::Exported;
 use serde_json::{Value, json};
 
 use crate::{Engine, error::Error};
@@ -13,11 +14,14 @@ use crate::{Engine, error::Error};
 /// How far back opens are counted.
 const DAYS: u32 = 90;
 
+/// Most exports of people that are listed.
+const COPIES: u32 = 1_000;
+
 /// Numbers of opens by purpose, by entity and field.
 type Opens = BTreeMap<(String, String), BTreeMap<String, u64>>;
 
 impl Engine {
-    /// The register, as JSON: `classes`, `fields`, `not_personal`, `people`, `erasures`, `holds`, `keys`, `findings`.
+    /// The register, as JSON: `classes`, `fields`, `not_personal`, `people`, `copies`, `erasures`, `holds`, `keys`, `findings`.
     ///
     /// # Errors
     /// Faults only.
@@ -30,6 +34,7 @@ impl Engine {
         }
         let totals = self.store.privacy_totals().await?;
         let erasures: Value = serde_json::from_str(&totals.erasures).unwrap_or_default();
+        let copies = self.store.exports_since(DAYS, COPIES).await?;
         let mut register = Register::new(&snapshot.model);
         register.opens = opens;
         for entity in snapshot.model.entities() {
@@ -38,6 +43,7 @@ impl Engine {
         Ok(json!({
             "model": snapshot.model.name(), "days": DAYS, "classes": classes(&snapshot.model),
             "fields": register.fields, "not_personal": register.others, "people": register.people,
+            "copies": copies.iter().map(copy).collect::<Vec<_>>(),
             "erasures": erasures, "holds": totals.holds,
             "keys": { "people": totals.people, "oldest": totals.oldest_key },
             "findings": register.findings,
@@ -122,6 +128,18 @@ impl<'m> Register<'m> {
     }
 }
 
+/// What left the house: whose it was is a code.
+fn copy(one: &Exported) -> Value {
+    let for_whom = match one.recipients.is_empty() {
+        true => json!("whoever has the file: it is in the open"),
+        false => json!(one.recipients),
+    };
+    json!({
+        "made": one.begun_at, "tenant": one.tenant, "entity": one.entity, "person": one.person, "for": for_whom,
+        "whole": one.ended_at.is_some(), "rows": one.rows, "files": one.files, "manifest_sha256": one.sha256,
+    })
+}
+
 fn stored(field: &Field) -> String {
     match field.open_why() {
         Some(why) => format!("in the open: {why}"),
@@ -134,7 +152,7 @@ fn classes(model: &Model) -> Vec<Value> {
     let one = |(name, class): (&freehold_model::Name, &freehold_model::entity::Class)| {
         json!({
             "class": name.as_str(), "about": class.about, "purpose": class.purpose, "basis": class.basis,
-            "retention": retention(class.retention), "recipients": class.recipients,
+            "retention": retention(class.retention), "source": class.source, "recipients": class.recipients,
         })
     };
     model.classes().iter().map(one).collect()

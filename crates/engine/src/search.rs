@@ -16,7 +16,9 @@ use freehold_store::Tenant;
 use crate::{Engine, error::Error, read::count};
 
 mod ample;
+mod behind;
 mod calibrate;
+mod measure;
 
 use ample::{Ample, Filter};
 pub use calibrate::{Measured, Point};
@@ -86,6 +88,8 @@ pub enum Path {
     },
     /// An index gave too few, so every row was measured.
     Corrected,
+    /// The vectors are sealed: each was opened and measured.
+    Sealed,
 }
 
 impl Search {
@@ -96,6 +100,7 @@ impl Search {
             Path::Exact => "exact".to_owned(),
             Path::Index { ef_search } => format!("index, ef={ef_search}"),
             Path::Corrected => "exact, corrected=?1".to_owned(),
+            Path::Sealed => "sealed".to_owned(),
         };
         let scanned = self.scanned.map(|rows| format!(", scanned={rows}")).unwrap_or_default();
         let more = self.more.map(|more| format!(", more=?{}", u8::from(more))).unwrap_or_default();

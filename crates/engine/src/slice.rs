@@ -8,7 +8,10 @@ use std::time::Duration;
 use freehold_store::Operator;
 pub use freehold_store::{SliceDone, SliceInfo};
 
-use crate::error::{Code, Error};
+use crate::{
+    Engine,
+    error::{Code, Error},
+};
 
 /// How long between two looks. Slices are there for days before they are needed, and rows that are over are shown to nobody.
 const PAUSE: Duration = Duration::from_secs(600);
@@ -33,6 +36,24 @@ pub async fn make(
     told: impl FnMut(&SliceInfo, SliceDone),
 ) -> Result<(), Error> {
     operator.tend_slices(0, told).await
+}
+
+impl Engine {
+    /// Writes the receipts of slices that were dropped; says how many. Workers do it with what expires.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn receipt_slices(&self) -> Result<usize, Error> {
+        self.store.receipt_slices().await
+    }
+
+    /// For how many seconds from now on there are slices, without a gap; of each entity that is kept in slices.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn slices_ahead(&self) -> Result<Vec<(String, u64)>, Error> {
+        self.store.slices_ahead().await
+    }
 }
 
 /// Tends slices from time to time, until the operator's connection is lost; then it says what of.

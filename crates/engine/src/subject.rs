@@ -2,6 +2,7 @@
 //! others'.
 
 mod files;
+mod parcel;
 
 use std::io::Write;
 
@@ -15,9 +16,12 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 pub use files::Files;
+use files::{Open, Way};
+use parcel::Parcel;
+pub use parcel::Recipients;
 
 use crate::{
-    Engine,
+    Engine, Snapshot,
     error::{Code, Error, Refusal},
     personal::StatedPurpose,
     read::{Manner, Read},
@@ -30,10 +34,30 @@ const PAGE: usize = 1_000;
 /// What it is opened for.
 const PURPOSE: &str = "access by the person";
 
+/// Whose export it is.
+struct Of<'a> {
+    tenant: &'a Tenant,
+    entity: &'a str,
+    person: Uuid,
+}
+
+/// What an export that was encrypted has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parceled {
+    /// Rows.
+    pub rows: u64,
+    /// Files.
+    pub files: u64,
+    /// Files whose bytes are missing in the object storage.
+    pub lost: u64,
+    /// SHA-256 of the manifest, in hexadecimal digits.
+    pub manifest_sha256: String,
+}
+
 impl Engine {
     /// Writes what is one person's as JSON lines: first `manifest`, then a line of `entity`, `reference` and `row` each.
     /// References to other people, and what is personal of them, are left out. A blob is said to be in a file of `files`, or
-    /// lost. Gives the number of rows.
+    /// lost. Gives the number of rows. The export is registered.
     ///
     /// # Errors
     /// `NoSuchEntity`, `Usage`; `Import` if it cannot be written; `Storage`, or `NotBuilt` without a place for blobs, if there
@@ -46,57 +70,104 @@ impl Engine {
         output: &mut (dyn Write + Send),
         mut files: Option<&mut Files>,
     ) -> Result<u64, Error> {
+        let of = Of { tenant, entity, person };
+        let mut way = Open { output, files: files.as_deref_mut(), file: None };
+        let (id, rows) = self.export_to(&of, &[], &mut way).await?;
+        way.output.flush().map_err(|error| {
+            Refusal::new(Code::Import, "the output cannot be written").detail(error.to_string())
+        })?;
+        self.store.end_export(id, (rows, files.map_or(0, |files| files.written)), None).await?;
+        Ok(rows)
+    }
+
+    /// The same as a tar archive that is encrypted to its recipients as it is written, with the files inside if `with_files`. What
+    /// is not ended here does not open whole.
+    ///
+    /// # Errors
+    /// As [`Self::export_person`].
+    pub async fn export_person_for(
+        &self,
+        (tenant, entity, person): (&Tenant, &str, Uuid),
+        recipients: &Recipients,
+        output: &mut (dyn Write + Send),
+        with_files: bool,
+    ) -> Result<Parceled, Error> {
+        let of = Of { tenant, entity, person };
+        let mut way = Parcel::new(recipients, output, with_files)?;
+        let (id, rows) = self.export_to(&of, recipients.texts(), &mut way).await?;
+        let (files, lost) = (way.files, way.lost);
+        let manifest_sha256 = way.finish(rows)?;
+        self.store.end_export(id, (rows, files), Some(&manifest_sha256)).await?;
+        Ok(Parceled { rows, files, lost, manifest_sha256 })
+    }
+
+    /// Registers an export and writes all rows of it; gives its number in the register, and how many rows there are.
+    async fn export_to(
+        &self,
+        of: &Of<'_>,
+        recipients: &[String],
+        way: &mut dyn Way,
+    ) -> Result<(Uuid, u64), Error> {
+        let Of { tenant, entity, person } = *of;
         let snapshot = self.snapshot();
         let subject = crate::erase::subject(&snapshot.model, entity)?;
         let duties = erase::duties(&snapshot.model, subject);
-        let mut line = |value: &Value| {
-            writeln!(output, "{value}").map_err(|error| {
-                Refusal::new(Code::Import, "the output cannot be written").detail(error.to_string())
-            })
-        };
-        line(&json!({ "manifest": manifest(&snapshot.model, entity, person, &duties) }))?;
+        let id = Uuid::now_v7();
+        let made = self.store.begin_export(id, (tenant, entity, person), recipients).await?;
+        way.begin(json!({
+            "model": snapshot.model.name(), "tenant": tenant.name(),
+            "person": { "entity": entity, "id": person.to_string() }, "made": made, "opened_for": PURPOSE,
+            "recipients": recipients, "fields": fields(&snapshot.model, &duties),
+            "left_out": "references to other people, what is personal of them, vectors, and what has expired",
+        }))?;
         let mut rows = 0;
         for duty in duties.iter().rev() {
-            let Some(entity) = snapshot.model.entity(&duty.entity) else { continue };
-            let by = duty.reference.as_deref().unwrap_or("id");
-            let select: Vec<String> = ["\"id\"".to_owned()]
-                .into_iter()
-                .chain(
-                    theirs(&snapshot.model, entity, by).map(|field| format!("\"{}\"", field.name)),
-                )
-                .collect();
-            let mut after = Uuid::nil().to_string();
-            loop {
-                let query = format!(
-                    "select={}&\"{by}\"=eq.{person}&and=(id.gt.{after})&order=id&limit={PAGE}",
-                    select.join(",")
-                );
-                let query = query.replace('"', "%22").replace(' ', "%20");
-                let manner =
-                    Manner { purpose: Some(StatedPurpose::own(PURPOSE)), ..Manner::default() };
-                let read = Read { entity: &entity.name, query: &query, count: false };
-                let answer = self.read_as(tenant, read, &manner).await?;
-                let mut page: Vec<Map<String, Value>> =
-                    serde_json::from_str(&answer.body).unwrap_or_default();
-                for row in &mut page {
-                    if let Some(files) = &mut files {
-                        Box::pin(self.export_files(tenant, entity, row, files)).await?;
-                    }
-                    line(
-                        &json!({ "entity": entity.name.as_str(), "reference": duty.reference.as_deref(), "row": row }),
-                    )?;
+            rows += self.export_rows(&snapshot, of, duty, way).await?;
+        }
+        Ok((id, rows))
+    }
+
+    /// The rows of one entity that are the person's by one reference.
+    async fn export_rows(
+        &self,
+        snapshot: &Snapshot,
+        of: &Of<'_>,
+        duty: &erase::Duty,
+        way: &mut dyn Way,
+    ) -> Result<u64, Error> {
+        let Some(entity) = snapshot.model.entity(&duty.entity) else { return Ok(0) };
+        let (tenant, person) = (of.tenant, of.person);
+        let by = duty.reference.as_deref().unwrap_or("id");
+        let select: Vec<String> = ["\"id\"".to_owned()]
+            .into_iter()
+            .chain(theirs(&snapshot.model, entity, by).map(|field| format!("\"{}\"", field.name)))
+            .collect();
+        let (mut rows, mut after) = (0, Uuid::nil().to_string());
+        loop {
+            let query = format!(
+                "select={}&\"{by}\"=eq.{person}&and=(id.gt.{after})&order=id&limit={PAGE}",
+                select.join(",")
+            );
+            let query = query.replace('"', "%22").replace(' ', "%20");
+            let manner = Manner { purpose: Some(StatedPurpose::own(PURPOSE)), ..Manner::default() };
+            let read = Read { entity: &entity.name, query: &query, count: false };
+            let answer = self.read_as(tenant, read, &manner).await?;
+            let page: Vec<Map<String, Value>> =
+                serde_json::from_str(&answer.body).unwrap_or_default();
+            let mut lines = Vec::with_capacity(page.len());
+            for mut row in page {
+                if way.takes_files() {
+                    Box::pin(self.export_files(tenant, entity, &mut row, way)).await?;
                 }
-                rows += page.len() as u64;
-                match page.last().and_then(|row| row.get("id")).and_then(Value::as_str) {
-                    Some(last) if page.len() == PAGE => after = last.to_owned(),
-                    _ => break,
-                }
+                lines.push(json!({ "entity": entity.name.as_str(), "reference": duty.reference.as_deref(), "row": row }));
+            }
+            way.page(&lines)?;
+            rows += lines.len() as u64;
+            match lines.last().and_then(|line| line["row"]["id"].as_str()) {
+                Some(last) if lines.len() == PAGE => after = last.to_owned(),
+                _ => return Ok(rows),
             }
         }
-        output.flush().map_err(|error| {
-            Refusal::new(Code::Import, "the output cannot be written").detail(error.to_string())
-        })?;
-        Ok(rows)
     }
 }
 
@@ -128,26 +199,28 @@ fn theirs<'m>(
     })
 }
 
-fn manifest(model: &Model, entity: &str, person: Uuid, duties: &[erase::Duty]) -> Value {
+/// What is said of each field: what it is kept for, on which ground, for how long, and where it comes from.
+fn fields(model: &Model, duties: &[erase::Duty]) -> Vec<Value> {
     let mut fields = Vec::new();
     for duty in duties {
         let Some(entity) = model.entity(&duty.entity) else { continue };
         let by = duty.reference.as_deref().unwrap_or("id");
         for field in theirs(model, entity, by) {
-            let class = match &field.privacy {
-                Some(Privacy::Personal(personal)) => model.classes().get(&personal.class),
-                _ => None,
+            let (name, why) = match &field.privacy {
+                Some(Privacy::Personal(personal)) => (Some(&personal.class), None),
+                Some(Privacy::Not(why)) => (None, Some(why)),
+                None => (None, None),
             };
+            let class = name.and_then(|name| model.classes().get(name));
             fields.push(json!({
                 "entity": entity.name.as_str(), "field": field.name.as_str(), "by": by,
+                "class": name.map(|name| name.as_str()), "not_personal": why,
                 "purpose": class.map(|class| &class.purpose), "basis": class.map(|class| &class.basis),
                 "retention": class.map(|class| retention(class.retention)),
+                "source": class.map(|class| class.source.as_deref().unwrap_or("the person")),
                 "recipients": class.map(|class| &class.recipients),
             }));
         }
     }
-    json!({
-        "model": model.name(), "person": { "entity": entity, "id": person.to_string() }, "fields": fields,
-        "left_out": "references to other people, what is personal of them, vectors, and what has expired",
-    })
+    fields
 }

@@ -9,6 +9,7 @@
 mod aggregate;
 mod approach;
 mod ast;
+mod behind;
 pub(crate) mod check;
 mod conds;
 pub(crate) mod cut;
@@ -39,6 +40,7 @@ use self::{ast::Written, level::Anchor, render::Renderer};
 use crate::{Code, Model, Name, Refusal, Sql};
 
 pub use approach::{EF_SEARCH, Indexable};
+pub use behind::{Behind, Measured};
 pub use keep::{ById, Fleeting, Sources};
 pub use sealed::Sought;
 
@@ -52,6 +54,8 @@ pub struct Limits {
     pub rows_default: u64,
     /// Most rows of a level, and most candidates of `nearest`.
     pub rows_max: u64,
+    /// Most rows whose sealed vectors a search opens.
+    pub sealed_max: u64,
     /// Most levels of embeds, and of and/or.
     pub depth_max: usize,
     /// Most parameters, items of `select`, conditions of a tree, terms of an order: of each.
@@ -72,6 +76,7 @@ impl Default for Limits {
         Self {
             rows_default: 1_000,
             rows_max: 10_000,
+            sealed_max: 100_000,
             depth_max: 8,
             parts_max: 256,
             list_max: 10_000,

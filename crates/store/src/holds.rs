@@ -26,6 +26,8 @@ pub struct Hold {
     pub until: Option<String>,
     /// When it was released.
     pub released_at: Option<String>,
+    /// Whether it keeps anything now.
+    pub in_force: bool,
 }
 
 impl Store {
@@ -80,7 +82,7 @@ impl Store {
     /// # Errors
     /// Faults only.
     pub async fn holds(&self, tenant: Option<&Tenant>) -> Result<Vec<Hold>, Error> {
-        let text = "select id, tenant, subject, reason, placed_at, until, released_at from freehold.holds($1::text::uuid)";
+        let text = "select id, tenant, subject, reason, placed_at, until, released_at, in_force from freehold.holds($1::text::uuid)";
         let id = tenant.map(|tenant| tenant.id().to_string());
         let rows = self.ask("listing holds", text, &[id.as_deref()]).await?;
         let one = |row: &Row| Hold {
@@ -91,6 +93,7 @@ impl Store {
             placed_at: word(row, 4),
             until: row.text(5).map(str::to_owned),
             released_at: row.text(6).map(str::to_owned),
+            in_force: row.bool(7) == Some(true),
         };
         Ok(rows.iter().map(one).collect())
     }

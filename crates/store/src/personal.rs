@@ -64,7 +64,14 @@ pub struct Opens(HashMap<(String, String), u64>);
 impl Opens {
     /// Counts one.
     pub fn add(&mut self, entity: &str, field: &str) {
-        *self.0.entry((entity.to_owned(), field.to_owned())).or_default() += 1;
+        self.add_many(entity, field, 1);
+    }
+
+    /// Counts several; none is nothing.
+    pub fn add_many(&mut self, entity: &str, field: &str, opens: u64) {
+        if opens > 0 {
+            *self.0.entry((entity.to_owned(), field.to_owned())).or_default() += opens;
+        }
     }
 
     /// Whether nothing was opened.

@@ -77,6 +77,19 @@ impl Store {
         Ok(rows.first().map(one).unwrap_or_default())
     }
 
+    /// For how many seconds from now on there are slices, without a gap; of each entity that is kept in slices.
+    ///
+    /// # Errors
+    /// Faults only.
+    pub async fn slices_ahead(&self) -> Result<Vec<(String, u64)>, Error> {
+        let text = "select entity, ahead_ms from freehold.slices_ahead()";
+        let rows = self.ask("looking at slices", text, &[]).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Some((row.text(0)?.to_owned(), number(row, 1) / 1000)))
+            .collect())
+    }
+
     /// What was opened in the last `days`.
     ///
     /// # Errors

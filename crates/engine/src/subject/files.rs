@@ -1,8 +1,8 @@
-//! The files of one person's rows.
+//! Where an export of one person goes, and the files of their rows.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Write},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::PathBuf,
 };
@@ -10,7 +10,7 @@ use std::{
 use freehold_model::entity::{Entity, Kind};
 use freehold_store::{Tenant, seal::Hash};
 use futures_util::StreamExt as _;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::PURPOSE;
@@ -19,6 +19,30 @@ use crate::{
     error::{Code, Error, Refusal},
     personal::StatedPurpose,
 };
+
+/// Where an export goes: the manifest, then pages of rows, each after its files.
+pub(super) trait Way: Send {
+    /// Takes the manifest.
+    fn begin(&mut self, manifest: Value) -> Result<(), Refusal>;
+
+    /// Takes the lines of some rows.
+    fn page(&mut self, lines: &[Value]) -> Result<(), Refusal>;
+
+    /// Whether files are wanted at all.
+    fn takes_files(&self) -> bool;
+
+    /// Begins a file; says what the row that has it calls it.
+    fn file(&mut self, id: Uuid, size: u64) -> Result<String, Refusal>;
+
+    /// Takes some more of the file.
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Refusal>;
+
+    /// The file is whole.
+    fn file_end(&mut self) -> Result<(), Refusal>;
+
+    /// One has no bytes any more.
+    fn lost(&mut self);
+}
 
 /// A folder for the files of one person, made with the first of them. Only its owner can read it.
 #[derive(Debug)]
@@ -49,14 +73,73 @@ impl Files {
     }
 }
 
+/// In the open: lines, and a folder beside them.
+pub(super) struct Open<'o> {
+    pub(super) output: &'o mut (dyn Write + Send),
+    pub(super) files: Option<&'o mut Files>,
+    pub(super) file: Option<File>,
+}
+
+impl Open<'_> {
+    fn line(&mut self, value: &Value) -> Result<(), Refusal> {
+        writeln!(self.output, "{value}").map_err(|error| {
+            Refusal::new(Code::Import, "the output cannot be written").detail(error.to_string())
+        })
+    }
+
+    fn with_file(
+        &mut self,
+        act: impl FnOnce(&mut Files, &mut Option<File>) -> io::Result<()>,
+    ) -> Result<(), Refusal> {
+        let Some(files) = &mut self.files else { return Ok(()) };
+        act(files, &mut self.file).map_err(|error| files.unwritable(&error))
+    }
+}
+
+impl Way for Open<'_> {
+    fn begin(&mut self, manifest: Value) -> Result<(), Refusal> {
+        self.line(&json!({ "manifest": manifest }))
+    }
+
+    fn page(&mut self, lines: &[Value]) -> Result<(), Refusal> {
+        lines.iter().try_for_each(|line| self.line(line))
+    }
+
+    fn takes_files(&self) -> bool {
+        self.files.is_some()
+    }
+
+    fn file(&mut self, id: Uuid, _: u64) -> Result<String, Refusal> {
+        self.with_file(|files, file| files.create(id).map(|made| *file = Some(made)))?;
+        Ok(id.to_string())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        self.with_file(|_, file| file.as_mut().map_or(Ok(()), |file| file.write_all(bytes)))
+    }
+
+    fn file_end(&mut self) -> Result<(), Refusal> {
+        self.with_file(|files, file| {
+            files.written += 1;
+            file.take().map_or(Ok(()), |file| file.sync_all())
+        })
+    }
+
+    fn lost(&mut self) {
+        if let Some(files) = &mut self.files {
+            files.lost += 1;
+        }
+    }
+}
+
 impl Engine {
-    /// Writes the blobs of a row, each as a file that is called like its id, and says so in the row, with its SHA-256.
+    /// Writes the blobs of a row, each as a file that is called by its id, and says so in the row, with its SHA-256.
     pub(super) async fn export_files(
         &self,
         tenant: &Tenant,
         entity: &Entity,
         row: &mut Map<String, Value>,
-        files: &mut Files,
+        way: &mut dyn Way,
     ) -> Result<(), Error> {
         for field in entity.fields.iter().filter(|field| matches!(field.kind, Kind::Blob(_))) {
             let Some(Value::Object(about)) = row.get_mut(field.name.as_str()) else { continue };
@@ -72,23 +155,22 @@ impl Engine {
                     continue;
                 }
                 Err(Error::Refused(refusal)) if refusal.code == Code::BlobLost => {
-                    files.lost += 1;
+                    way.lost();
                     about.insert("lost".into(), refusal.to_string().into());
                     continue;
                 }
                 bytes => bytes?,
             };
-            let mut file = files.create(id).map_err(|error| files.unwritable(&error))?;
+            let name = way.file(id, blob.size)?;
             let mut hash = Hash::default();
             while let Some(some) = bytes.next().await {
                 let some = some?;
                 hash.update(&some);
-                file.write_all(&some).map_err(|error| files.unwritable(&error))?;
+                way.bytes(&some)?;
             }
-            file.sync_all().map_err(|error| files.unwritable(&error))?;
-            files.written += 1;
+            way.file_end()?;
             about.insert("sha256".into(), hash.digits().into());
-            about.insert("file".into(), id.to_string().into());
+            about.insert("file".into(), name.into());
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod folders;
 mod forgotten;
 mod life;
 mod owners;
+mod parcel;
 mod privacy;
 mod trouble;
 mod workers;

@@ -2,6 +2,7 @@
 //! says, and never what is held.
 
 mod fit;
+mod gone;
 mod resume;
 
 use std::collections::BTreeMap;

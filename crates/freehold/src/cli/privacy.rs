@@ -75,7 +75,7 @@ pub(crate) enum Privacy {
         #[arg(long, value_enum, default_value_t = ReportFormat::Markdown)]
         format: ReportFormat,
     },
-    /// What is one person's, as JSON lines in a new file that only its owner can read; their files are in a folder beside it
+    /// What is one person's, with their files: encrypted to recipients as a tar archive, or in the open as JSON lines and a folder
     Export {
         /// The entity whose rows are people
         entity: String,
@@ -83,7 +83,14 @@ pub(crate) enum Privacy {
         id: Uuid,
         #[arg(long)]
         tenant: String,
+        /// A new file that only its owner can read
         file: PathBuf,
+        /// Encrypt it to this public key of age, `age1…`; several can open it then
+        #[arg(long, value_name = "KEY")]
+        recipient: Vec<String>,
+        /// The same for each line of a file that is neither empty nor begins with `#`
+        #[arg(long, value_name = "FILE")]
+        recipient_file: Vec<PathBuf>,
         /// Only what is known of their files, not the files
         #[arg(long)]
         without_files: bool,

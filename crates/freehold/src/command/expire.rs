@@ -27,10 +27,11 @@ pub(super) async fn expire(config: &Config, what: &cli::Expire) -> Result<(), Fa
         let mut operator = site.prepared("expire").await?;
         if what.dry_run {
             let holds = engine.store().holds(None).await?;
-            let held = holds.iter().any(|hold| hold.released_at.is_none());
+            let held = holds.iter().any(|hold| hold.in_force);
             slices = planned(&mut operator, held).await?;
         } else {
             slices = tended(&mut operator, false).await?;
+            engine.receipt_slices().await?;
         }
     }
     let expired = match what.dry_run {
@@ -46,6 +47,7 @@ pub(super) async fn tend(config: &Config) -> Result<(), Failure> {
     let site = Site::open(config).await?;
     let mut operator = site.prepared("work --slices").await?;
     let slices = tended(&mut operator, false).await?;
+    site.engine(config).await?.receipt_slices().await?;
     if config.json {
         output::say(json!({ "slices": slices.iter().map(as_json).collect::<Vec<_>>() }));
     } else if !slices.is_empty() {

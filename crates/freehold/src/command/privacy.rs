@@ -1,5 +1,6 @@
 //! Privacy duties from the command line: erasing people, holding.
 
+mod export;
 mod register;
 
 pub(super) use register::privacy;
@@ -168,7 +169,7 @@ pub(super) async fn hold(config: &Config, what: cli::Hold) -> Result<(), Failure
             };
             let holds = store.holds(tenant.as_ref()).await?;
             if config.json {
-                let shown = |one: &Hold| json!({ "id": one.id, "tenant": one.tenant, "person": one.person, "reason": one.reason, "placed": one.placed_at, "until": one.until, "released": one.released_at });
+                let shown = |one: &Hold| json!({ "id": one.id, "tenant": one.tenant, "person": one.person, "reason": one.reason, "placed": one.placed_at, "until": one.until, "released": one.released_at, "in_force": one.in_force });
                 output::say(Value::Array(holds.iter().map(shown).collect()));
                 return Ok(());
             }

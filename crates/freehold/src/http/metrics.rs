@@ -87,6 +87,10 @@ async fn show(State(face): State<Arc<Face>>) -> Response {
         Ok(lag) => all += &of_expiry(&lag),
         Err(error) => tracing::warn!(%error, "how far expiry is behind is not known"),
     }
+    match face.engine.slices_ahead().await {
+        Ok(ahead) => all += &of_slices(&ahead),
+        Err(error) => tracing::warn!(%error, "how far ahead slices are is not known"),
+    }
     match face.engine.blob_totals().await {
         Ok(totals) => blobs(&totals, face.engine.unsound_blobs(), &mut all),
         Err(error) => tracing::warn!(%error, "how many blobs there are is not known"),
@@ -108,6 +112,20 @@ fn of_expiry(lag: &ExpiryLag) -> String {
     )
 }
 
+fn of_slices(ahead: &[(String, u64)]) -> String {
+    if ahead.is_empty() {
+        return String::new();
+    }
+    let mut text = "# HELP freehold_slices_ahead_seconds For how long from now on slices are there; at 0 rows lie on the shelves.\n\
+                    # TYPE freehold_slices_ahead_seconds gauge\n"
+        .to_owned();
+    for (entity, seconds) in ahead {
+        let entity = quoted(entity);
+        let _ = writeln!(text, "freehold_slices_ahead_seconds{{entity=\"{entity}\"}} {seconds}");
+    }
+    text
+}
+
 fn of_jobs(jobs: &[JobStatus]) -> String {
     let mut text = String::new();
     for (name, help, value) in JOBS {
@@ -126,7 +144,7 @@ fn text(lags: &[Lag]) -> String {
         let name = format!("freehold_read_model_{name}");
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
         for lag in lags.iter().filter(|lag| lag.tenant.is_none()) {
-            let read = lag.model.replace('\\', r"\\").replace('"', "\\\"");
+            let read = quoted(&lag.model);
             let _ = writeln!(
                 text,
                 "{name}{{read=\"{read}\",definition=\"{}\"}} {}",
@@ -170,6 +188,10 @@ fn blobs(totals: &BlobTotals, unsound: u64, text: &mut String) {
     let name = "freehold_blobs_unsound_total";
     let help = "Reads that found a blob's bytes missing, cut or changed.";
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {unsound}");
+}
+
+fn quoted(name: &str) -> String {
+    name.replace('\\', r"\\").replace('"', "\\\"")
 }
 
 fn seconds(ms: u64) -> String {

@@ -1,8 +1,13 @@
 //! Slices of time at the command line and over HTTP: what is told of them, and what is refused.
 
+use std::{
+    io::Write as _,
+    net::{TcpListener, TcpStream},
+};
+
 use serde_json::{Value, json};
 
-use crate::harness::House;
+use crate::harness::{House, answer};
 
 const MODEL: &str = r#"
 [model]
@@ -67,6 +72,59 @@ async fn expired_slices_are_told_and_dropped() {
     assert!(slices(&house.fine(&["expire", "--once", "--json"])).is_empty());
     house.fine(&["work", "--once", "--slices"]);
     assert_eq!(rows().await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_ahead_slices_are_is_measured_and_holds_that_are_past_count_for_nothing() {
+    let house = House::empty().await;
+    house.write("freehold.toml", MODEL);
+    house.fine(&["apply"]);
+    for tenant in ["a", "b"] {
+        house.fine(&["tenant", "create", tenant]);
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let _server = house.serve_with(&["--no-workers", "--metrics", &port.to_string()]);
+    let ahead = || -> u64 {
+        let mut stream = TcpStream::connect(port).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let text = answer(&mut stream).body;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("freehold_slices_ahead_seconds{entity=\"event\"} "));
+        line.unwrap_or_else(|| panic!("{text}")).parse().unwrap()
+    };
+    let day = 24 * 60 * 60;
+    assert!((9 * day..=11 * day).contains(&ahead()), "{}", ahead());
+    // Without the slice of the day after tomorrow there are slices until its begin.
+    let client = house.db.client().await;
+    let drop = |from: i32| {
+        format!(
+            "do $$ begin execute format('drop table freehold_shelf.%I', 'event~s' || to_char((now() at time zone 'UTC')::date + {from}, 'YYYYMMDD')); end $$"
+        )
+    };
+    client.batch_execute(&drop(2)).await.unwrap();
+    assert!((day..=2 * day).contains(&ahead()), "{}", ahead());
+    client.batch_execute(&drop(0)).await.unwrap();
+    assert_eq!(ahead(), 0);
+    house.fine(&["expire", "--once"]);
+    assert!(ahead() > 9 * day);
+
+    // A slice that is over, and a hold that was.
+    house.write("freehold.toml", MODEL.replace("20 days", "5 days"));
+    house.fine(&["apply"]);
+    let planned = || slices(&house.fine(&["expire", "--dry-run", "--json"]));
+    house.fine(&["hold", "place", "--tenant", "a", "--reason", "past", "--until", "2020-01-01"]);
+    assert!(planned().iter().any(|slice| slice["slice"] == "drop"), "{:?}", planned());
+    house.fine(&["hold", "place", "--tenant", "a", "--reason", "now", "--until", "2999-01-01"]);
+    assert!(planned().iter().any(|slice| slice["slice"] == "drop_unless_held"));
+    let holds: Value = serde_json::from_str(&house.fine(&["hold", "list", "--json"])).unwrap();
+    let in_force = |at: usize| holds[at]["in_force"].as_bool();
+    assert_eq!((in_force(0), in_force(1)), (Some(false), Some(true)));
+    // Dropped ones have their receipts at once.
+    let dropped = slices(&house.fine(&["expire", "--once", "--json"]));
+    let dropped = dropped.iter().filter(|slice| slice["slice"] == "dropped").count();
+    let receipts = house.fine(&["erase", "receipts", "--json"]);
+    assert!(dropped > 5 && receipts.matches("partition dropped").count() == dropped, "{receipts}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

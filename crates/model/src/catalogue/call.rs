@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Code, Model, Refusal, Sql,
-    query::{self, Limits, Query, Shape, lexer::shorten, suggest::suggest},
+    query::{self, Limits, Query, Shape, lexer::shorten, sealed, suggest::suggest},
 };
 
 /// One value as a line of CSV: the text form of a row, without the parentheses.
@@ -107,6 +107,7 @@ fn finish(
     if let Returns::Rows { shape, .. } = &function.returns {
         let mut query = Query::checked(model, shape, written, limits)?;
         query.level.call = Some(call.invocation.clone());
+        sealed::unsearched(&query.level)?;
         call.query = Some(query);
         return Ok(call);
     }

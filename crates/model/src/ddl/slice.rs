@@ -87,6 +87,27 @@ impl<'a> Part<'a> {
         statements
     }
 
+    /// Whether a tenant's rows of it, seen through the root by whoever is inside the tenant's wall, are held: those that refer to
+    /// people of an array, `$1`, or with `$2` any. `from` and `to` as in [`Self::make`].
+    #[must_use]
+    pub fn keeps(&self, from: i64, to: i64) -> String {
+        let people: Vec<String> = self
+            .people()
+            .map(|name| format!(" or t.{} = any ($1::text::uuid[])", ident(name)))
+            .collect();
+        format!(
+            "select exists (select from {} t where t.id >= '{}' and t.id < '{}' and ($2::text::boolean or $1::text::uuid[] is null{}))",
+            self.root(),
+            least_id(from),
+            least_id(to),
+            people.concat()
+        )
+    }
+
+    fn people(&self) -> impl Iterator<Item = &str> {
+        self.entity.fields.iter().filter(|field| field.on_erase.is_some()).map(|field| &*field.name)
+    }
+
     /// Takes every lock that dropping it takes, in the order in which readers do.
     #[must_use]
     pub fn lock(&self) -> Vec<String> {
@@ -106,9 +127,8 @@ impl<'a> Part<'a> {
     /// two arrays, `$1` and `$2`.
     #[must_use]
     pub fn holds(&self) -> String {
-        let people = self.entity.fields.iter().filter(|field| field.on_erase.is_some());
         let people: Vec<String> =
-            people.map(|field| format!(" or t.{} = h.person", ident(&field.name))).collect();
+            self.people().map(|name| format!(" or t.{} = h.person", ident(name))).collect();
         format!(
             "select exists (select from unnest($1::text::uuid[], $2::text::uuid[]) h (tenant, person) where exists \
              (select from {} t where t.tenant_id = h.tenant and (h.person is null{})))",

@@ -50,6 +50,7 @@ fn class(found: &Found<'_>, report: &mut Report) -> Option<Class> {
         basis: found.owned("basis")?,
         retention,
         about: found.owned("about"),
+        source: found.owned("source"),
         recipients: texts("recipients"),
         purposes: texts("purposes"),
     })

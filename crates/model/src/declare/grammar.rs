@@ -230,6 +230,7 @@ pub(super) static PERSONAL: Section = Section {
             "How long it is kept, such as `\"3 years\"`, or `\"until erased\"`.",
         ),
         key("about", Form::Text, "What it is, in your own words."),
+        key("source", Form::Text, "Where it comes from, if not from the person themselves."),
         key("recipients", Form::Texts, "Who else gets it."),
         key(
             "purposes",

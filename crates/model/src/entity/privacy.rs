@@ -15,6 +15,8 @@ pub struct Class {
     pub retention: Option<Span>,
     /// The author's words about it.
     pub about: Option<String>,
+    /// Where it comes from, if not from the person.
+    pub source: Option<String>,
     /// Who else gets it.
     pub recipients: Vec<String>,
     /// What else its fields are opened for, where a request says so.

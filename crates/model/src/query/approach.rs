@@ -46,6 +46,7 @@ impl Query {
         let nearest = level.only_nearest()?;
         let k = nearest.part.k?;
         let fits = nearest.declared
+            && nearest.sealed.is_none()
             && nearest.min.is_none()
             && level.offset == 0
             && k <= u64::from(*EF_SEARCH.end())

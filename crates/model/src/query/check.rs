@@ -231,6 +231,7 @@ impl Checker<'_> {
             let (operand, kind) = resolve(of, target, &term.operand)?;
             if let Some(field) = of.field(&term.operand.column.text)
                 && field.sealed().is_some()
+                && term.operand.measure.is_none()
             {
                 return Err(sealed::refused(of, field, "ordered by"));
             }
@@ -279,9 +280,6 @@ pub(crate) fn resolve(
                 format!("{column} is not a vector and has no distance"),
             ));
         }
-        if let Some(field) = entity.field(&column).filter(|field| field.sealed().is_some()) {
-            return Err(super::nearest::sealed(entity, field));
-        }
         level.measured.push(column.clone());
         let operand = match measure {
             Measure::Similarity => Operand::Similarity(column),
@@ -324,6 +322,7 @@ fn settle(level: &mut Level, limits: &Limits) -> Result<(), Refusal> {
         .hint("name what ranks with as:, such as nearest(as:v), and add rank=rrf(v,…)"));
     }
     sealed::check(level)?;
+    sealed::search(level)?;
     if level.searches() && level.is_grouped() {
         return Err(not_built("an aggregate of the rows that nearest finds")
             .detail(format!("both are asked of {}", level.entity)));

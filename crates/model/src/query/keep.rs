@@ -138,7 +138,8 @@ impl Level {
             Output::Column(column) => matches!(column.form, Form::Sealed(_)),
             _ => false,
         };
-        if self.outputs.iter().any(sealed) || self.conds.iter().any(Cond::is_sealed) {
+        let likeness = self.nearest.iter().any(|nearest| nearest.sealed.is_some());
+        if likeness || self.outputs.iter().any(sealed) || self.conds.iter().any(Cond::is_sealed) {
             return Err(Fleeting::Sealed);
         }
         if !self.cuts.is_empty() || self.conds.iter().any(Cond::is_about_now) {

@@ -200,6 +200,10 @@ pub(crate) struct Nearest {
     pub(crate) max: Option<String>,
     pub(crate) min: Option<String>,
     pub(crate) anchor: Anchor,
+    /// If the vectors are sealed, how they are shown to whoever measures them.
+    pub(crate) sealed: Option<Shown>,
+    /// What was found of sealed ones.
+    pub(crate) found: Option<super::behind::Found>,
 }
 
 /// An approximate index of a tenant's own that is to find the nearest.

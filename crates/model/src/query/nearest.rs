@@ -1,7 +1,7 @@
 //! `nearest`: what it may be told, and the forms a vector can be written in.
 
 use super::{
-    level::{Anchor, Nearest, Part},
+    level::{Anchor, Form, Nearest, Part},
     lexer::{Cursor, shorten},
     parse::not_built,
     rank, value,
@@ -42,9 +42,6 @@ pub(crate) fn check(
             format!("nearest needs a vector field, and {} is none", field.name),
         ));
     };
-    if field.sealed().is_some() {
-        return Err(sealed(entity, field));
-    }
     let mut nearest = Nearest {
         field: field.name.clone(),
         form: vector.form,
@@ -56,6 +53,11 @@ pub(crate) fn check(
         max: None,
         min: None,
         anchor: anchor(entity, field, vector, operand, numbers)?,
+        sealed: match super::sealed::shown(entity, field) {
+            Some(Form::Sealed(shown)) => Some(shown),
+            _ => None,
+        },
+        found: None,
     };
     for text in mods {
         modify(&mut nearest, text, k_max)?;
@@ -63,13 +65,11 @@ pub(crate) fn check(
     Ok(nearest)
 }
 
-/// That a sealed vector is not searched.
-pub(crate) fn sealed(entity: &Entity, field: &Field) -> Refusal {
-    Refusal::new(
-        Code::Sealed,
-        format!("{} of {} is a sealed vector and cannot be searched", field.name, entity.name),
+/// That a sealed vector cannot be searched so.
+pub(crate) fn sealed(entity: &str, field: &str, what: &str) -> Refusal {
+    Refusal::new(Code::Sealed, format!("{field} of {entity} is a sealed vector and {what}")).hint(
+        "nearest on it alone, of the entity itself, measures every row that fits; or declare a vector with stored = \"open\" and its reason in the model",
     )
-    .hint("read the vectors and compare them yourself; or declare a vector with stored = \"open\" and its reason in the model")
 }
 
 fn modify(nearest: &mut Nearest, text: &str, k_max: u64) -> Result<(), Refusal> {
@@ -193,6 +193,7 @@ fn row_key(entity: &Entity, row: &str) -> Result<(String, String), Refusal> {
         .uniques
         .iter()
         .filter_map(|key| if let [field] = &key.fields[..] { Some(field) } else { None })
+        .filter(|name| entity.field(name).is_none_or(|field| field.sealed().is_none()))
         .collect();
     let refuse = || {
         let known: Vec<String> =

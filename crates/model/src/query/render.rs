@@ -336,7 +336,12 @@ impl Renderer {
                     .raw(" a where a.")
                     .ident(column)
                     .raw(" = ");
-                self.sql.param(Some(value.clone())).raw(")");
+                self.sql.param(Some(value.clone()));
+                // What has expired is not compared with, either.
+                for cut in level.cuts.iter().filter(|cut| cut.blank.is_none()) {
+                    self.sql.raw(" and ").raw(&cut.spares("a"));
+                }
+                self.sql.raw(")");
             }
         }
     }

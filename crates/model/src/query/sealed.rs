@@ -3,7 +3,8 @@
 
 use super::{
     ast::{self, Is, Op},
-    level::{Cond, Form, Level, Output, Shown, Test},
+    level::{Cond, Form, Level, Operand, Output, Shown, Test},
+    nearest,
 };
 use crate::{
     Code, Name, Refusal,
@@ -72,6 +73,42 @@ pub(crate) fn check(level: &Level) -> Result<(), Refusal> {
     }
 }
 
+/// Refuses searches of sealed vectors that PostgreSQL would have to measure: those of embeds, several at once, and distances in
+/// conditions.
+pub(crate) fn search(level: &Level) -> Result<(), Refusal> {
+    let is =
+        |level: &Level, name: &str| level.nearest_on(name).is_some_and(|it| it.sealed.is_some());
+    for embed in &level.embeds {
+        if let Some(nearest) = embed.level.nearest.iter().find(|it| it.sealed.is_some()) {
+            return Err(nearest::sealed(
+                &embed.level.entity,
+                &nearest.field,
+                "is not searched in an embed",
+            ));
+        }
+    }
+    let Some(nearest) = level.nearest.iter().find(|it| it.sealed.is_some()) else { return Ok(()) };
+    if level.rank.is_some() || level.nearest.len() > 1 {
+        return Err(nearest::sealed(&level.entity, &nearest.field, "is not ranked"));
+    }
+    match level.conds.iter().find_map(|cond| cond.measures(&|name| is(level, name))) {
+        Some(name) => Err(nearest::sealed(&level.entity, name, "has no distance in conditions")
+            .hint(format!("say its bounds in nearest itself: {name}=nearest(max:0.4).…"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses searches of sealed vectors among rows that nobody can ask for twice: those of a function.
+pub(crate) fn unsearched(level: &Level) -> Result<(), Refusal> {
+    match level.nearest.iter().find(|it| it.sealed.is_some()) {
+        Some(nearest) => {
+            let what = "is not searched among the rows of a function";
+            Err(nearest::sealed(&level.entity, &nearest.field, what))
+        }
+        None => Ok(()),
+    }
+}
+
 /// What a lookup asks for, to be bound before the query is rendered.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Sought<'q> {
@@ -110,6 +147,17 @@ impl Level {
 }
 
 impl Cond {
+    /// The field whose distance it is about, if it `is` one of these.
+    fn measures(&self, is: &dyn Fn(&str) -> bool) -> Option<&str> {
+        match self {
+            Self::Group { parts, .. } => parts.iter().find_map(|part| part.measures(is)),
+            Self::Test { operand: Operand::Distance(name) | Operand::Similarity(name), .. } => {
+                Some(name.as_str()).filter(|name| is(name))
+            }
+            _ => None,
+        }
+    }
+
     fn each_lookup(&mut self, visit: &mut dyn FnMut(Sought<'_>)) {
         match self {
             Self::Group { parts, .. } => parts.iter_mut().for_each(|part| part.each_lookup(visit)),

@@ -3,6 +3,8 @@
 //! Each is made and dropped in a transaction of its own that waits for no lock for long, so it does not matter where this
 //! ends. A row for which there is no slice lies on the shelves, and is removed as rows without slices are.
 
+mod goes;
+
 use freehold_model::{
     Code, Refusal,
     ddl::slice::{Part, sliced},
@@ -11,7 +13,7 @@ use freehold_model::{
 
 use super::{
     Operator,
-    placement::{LOCK_WAIT, as_owner, in_turn},
+    placement::{as_owner, in_turn},
 };
 use crate::{apply, error::Error, refusal::explain};
 
@@ -45,6 +47,9 @@ pub struct SliceInfo {
     /// Whether rows of it may be over, which are removed one by one.
     pub ending: bool,
     suffix: String,
+    /// Milliseconds between which its ids were made.
+    begins: i64,
+    ends: i64,
 }
 
 /// What was done with a slice.
@@ -74,13 +79,6 @@ impl SliceDone {
             Self::Busy => "busy",
         }
     }
-}
-
-/// A slice that is to be made.
-struct Wanted {
-    begins: i64,
-    ends: i64,
-    info: SliceInfo,
 }
 
 /// How long a statement may take that keeps everybody out of the entity: to look through the shelves for rows of a new slice, or
@@ -155,7 +153,7 @@ impl Operator {
     ) -> Result<(), Error> {
         for wanted in self.wanted(entity).await? {
             let done = self.make_slice(entity, &wanted).await?;
-            told(&wanted.info, done);
+            told(&wanted, done);
             if done == SliceDone::Busy {
                 return Ok(());
             }
@@ -175,7 +173,7 @@ impl Operator {
         let Some((_, rule)) = entity.sliced() else { return Ok(Vec::new()) };
         let text = format!(
             "with {THERE} select substr(name, length($1) + 2), {}, {}, greatest(pg_stat_get_live_tuples(oid), 0)::bigint, pg_total_relation_size(oid)::bigint, \
-             to_timestamp(ends / 1000.0) + interval '{} seconds' <= {cutoff}, to_timestamp(begins / 1000.0) <= {cutoff} from there order by begins",
+             to_timestamp(ends / 1000.0) + interval '{} seconds' <= {cutoff}, to_timestamp(begins / 1000.0) <= {cutoff}, begins, ends from there order by begins",
             day("begins"),
             day("ends"),
             Slice::LATE_S,
@@ -193,12 +191,14 @@ impl Operator {
             bytes: count(row.int(4)),
             over: row.bool(5) == Some(true),
             ending: row.bool(6) == Some(true),
+            begins: row.int(7).unwrap_or_default(),
+            ends: row.int(8).unwrap_or_default(),
         };
         Ok(rows.iter().map(slice).collect())
     }
 
     /// What is not there of the slices that rows may come for: from the first that is not over to those ahead.
-    async fn wanted(&mut self, entity: &Entity) -> Result<Vec<Wanted>, Error> {
+    async fn wanted(&mut self, entity: &Entity) -> Result<Vec<SliceInfo>, Error> {
         let Some((slice, rule)) = entity.sliced() else { return Ok(Vec::new()) };
         let unit = slice.as_str();
         let text = format!(
@@ -217,25 +217,27 @@ impl Operator {
         );
         let rows = self.as_gate(&text, &[Some(&entity.name)]).await?;
         let word = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let wanted = |row: &crate::row::Row| Wanted {
+        let wanted = |row: &crate::row::Row| SliceInfo {
+            entity: entity.name.to_string(),
+            suffix: word(row.text(2)),
+            from: word(row.text(3)),
+            to: word(row.text(4)),
+            rows: 0,
+            bytes: 0,
+            over: false,
+            ending: false,
             begins: row.int(0).unwrap_or_default(),
             ends: row.int(1).unwrap_or_default(),
-            info: SliceInfo {
-                entity: entity.name.to_string(),
-                suffix: word(row.text(2)),
-                from: word(row.text(3)),
-                to: word(row.text(4)),
-                rows: 0,
-                bytes: 0,
-                over: false,
-                ending: false,
-            },
         };
         Ok(rows.iter().map(wanted).collect())
     }
 
-    async fn make_slice(&mut self, entity: &Entity, wanted: &Wanted) -> Result<SliceDone, Error> {
-        let part = Part::new(entity, &wanted.info.suffix);
+    async fn make_slice(
+        &mut self,
+        entity: &Entity,
+        wanted: &SliceInfo,
+    ) -> Result<SliceDone, Error> {
+        let part = Part::new(entity, &wanted.suffix);
         let mut statements = vec![PATIENCE.to_owned()];
         statements.extend(as_owner(part.make(wanted.begins, wanted.ends)));
         match in_turn(&mut self.session, &statements).await {
@@ -246,55 +248,6 @@ impl Operator {
             Err(error) if is_in_the_way(&error) => Ok(SliceDone::Busy),
             Err(error) => Err(error),
         }
-    }
-
-    async fn drop_slice(&mut self, entity: &Entity, slice: &SliceInfo) -> Result<SliceDone, Error> {
-        let part = Part::new(entity, &slice.suffix);
-        for tries in 1..=TRIES {
-            let tried = self.try_to_drop(entity, &part).await;
-            if matches!(tried, Ok(SliceDone::Dropped)) {
-                return tried;
-            }
-            self.session.batch("rollback").await.map_err(|error| explain(DOING, error))?;
-            match tried {
-                Err(error) if is_in_the_way(&error) => apply::rest(tries).await,
-                tried => return tried,
-            }
-        }
-        Ok(SliceDone::Busy)
-    }
-
-    /// In a transaction that is left open unless it was dropped. Nobody can place a hold meanwhile, so whoever is held is
-    /// seen here, or their rows are gone before.
-    async fn try_to_drop(&mut self, entity: &Entity, part: &Part<'_>) -> Result<SliceDone, Error> {
-        let session = &mut self.session;
-        let failed = |error| explain(DOING, error);
-        session
-            .batch(&format!(
-                "begin; {LOCK_WAIT}; {PATIENCE}; set local role freehold_gate; lock table freehold.legal_hold in share mode"
-            ))
-            .await
-            .map_err(failed)?;
-        // Kept answers that showed rows of it: whose, nobody has looked.
-        let note = "insert into freehold.version_note (tenant_id, relation) select '00000000-0000-0000-0000-000000000000', $1 || part \
-                    from unnest(array['', '/*']) part on conflict do nothing returning 1::bigint";
-        session.select(DOING, note, &[Some(&entity.name)]).await?;
-        let text = "select coalesce(array_agg(h.tenant_id), '{}')::text, coalesce(array_agg(h.subject), '{}')::text, count(*) \
-                    from freehold.legal_hold h where h.released_at is null and (h.until is null or h.until > now())";
-        let holds = session.select(DOING, text, &[]).await?;
-        for statement in as_owner(part.lock()) {
-            session.batch(&statement).await.map_err(failed)?;
-        }
-        if let Some(row) = holds.first().filter(|row| row.int(2) != Some(0)) {
-            session.batch(&part.bare()).await.map_err(failed)?;
-            let held = session.select(DOING, &part.holds(), &[row.text(0), row.text(1)]).await?;
-            if held.first().and_then(|row| row.bool(0)) != Some(false) {
-                return Ok(SliceDone::Held);
-            }
-        }
-        session.batch(&part.drop()).await.map_err(failed)?;
-        session.batch("commit").await.map_err(failed)?;
-        Ok(SliceDone::Dropped)
     }
 }
 

@@ -183,12 +183,14 @@ begin
   return true;
 end $$;
 
+drop function if exists freehold.holds(uuid);
 create or replace function freehold.holds(wanted uuid)
-  returns table (id text, tenant text, subject text, reason text, placed_at text, placed_by text, until text, released_at text)
+  returns table (id text, tenant text, subject text, reason text, placed_at text, placed_by text, until text, released_at text, in_force boolean)
   language sql stable security definer
 begin atomic
   select h.id::text, t.name, h.subject::text, h.reason, to_json(h.placed_at at time zone 'UTC') #>> '{}' || 'Z', h.placed_by,
-      to_json(h.until at time zone 'UTC') #>> '{}' || 'Z', to_json(h.released_at at time zone 'UTC') #>> '{}' || 'Z'
+      to_json(h.until at time zone 'UTC') #>> '{}' || 'Z', to_json(h.released_at at time zone 'UTC') #>> '{}' || 'Z',
+      exists (select from freehold.hold_in_force f where f.id = h.id)
     from freehold.legal_hold h join freehold.tenant t on t.id = h.tenant_id where wanted is null or t.id = wanted order by h.placed_at;
 end;
 
@@ -249,7 +251,7 @@ create or replace function freehold.privacy_totals() returns table (erasures tex
   language sql stable security definer
 begin atomic
   select coalesce((select jsonb_object_agg(e.state, e.n) from (select x.state, count(*) as n from freehold.erasure x group by x.state) e), '{}')::text,
-    (select count(*) from freehold.legal_hold h where h.released_at is null and (h.until is null or h.until > now())),
+    (select count(*) from freehold.hold_in_force),
     (select count(distinct (k.tenant_id, k.subject)) from freehold.subject_key k where k.class < 2),
     (select min(k.created_at at time zone 'UTC')::date::text from freehold.subject_key k);
 end;

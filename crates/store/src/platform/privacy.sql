@@ -40,6 +40,10 @@ create table if not exists freehold.legal_hold (
 );
 create index if not exists legal_hold_idx on freehold.legal_hold (tenant_id, subject) where released_at is null;
 
+-- Those that keep something now.
+create or replace view freehold.hold_in_force as
+  select h.id, h.tenant_id, h.subject from freehold.legal_hold h where h.released_at is null and (h.until is null or h.until > now());
+
 -- Not bound to freehold.tenant: after a restore it says what has to be erased again, and its receipts outlive the tenant.
 create table if not exists freehold.erasure (
   id uuid primary key,
@@ -186,8 +190,7 @@ end $$;
 create or replace function freehold.refuse_held(tenant uuid, person uuid) returns void
   language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  if exists (select from freehold.legal_hold h where h.tenant_id = tenant and h.released_at is null
-      and (h.until is null or h.until > now()) and (h.subject is null or h.subject = person)) then
+  if exists (select from freehold.hold_in_force h where h.tenant_id = tenant and (h.subject is null or h.subject = person)) then
     raise exception 'a legal hold keeps this row' using errcode = 'FH082';
   end if;
 end $$;
@@ -196,8 +199,7 @@ end $$;
 create or replace function freehold.held(tenant uuid) returns table (subject text)
   language sql stable security definer
 begin atomic
-  select h.subject::text from freehold.legal_hold h where h.tenant_id = tenant and h.released_at is null
-    and (h.until is null or h.until > now());
+  select h.subject::text from freehold.hold_in_force h where h.tenant_id = tenant;
 end;
 
 -- Trigger on freehold.tenant: a tenant of whom anything is held is neither deleted nor begins to be.

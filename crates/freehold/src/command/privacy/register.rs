@@ -1,26 +1,24 @@
-//! The register of processing for people: as JSON, Markdown or HTML; and what is one person's, in a file.
+//! The register of processing for people: as JSON, Markdown or HTML.
 
-use std::{
-    fs::OpenOptions,
-    io::{BufWriter, Write},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-};
+use serde_json::Value;
+#[cfg(test)]
+use serde_json::json;
 
-use freehold_engine::{Engine, Files, Tenant};
-use serde_json::{Value, json};
-use uuid::Uuid;
-
+use super::export;
 use crate::{
     cli,
-    command::{Site, model::counted},
+    command::Site,
     config::Config,
     output::{self, Failure},
 };
 
 /// The tables of the register: a heading, where it is in the JSON, and its columns.
-const TABLES: [(&str, &str, &[&str]); 4] = [
-    ("Classes", "classes", &["class", "purpose", "basis", "retention", "recipients", "about"]),
+const TABLES: [(&str, &str, &[&str]); 5] = [
+    (
+        "Classes",
+        "classes",
+        &["class", "purpose", "basis", "retention", "source", "recipients", "about"],
+    ),
     (
         "Fields",
         "fields",
@@ -28,6 +26,11 @@ const TABLES: [(&str, &str, &[&str]); 4] = [
     ),
     ("Not personal", "not_personal", &["entity", "field", "why", "says_less_of", "expiry"]),
     ("When a person is erased", "people", &["entity", "reference", "on_erase"]),
+    (
+        "What was handed over",
+        "copies",
+        &["made", "tenant", "entity", "person", "for", "whole", "rows", "files"],
+    ),
 ];
 
 pub(in crate::command) async fn privacy(
@@ -46,47 +49,25 @@ pub(in crate::command) async fn privacy(
                 cli::ReportFormat::Html => html(&register),
             });
         }
-        cli::Privacy::Export { entity, id, tenant, file, without_files } => {
+        cli::Privacy::Export {
+            entity,
+            id,
+            tenant,
+            file,
+            recipient,
+            recipient_file,
+            without_files,
+        } => {
             let tenant = engine.tenant(&tenant).await?;
-            return export(config, &engine, &tenant, (&entity, id), &file, !without_files).await;
+            let whose = export::Whose { tenant: &tenant, entity: &entity, person: id };
+            return match export::recipients(recipient, &recipient_file)? {
+                Some(for_whom) => {
+                    export::encrypted(config, &engine, whose, &for_whom, (&file, !without_files))
+                        .await
+                }
+                None => export::in_the_open(config, &engine, whose, &file, !without_files).await,
+            };
         }
-    }
-    Ok(())
-}
-
-async fn export(
-    config: &Config,
-    engine: &Engine,
-    tenant: &Tenant,
-    (entity, person): (&str, Uuid),
-    file: &Path,
-    with_files: bool,
-) -> Result<(), Failure> {
-    // For its owner alone: it is in the clear.
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    let made = opened.map_err(|error| output::at("made", file, &error))?;
-    let mut writer = BufWriter::new(made);
-    let mut folder = file.as_os_str().to_owned();
-    folder.push(".files");
-    let folder = PathBuf::from(folder);
-    let mut files = with_files.then(|| Files::in_folder(folder.clone()));
-    let rows = engine.export_person(tenant, entity, person, &mut writer, files.as_mut()).await?;
-    writer.flush().map_err(|error| output::at("written", file, &error))?;
-    let (written, lost) = files.map_or((0, 0), |files| (files.written, files.lost));
-    if config.json {
-        output::say(json!({
-            "rows": rows, "file": file.display().to_string(), "encrypted": false,
-            "files": written, "lost": lost, "folder": (written > 0).then(|| folder.display().to_string()),
-        }));
-    } else {
-        output::say(format!("{} in {}", counted(rows as usize, "row"), file.display()));
-        if written > 0 {
-            output::say(format!("{} in {}", counted(written as usize, "file"), folder.display()));
-        }
-        if lost > 0 {
-            output::note(format!("{} lost: freehold blobs verify", counted(lost as usize, "file")));
-        }
-        output::note("it is not encrypted; only its owner can read it");
     }
     Ok(())
 }

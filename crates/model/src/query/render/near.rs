@@ -9,6 +9,7 @@ use super::{Parent, Renderer, Scope};
 use crate::{
     query::{
         ast::Fusion,
+        behind::Found,
         level::{By, Level, Nearest, Operand, Rank, Ranker, Test},
     },
     sql::literal,
@@ -49,6 +50,20 @@ impl Renderer {
     /// Every row that may be near, with its distance.
     fn distances(&mut self, level: &Level, nearest: &Nearest, ranked: bool) {
         let alias = self.alias();
+        if nearest.sealed.is_some() {
+            // They were measured already: PostgreSQL could not.
+            let Found { ids, distances, .. } = nearest.found.clone().unwrap_or_default();
+            self.sql
+                .raw("select id, \"~distance\" from unnest(")
+                .param(Some(ids))
+                .raw("::uuid[], ");
+            self.sql
+                .param(Some(distances))
+                .raw("::float8[]) ")
+                .raw(&alias)
+                .raw(" (id, \"~distance\")");
+            return;
+        }
         let scope = Scope { level, alias: &alias, measured: false };
         self.sql.raw("select ");
         self.keys(level, &alias);
@@ -222,6 +237,11 @@ impl Renderer {
                 self.sql.raw(")");
             }
             self.sql.raw(") as found");
+        } else if let Some(found) = level.only_nearest().and_then(|it| it.found.as_ref()) {
+            self.sql.raw(&format!(
+                ", {}::bigint as scanned, {}::bigint as found",
+                found.scanned, found.all
+            ));
         } else if let Some(nearest) = level.only_nearest() {
             self.sql.raw(", (select count(*) from \"~near0\") as scanned, (select ");
             match nearest.part.k.filter(|_| nearest.capped) {
@@ -298,6 +318,8 @@ impl Renderer {
 }
 
 /// Whether [`Renderer::filters`] writes nothing for the entity itself, without `nearest`.
-fn no_filters(level: &Level) -> bool {
-    level.conds.is_empty() && level.embeds.iter().all(|embed| !embed.inner)
+pub(super) fn no_filters(level: &Level) -> bool {
+    level.conds.is_empty()
+        && level.cuts.iter().all(|cut| cut.blank.is_some())
+        && level.embeds.iter().all(|embed| !embed.inner)
 }
