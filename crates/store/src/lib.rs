@@ -57,7 +57,7 @@ pub use key::{RootKey, hex, unhex};
 pub use keystore::Erased;
 pub use login::Login;
 pub use operator::{
-    ApiKey, BlobUsage, Decision, KeyInfo, KeysImported, Moving, Operator, Placed, Policy,
+    ApiKey, BlobUsage, Decision, KeyInfo, KeysImported, Limit, Moving, Operator, Origin, Placed, Policy,
     SliceDone, SliceInfo, Swept, TenantInfo, TenantState, WantedKey,
 };
 pub use param::Column;
