@@ -93,7 +93,8 @@ pub fn searched(entity: &Entity) -> bool {
 #[must_use]
 pub fn costliest(entity: &Entity) -> Option<(&Name, String, &'static str)> {
     let sized = |field: &'_ Field| opclass(field).map(|(_, bytes)| bytes);
-    let field = entity.fields.iter().filter(|field| sized(field).is_some()).max_by_key(|f| sized(f))?;
+    let field =
+        entity.fields.iter().filter(|field| sized(field).is_some()).max_by_key(|f| sized(f))?;
     let Kind::Vector(Vector { form, dimensions, metric, .. }) = &field.kind else { return None };
     let what = format!("{} {form:?}({dimensions})", field.name).to_lowercase();
     Some((&field.name, what, metric.operator()))

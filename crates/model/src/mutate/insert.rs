@@ -246,6 +246,7 @@ impl Insert {
         let returning = self.returning.as_ref();
         self.write(&mut renderer, &|alias| returned(returning, alias));
         answer(&mut renderer, returning, &self.inserted());
+        self.mark_inserted(&mut renderer);
         renderer.sql
     }
 
@@ -262,6 +263,7 @@ impl Insert {
         self.write(&mut renderer, &|alias| format!(" returning {alias}.*"));
         let returning = self.returning.as_ref();
         answer_watched(&mut renderer, &self.entity, &self.watched(), returning, &self.inserted());
+        self.mark_inserted(&mut renderer);
         renderer.sql
     }
 
@@ -285,7 +287,7 @@ impl Insert {
         for key in &keys {
             sql.raw(" and t.").ident(key).raw(" = r.").ident(key);
         }
-        sql.raw(SET_AGAIN);
+        sql.target_ends("t").writing().raw(SET_AGAIN);
         Some(sql)
     }
 
@@ -321,7 +323,8 @@ impl Insert {
         let alias = renderer.alias();
         let rows = self.json();
         let sql = &mut renderer.sql;
-        sql.raw("with written as (insert into app.")
+        sql.writing()
+            .raw("with written as (insert into app.")
             .ident(&self.entity.name)
             .raw(" as ")
             .raw(&alias);
@@ -355,12 +358,20 @@ impl Insert {
             None => "null::bigint".into(),
             Some(Resolution::Ignore) => "(select count(*) from written)".into(),
             Some(Resolution::Merge) => format!(
-                "(select count(*) from written w where not exists (select from app.{} o where o.id = w.id))",
+                "(select count(*) from written w where not exists (select from app.{}{OLD}o.id = w.id))",
                 ident(&self.entity.name)
             ),
         }
     }
+
+    /// What [`Self::inserted`] looks in is a table that is read like all others.
+    fn mark_inserted(&self, renderer: &mut Renderer) {
+        renderer.sql.mark_table(&self.entity.name, OLD);
+    }
 }
+
+/// Behind the table in which rows are looked for that were there before.
+const OLD: &str = " o where ";
 
 /// ` on conflict (tenant_id, …) do …`
 pub(super) fn on_conflict(

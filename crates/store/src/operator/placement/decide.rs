@@ -72,11 +72,7 @@ impl Operator {
     }
 
     // Notes the rows of those that may have to be moved, and says the marks in rows. By an index of the tenant, leaf by leaf.
-    async fn count_rows(
-        &mut self,
-        entity: &Entity,
-        policy: &Policy,
-    ) -> Result<(u64, u64), Error> {
+    async fn count_rows(&mut self, entity: &Entity, policy: &Policy) -> Result<(u64, u64), Error> {
         let known = self.row_cost(entity).await?;
         let least = known.map_or(LEAST, |row_ns| policy.marks(row_ns).1);
         let text = format!(

@@ -149,8 +149,7 @@ mod tests {
 
     #[test]
     fn marks_lie_apart_and_go_with_what_a_row_takes() {
-        let policy =
-            |limit| Policy { limit, own_max: 1, origin: Origin::Default, set_at: None };
+        let policy = |limit| Policy { limit, own_max: 1, origin: Origin::Default, set_at: None };
         assert_eq!(policy(Limit::DEFAULT).marks(600.0), (16_667, 6_666));
         assert_eq!(policy(Limit::DEFAULT).marks(2_400.0), (4_167, 1_666), "four times the numbers");
         assert_eq!(policy(Limit::rows(20_000)).marks(600.0), (20_000, 8_000));
