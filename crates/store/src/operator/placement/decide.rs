@@ -74,7 +74,7 @@ impl Operator {
     // Notes the rows of those that may have to be moved, and says the marks in rows. By an index of the tenant, leaf by leaf.
     async fn count_rows(&mut self, entity: &Entity, policy: &Policy) -> Result<(u64, u64), Error> {
         let known = self.row_cost(entity).await?;
-        let least = known.map_or(LEAST, |row_ns| policy.marks(row_ns).1);
+        let least = known.map_or(LEAST, |(row_ns, _)| policy.marks(row_ns).1);
         let text = format!(
             "select r.tenant_id::text, r.n from (select tenant_id, count(*) as n from app.\"{}\" group by tenant_id having count(*) >= {}) r \
              join freehold.tenant t on t.id = r.tenant_id order by 2 desc",
@@ -83,13 +83,11 @@ impl Operator {
         );
         let counted = self.session.select("counting tenants' rows", &text, &[]).await?;
         let number = |row: &Row| row.int(1).and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
-        let row_ns = match (known, counted.first()) {
-            (Some(known), _) => Some(known),
-            (None, Some(largest)) => {
-                self.measure_row(entity, largest.text(0).unwrap_or_default()).await?
-            }
-            (None, None) => None,
-        };
+        let mut row_ns = known.map(|(row_ns, _)| row_ns);
+        if let Some(largest) = counted.first().filter(|_| !known.is_some_and(|(_, fresh)| fresh)) {
+            let measured = self.measure_row(entity, largest.text(0).unwrap_or_default()).await?;
+            row_ns = measured.or(row_ns);
+        }
         let marks = match (row_ns, policy.limit) {
             (Some(row_ns), _) => policy.marks(row_ns),
             // By rows nothing has to be known.

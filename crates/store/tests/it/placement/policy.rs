@@ -50,6 +50,28 @@ async fn workers_go_by_what_a_search_takes() {
     assert_eq!(decided(&mut operator, Limit::rows(1_100)).await, []);
 }
 
+/// A machine that was busy for a moment moves nobody: what is slower counts little by little, what is faster at once.
+#[tokio::test]
+async fn a_slow_hour_counts_little() {
+    let ground = Ground::new(Mode::Seal).await;
+    let admin = ground.db.client().await;
+    let mut operator = ground.operator().await;
+    decided(&mut operator, Limit::DEFAULT).await;
+    let mut after = async |was: f64, hours: u32| {
+        let text = format!("update freehold.placement_cost set row_ns = {was}, measured_at = now() - interval '{hours} hours'");
+        admin.batch_execute(&text).await.unwrap();
+        decided(&mut operator, Limit::DEFAULT).await;
+        let text = "select row_ns from freehold.placement_cost";
+        admin.query_one(text, &[]).await.unwrap().get::<_, f64>(0)
+    };
+    // A row takes far more than a hundredth of a nanosecond.
+    let slower = after(0.01, 24).await;
+    assert!((0.0124..0.0126).contains(&slower), "{slower}");
+    let faster = after(1e12, 24).await;
+    assert!(faster < 1e9, "{faster}");
+    assert_eq!(after(1e12, 0).await, 1e12, "within an hour it is not timed again");
+}
+
 /// Without a row that was ever timed nobody is moved by time, but what somebody decided is done.
 #[tokio::test]
 async fn what_is_decided_by_hand_needs_no_measure() {
