@@ -176,12 +176,8 @@ async fn request(
     row: &Value,
 ) -> Result<f64, Failure> {
     let query = question(ask, row);
-    let write = |verb| Operation {
-        entity: "passage".into(),
-        verb,
-        query: query.clone(),
-        returning: false,
-    };
+    let write =
+        |verb| Operation { entity: "passage".into(), verb, query: query.clone(), returning: false };
     let write = match ask {
         Ask::Insert => Some(write(Verb::Insert(body(row), None))),
         Ask::Update => Some(write(Verb::Update(json!({ "kind": 2 })))),

@@ -74,7 +74,12 @@ impl Operator {
     // Notes the rows of those that may have to be moved, and says the marks in rows. By an index of the tenant, leaf by leaf.
     async fn count_rows(&mut self, entity: &Entity, policy: &Policy) -> Result<(u64, u64), Error> {
         let known = self.row_cost(entity).await?;
-        let least = known.map_or(LEAST, |(row_ns, _)| policy.marks(row_ns).1);
+        // Where it is to be timed anew, whoever is large enough for that may be who it is timed on.
+        let least = match known {
+            Some((row_ns, true)) => policy.marks(row_ns).1,
+            Some((row_ns, false)) => policy.marks(row_ns).1.min(LEAST),
+            None => LEAST,
+        };
         let text = format!(
             "select r.tenant_id::text, r.n from (select tenant_id, count(*) as n from app.\"{}\" group by tenant_id having count(*) >= {}) r \
              join freehold.tenant t on t.id = r.tenant_id order by 2 desc",

@@ -39,7 +39,8 @@ impl Yardstick {
     /// Faults only.
     pub async fn set_apart(&mut self, count: u32) -> Result<(), Error> {
         for n in self.dedicated + 1..=count {
-            let (id, name) = (format!("{APART}{n:012}"), format!("freehold_shelf.\"passage~b{n}\""));
+            let (id, name) =
+                (format!("{APART}{n:012}"), format!("freehold_shelf.\"passage~b{n}\""));
             self.operate(&format!(
                 "insert into freehold.tenant (id, name) values ('{id}', 'apart-{n}'); \
                  insert into app.writer (tenant_id, name) values ('{id}', 'somebody'); \
@@ -105,6 +106,7 @@ impl Yardstick {
             line.trim().strip_suffix(" kB")?.parse::<f64>().ok()
         };
         let sizes = rows.iter().filter_map(|row| of(row.int(0)?));
-        Ok(sizes.fold(None, |most: Option<f64>, kib| Some(most.unwrap_or_default().max(kib / 1024.0))))
+        Ok(sizes
+            .fold(None, |most: Option<f64>, kib| Some(most.unwrap_or_default().max(kib / 1024.0))))
     }
 }

@@ -58,7 +58,9 @@ async fn a_slow_hour_counts_little() {
     let mut operator = ground.operator().await;
     decided(&mut operator, Limit::DEFAULT).await;
     let mut after = async |was: f64, hours: u32| {
-        let text = format!("update freehold.placement_cost set row_ns = {was}, measured_at = now() - interval '{hours} hours'");
+        let text = format!(
+            "update freehold.placement_cost set row_ns = {was}, measured_at = now() - interval '{hours} hours'"
+        );
         admin.batch_execute(&text).await.unwrap();
         decided(&mut operator, Limit::DEFAULT).await;
         let text = "select row_ns from freehold.placement_cost";
