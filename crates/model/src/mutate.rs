@@ -10,6 +10,7 @@
 //! and that this one then updated, counts as new. PostgreSQL before 18 has no better answer without system columns.
 
 mod body;
+mod conflict;
 mod dump;
 mod fill;
 mod insert;

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{
-    SET_AGAIN, again, answer, answer_watched, body, directions, nothing, nothing_watched, returned,
-    returned_now,
+    SET_AGAIN, again, answer, answer_watched, body, conflict::on_conflict, directions, nothing,
+    nothing_watched, returned, returned_now,
 };
 use crate::{
     Code, Model, Name, Refusal, Sql,
@@ -372,40 +372,3 @@ impl Insert {
 
 /// Behind the table in which rows are looked for that were there before.
 const OLD: &str = " o where ";
-
-/// ` on conflict (tenant_id, …) do …`
-pub(super) fn on_conflict(
-    entity: &Entity,
-    conflict: &OnConflict,
-    columns: &[(String, String)],
-    alias: &str,
-) -> String {
-    let keys: Vec<String> =
-        conflict.fields.iter().map(|name| super::sealed::key_column(entity, name)).collect();
-    let fields: Vec<String> = keys.iter().map(|name| ident(name)).collect();
-    let target = format!(" on conflict (tenant_id, {})", fields.join(", "));
-    if conflict.resolution == Resolution::Ignore {
-        return format!("{target} do nothing");
-    }
-    let changed = columns.iter().filter(|(name, _)| {
-        name != "id" && !conflict.fields.contains(name) && !keys.contains(name)
-    });
-    let mut sets: Vec<String> =
-        changed.map(|(name, _)| format!("{0} = excluded.{0}", ident(name))).collect();
-    if sets.is_empty() {
-        // Nothing to overwrite, and still the row is to be answered.
-        sets.extend(
-            entity.fields.first().map(|field| format!("{0} = {alias}.{0}", ident(&field.name))),
-        );
-    }
-    if sets.is_empty() {
-        return format!("{target} do nothing");
-    }
-    // What was sealed for the row that was thought to be new does not open in another.
-    let same = if columns.iter().any(|(name, _)| super::sealed::is_sealed(entity, name)) {
-        format!(" where {alias}.id = excluded.id")
-    } else {
-        String::new()
-    };
-    format!("{target} do update set {}{same}", sets.join(", "))
-}

@@ -1,7 +1,8 @@
 //! Bulk loading: columns as arrays, one statement for any number of rows.
 
 use super::{
-    insert::{OnConflict, Resolution, conflict_fields, on_conflict},
+    conflict::on_conflict,
+    insert::{OnConflict, Resolution, conflict_fields},
     row,
 };
 use crate::{
