@@ -3,7 +3,7 @@
 //! count → decide → move, one tenant after the other. Only whoever has the operator's connection can: no login of
 //! servers may change a table.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use freehold_model::ddl::own;
 use freehold_store::Operator;
@@ -13,6 +13,9 @@ use crate::{apply::recorded_model, error::Error};
 
 /// How long between two looks at how many rows tenants have.
 const PAUSE: Duration = Duration::from_secs(60);
+
+/// And how many times as long as a look took: all rows are counted, so looks take no more than a twentieth of one backend.
+const PAUSE_TIMES: u32 = 20;
 
 /// The entities whose rows can be moved.
 ///
@@ -55,6 +58,7 @@ pub async fn once(
 /// When the operator's connection is lost.
 pub async fn forever(operator: &mut Operator, helper: &mut Operator) -> Result<(), Error> {
     loop {
+        let begun = Instant::now();
         for decision in once(operator, helper, |_, _| ()).await? {
             tracing::info!(
                 entity = decision.entity,
@@ -63,6 +67,6 @@ pub async fn forever(operator: &mut Operator, helper: &mut Operator) -> Result<(
                 "a tenant was moved"
             );
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(PAUSE.max(begun.elapsed() * PAUSE_TIMES)).await;
     }
 }

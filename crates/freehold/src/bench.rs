@@ -6,6 +6,7 @@ mod client;
 mod edge;
 mod expire;
 mod import;
+mod place;
 mod project;
 mod report;
 mod seal;
@@ -128,6 +129,9 @@ async fn measure(
         BenchName::Blob => blob::run(&mut ground, config).await?,
         BenchName::Seal => seal::run(&mut ground).await?,
         BenchName::Expire => expire::run(&mut ground, config).await?,
+        BenchName::Place => {
+            Box::pin(place::run(&mut ground, config, &bench.partitions, bench.small)).await?
+        }
         BenchName::Search => search::run(&mut ground, &bench.search).await?,
         BenchName::Import => {
             import::run(&mut ground, bench.rows.as_deref(), bench.vectors.as_deref()).await?

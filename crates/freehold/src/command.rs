@@ -9,7 +9,7 @@ mod jobs;
 mod kept;
 mod keys;
 mod model;
-mod placement;
+pub(crate) mod placement;
 mod privacy;
 mod project;
 mod prove;

@@ -10,6 +10,7 @@
 //! and that this one then updated, counts as new. PostgreSQL before 18 has no better answer without system columns.
 
 mod body;
+mod conflict;
 mod dump;
 mod exact;
 mod fill;
@@ -190,7 +191,7 @@ fn returned_now(query: &Query, ids: &[&str]) -> Sql {
     let mut renderer = Renderer::tagged(query.tag.as_deref());
     let ids = value::array_literal(ids.iter().copied());
     renderer.sql.raw("with written as (select t.* from unnest(").param(Some(ids));
-    renderer.sql.raw("::uuid[]) with ordinality as i(id, n) join app.").ident(query.entity());
+    renderer.sql.raw("::uuid[]) with ordinality as i(id, n) join ").table(query.entity());
     renderer.sql.raw(" t on t.id = i.id order by i.n");
     answer(&mut renderer, Some(query), "null::bigint");
     renderer.sql

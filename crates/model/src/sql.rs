@@ -10,6 +10,9 @@ pub struct Sql {
     params: Vec<Option<String>>,
     /// Where tables are read from, in the text.
     tables: Vec<Range<usize>>,
+    /// Where conditions on rows to be changed end, and the rows' alias.
+    targets: Vec<(usize, String)>,
+    writes: bool,
     settings: String,
 }
 
@@ -41,20 +44,35 @@ impl Sql {
         &self.text
     }
 
-    /// The same statement for one tenant, whose id it names beside the wall wherever it reads a table: it is planned for
-    /// the tenant's partitions alone, and locks no others. `tenant` is a UUID in text form.
+    /// The same statement for one tenant, whose id it names beside the wall wherever it reads or changes a table: it is
+    /// planned for the tenant's partitions alone, and locks no others. `tenant` is a UUID in text form.
     #[must_use]
     pub fn text_for(&self, tenant: &str) -> String {
         let is_id = tenant.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+        if !is_id {
+            return self.text.clone();
+        }
+        let read = |table: &Range<usize>| {
+            let name = &self.text[table.clone()];
+            (table.clone(), format!("(select * from {name} where tenant_id = '{tenant}'::uuid)"))
+        };
+        let change = |(end, alias): &(usize, String)| {
+            (*end..*end, format!(" and {alias}.tenant_id = '{tenant}'::uuid"))
+        };
+        let mut pieces: Vec<_> = self.tables.iter().map(read).collect();
+        pieces.extend(self.targets.iter().map(change));
+        pieces.sort_by_key(|(place, _)| place.start);
         let mut text = self.text.clone();
-        for table in self.tables.iter().rev().filter(|_| is_id) {
-            let read = format!(
-                "(select * from {} where tenant_id = '{tenant}'::uuid)",
-                &self.text[table.clone()]
-            );
-            text.replace_range(table.clone(), &read);
+        for (place, piece) in pieces.into_iter().rev() {
+            text.replace_range(place, &piece);
         }
         text
+    }
+
+    /// Whether it changes rows of the model's tables, whose references are looked after then.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.writes
     }
 
     /// The parameters in order.
@@ -93,6 +111,26 @@ impl Sql {
         let begin = self.text.len();
         self.raw("app.").ident(entity);
         self.tables.push(begin..self.text.len());
+        self
+    }
+
+    /// The table of an entity that was appended as text, and what follows it, is read from; if it is there.
+    pub(crate) fn mark_table(&mut self, entity: &str, followed: &str) {
+        let table = format!("app.{}", ident(entity));
+        if let Some(begin) = self.text.find(&format!("{table}{followed}")) {
+            self.tables.push(begin..begin + table.len());
+        }
+    }
+
+    /// Says that rows of the model's tables are changed.
+    pub(crate) fn writing(&mut self) -> &mut Self {
+        self.writes = true;
+        self
+    }
+
+    /// Here ends a condition, of one term or several joined by `and`, on the rows called `alias` that are to be changed.
+    pub(crate) fn target_ends(&mut self, alias: &str) -> &mut Self {
+        self.targets.push((self.text.len(), alias.to_owned()));
         self
     }
 

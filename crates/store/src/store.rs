@@ -283,10 +283,8 @@ impl Store {
         let mut may_be_stale = lease.knows(&text);
         loop {
             let statement = lease.statement(&text).await.map_err(|error| explain(doing, error))?;
-            let mut opening = self.opening(lease, tenant) + &TimeZone::setting(zone);
-            if !sql.settings().is_empty() {
-                opening = format!("{opening}; {}", sql.settings());
-            }
+            let opening =
+                self.opening(lease, tenant) + &TimeZone::setting(zone) + &wording.settings(sql);
             match lease.transact(&opening, &statement, sql.params()).await {
                 Ok(rows) => return Ok(rows),
                 Err(Stumble::Statement(error)) if is_stale(&error) => {

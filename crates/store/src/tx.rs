@@ -1,6 +1,6 @@
 //! A transaction of several statements for one tenant.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use freehold_model::{Code, Refusal, Sql};
 use tokio_postgres::types::ToSql;
@@ -71,16 +71,24 @@ impl TenantTx {
     ) -> Result<Vec<Vec<Row>>, Error> {
         let was_failed = std::mem::replace(&mut self.failed, true);
         let wording = self.wording.clone();
-        let texts: Vec<_> = batch.iter().map(|sql| wording.of(sql)).collect();
+        // In the same round trip.
+        let before = batch.iter().find_map(|sql| wording.setting(sql)).map(Cow::Borrowed);
+        let settings = usize::from(before.is_some());
+        let texts: Vec<_> =
+            before.into_iter().chain(batch.iter().map(|sql| wording.of(sql))).collect();
         let known = texts.iter().all(|text| self.session().knows(text));
         let patience = self.patience;
         let session = self.session();
         let work = async {
             let mut statements = Vec::with_capacity(batch.len());
-            for (sql, text) in batch.iter().zip(&texts) {
-                statements.push((session.statement(text).await?, sql.params()));
+            let params = std::iter::repeat_n(&[][..], settings);
+            let params = params.chain(batch.iter().map(Sql::params));
+            for (params, text) in params.zip(&texts) {
+                statements.push((session.statement(text).await?, params));
             }
-            session.pipeline(&statements).await
+            let mut answers = session.pipeline(&statements).await?;
+            answers.drain(..settings);
+            Ok::<_, tokio_postgres::Error>(answers)
         };
         let error = match in_time(patience, work).await? {
             Ok(answers) => {
@@ -116,8 +124,12 @@ impl TenantTx {
             .chain(columns.iter().map(|column| column as _))
             .collect();
         let patience = self.patience;
+        let setting = self.wording.setting(sql);
         let session = self.session();
         let work = async {
+            if let Some(setting) = setting {
+                session.batch(setting).await?;
+            }
             let statement = session.statement(sql.text()).await?;
             if statement.params().len() != params.len() {
                 return Ok(Err(Fault::new(

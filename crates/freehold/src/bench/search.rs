@@ -8,7 +8,7 @@ mod vectors;
 use std::time::Instant;
 
 use freehold_engine::{
-    Engine, Scan, Tenant, Yardstick,
+    Code, Engine, Limit, Operator, Origin, Refusal, Scan, Tenant, Yardstick,
     read::Read,
     search::{Measured, Recall},
 };
@@ -19,7 +19,10 @@ use super::{
     Ground,
     report::{Goal, Report, Row},
 };
-use crate::{cli::SearchBench, output::Failure};
+use crate::{
+    cli::SearchBench,
+    output::{self, Failure},
+};
 
 /// Shares of all rows, from half of everything; what is left goes to tenants of a hundred rows.
 const SHARES: [f64; 8] = [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.003, 0.001];
@@ -53,6 +56,11 @@ struct Seen {
 }
 
 pub(super) async fn run(ground: &mut Ground<'_>, asked: &SearchBench) -> Result<Report, Failure> {
+    // Opened before anything is measured, so that nothing is measured in vain.
+    let mut served = match asked.apply {
+        true => Some(ground.site.prepared("bench search --calibrate --apply").await?),
+        false => None,
+    };
     let total = if ground.quick { asked.total.min(20_000) } else { asked.total };
     let vectors = Vectors::read(asked.data.as_deref(), total)?;
     let mut houses = Vec::new();
@@ -97,6 +105,9 @@ pub(super) async fn run(ground: &mut Ground<'_>, asked: &SearchBench) -> Result<
     }
     if asked.calibrate {
         rows.retain(|row| row.case.contains("index pays"));
+    }
+    if let Some(operator) = &mut served {
+        note(ground, operator, &rows).await?;
     }
     Ok(Report {
         bench: "search",
@@ -207,6 +218,19 @@ async fn compare(
         row("fewest rows", fewest(&ours), fewest(seen), "rows", Goal::Reach(10.0));
     }
     Ok(rows)
+}
+
+/// Lets workers of the database that is used go by what was measured.
+async fn note(ground: &Ground<'_>, operator: &mut Operator, rows: &[Row]) -> Result<(), Failure> {
+    let Some(millis) = rows.last().and_then(|row| row.ours.first()) else {
+        return Err(Refusal::new(Code::TryAgain, "no setting of the index found enough")
+            .hint("nothing is changed; measure with more rows: --total")
+            .into());
+    };
+    operator.set_placement_limit(Limit::Millis(*millis), Origin::Measured).await?;
+    let policy = operator.placement_policy().await?;
+    ground.bar.suspend(|| output::note(crate::command::placement::rule(&policy)));
+    Ok(())
 }
 
 /// From how many rows on an index is faster than measuring every row.

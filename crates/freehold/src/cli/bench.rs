@@ -14,10 +14,13 @@ pub(crate) struct Bench {
     /// A first answer in under a minute
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Numbers of tenants with a partition of their own, one after the other (wall); with 1 or more, such a tenant is
-    /// measured
+    /// Numbers of tenants with a partition of their own, one after the other (wall, place); with 1 or more, such a tenant is
+    /// measured, too
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "0")]
     pub(crate) partitions: Vec<u32>,
+    /// Tenants on the shelves (place)
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) small: u32,
     /// Rows to use instead of generated ones (import)
     #[arg(long, value_name = "FILE")]
     pub(crate) rows: Option<PathBuf>,
@@ -55,6 +58,8 @@ pub(crate) enum BenchName {
     Seal,
     /// Dropping what has expired with its slice against deleting the same rows in batches
     Expire,
+    /// What partitions of tenants' own cost everybody, the more there are of them
+    Place,
     /// The ten nearest for tenants of all sizes, against one table with one HNSW index
     Search,
 }

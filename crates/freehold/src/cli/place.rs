@@ -26,12 +26,19 @@ pub(crate) enum Place {
         keep: Option<Keep>,
         #[arg(long, requires = "keep")]
         entity: Option<String>,
-        /// Workers give a tenant a partition of its own from so many rows of an entity
-        #[arg(long, value_name = "ROWS")]
+        /// Workers give a tenant a partition of its own where measuring all its rows takes longer than so many milliseconds, and
+        /// move it back where that takes less than 0.4 of it [default: 10]
+        #[arg(long, value_name = "MS", value_parser = millis, conflicts_with_all = ["promote_from", "demote_below"])]
+        exact_within: Option<f64>,
+        /// Go by rows instead: a partition of its own from so many rows of an entity
+        #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
         promote_from: Option<u64>,
-        /// And move it back below so many
-        #[arg(long, value_name = "ROWS")]
+        /// And move it back below so many [default: 0.4 of the others]
+        #[arg(long, value_name = "ROWS", requires = "promote_from")]
         demote_below: Option<u64>,
+        /// Go by the default again
+        #[arg(long, conflicts_with_all = ["exact_within", "promote_from", "demote_below"])]
+        reset: bool,
         /// An entity has at most so many partitions of tenants' own
         #[arg(long, value_name = "COUNT")]
         most: Option<u64>,
@@ -47,4 +54,9 @@ pub(crate) enum Keep {
     Shelf,
     /// Where workers find right
     Auto,
+}
+
+fn millis(text: &str) -> Result<f64, String> {
+    let millis = text.parse().ok().filter(|millis: &f64| *millis > 0.0 && millis.is_finite());
+    millis.ok_or_else(|| "write a number of milliseconds above 0".to_owned())
 }

@@ -25,6 +25,9 @@ pub(crate) struct SearchBench {
     /// search: only find where an index begins to be faster than measuring every row
     #[arg(long)]
     pub(crate) calibrate: bool,
+    /// search: and let workers promote tenants from there on, in the database that is used
+    #[arg(long, requires = "calibrate")]
+    pub(crate) apply: bool,
     /// search: write a plot of recall against latency, as SVG
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,

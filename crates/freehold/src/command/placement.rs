@@ -1,6 +1,6 @@
 //! `tenant promote`, `demote` and `placement`: where a tenant's rows are.
 
-use freehold_engine::{Operator, Policy, place};
+use freehold_engine::{Code, Limit, Operator, Origin, Policy, Refusal, place};
 use serde_json::json;
 
 use super::Site;
@@ -14,7 +14,16 @@ pub(super) async fn placement(config: &Config, site: &Site, what: Place) -> Resu
     match what {
         Place::Promote { name, entity } => promote(config, site, &name, entity).await,
         Place::Demote { name, entity } => demote(config, site, &name, entity).await,
-        Place::Placement { name, keep, entity, promote_from, demote_below, most } => {
+        Place::Placement {
+            name,
+            keep,
+            entity,
+            exact_within,
+            promote_from,
+            demote_below,
+            reset,
+            most,
+        } => {
             let mut operator = site.prepared("tenant placement").await?;
             if let (Some(name), Some(keep), Some(entity)) = (&name, keep, &entity) {
                 let pinned = match keep {
@@ -24,17 +33,33 @@ pub(super) async fn placement(config: &Config, site: &Site, what: Place) -> Resu
                 };
                 operator.pin_placement(name, entity, pinned).await?;
             }
-            let now = operator.placement_policy().await?;
-            let policy = Policy {
-                promote_rows: promote_from.unwrap_or(now.promote_rows),
-                demote_rows: demote_below.unwrap_or(now.demote_rows),
-                own_max: most.unwrap_or(now.own_max),
-            };
-            if policy != now {
-                operator.set_placement_policy(policy).await?;
+            let rows = promote_from.map(|promote| match demote_below {
+                Some(demote) => Limit::Rows { promote, demote },
+                None => Limit::rows(promote),
+            });
+            if let Some(limit) = exact_within.map(Limit::Millis).or(rows) {
+                demand_apart(limit)?;
+                operator.set_placement_limit(limit, Origin::Hand).await?;
+            } else if reset {
+                operator.set_placement_limit(Limit::DEFAULT, Origin::Default).await?;
             }
-            show(config, &mut operator, name.as_deref(), policy).await
+            if let Some(most) = most {
+                operator.set_placement_most(most).await?;
+            }
+            show(config, &mut operator, name.as_deref()).await
         }
+    }
+}
+
+fn demand_apart(limit: Limit) -> Result<(), Failure> {
+    match limit {
+        Limit::Rows { promote, demote } if demote >= promote => {
+            Err(Refusal::new(Code::Usage, "a tenant would be moved to and fro")
+                .detail(format!("back below {demote} rows, and from {promote} on to its own"))
+                .hint("--demote-below has to be less than --promote-from")
+                .into())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -131,12 +156,8 @@ fn done(config: &Config, tenant: &str, entity: &str, place: &str, rows: u64) {
     }
 }
 
-async fn show(
-    config: &Config,
-    operator: &mut Operator,
-    name: Option<&str>,
-    policy: Policy,
-) -> Result<(), Failure> {
+async fn show(config: &Config, operator: &mut Operator, name: Option<&str>) -> Result<(), Failure> {
+    let policy = operator.placement_policy().await?;
     let placed = operator.placed(name).await?;
     if config.json {
         let list: Vec<_> = placed
@@ -145,30 +166,58 @@ async fn show(
                 json!({
                     "tenant": p.tenant, "entity": p.entity, "placement": p.state, "step": p.step,
                     "decided_by": if p.pinned.is_some() { "operator" } else { "workers" },
-                    "pinned": p.pinned, "rows": p.rows, "bytes": p.bytes, "since": p.since,
+                    "pinned": p.pinned, "rows": p.rows, "exact_ms": p.exact_ms, "bytes": p.bytes, "since": p.since,
                 })
             })
             .collect();
+        let (exact_within, promote, demote) = match policy.limit {
+            Limit::Millis(millis) => (Some(millis), None, None),
+            Limit::Rows { promote, demote } => (None, Some(promote), Some(demote)),
+        };
         output::say(json!({
-            "promote_from": policy.promote_rows, "demote_below": policy.demote_rows,
+            "exact_within": exact_within, "promote_from": promote, "demote_below": demote,
+            "from": policy.origin.as_str(), "set_at": policy.set_at,
             "most": policy.own_max, "placements": list,
         }));
         return Ok(());
     }
     let count = |n: Option<u64>| n.map_or_else(|| "–".to_owned(), |n| n.to_string());
+    let millis = |ms: Option<f64>| ms.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1} ms"));
     let rows: Vec<Vec<String>> = placed
         .into_iter()
         .map(|p| {
             let place = p.step.map_or(p.state.clone(), |step| format!("{}: {step}", p.state));
             let by = if p.pinned.is_some() { "operator" } else { "workers" };
-            vec![p.tenant, p.entity, place, by.into(), count(p.rows), count(p.bytes), p.since]
+            let (rows, exact, bytes) = (count(p.rows), millis(p.exact_ms), count(p.bytes));
+            vec![p.tenant, p.entity, place, by.into(), rows, exact, bytes, p.since]
         })
         .collect();
-    output::table(&["tenant", "entity", "rows are", "decided by", "rows", "bytes", "since"], &rows);
-    output::note(format!(
-        "workers promote from {} rows, demote below {}, and leave an entity at most {} such partitions; \
-         all other rows are on shelves",
-        policy.promote_rows, policy.demote_rows, policy.own_max
-    ));
+    output::table(
+        &["tenant", "entity", "rows are", "decided by", "rows", "exact search", "bytes", "since"],
+        &rows,
+    );
+    output::note(rule(&policy));
     Ok(())
+}
+
+/// What workers go by, in a sentence.
+pub(crate) fn rule(policy: &Policy) -> String {
+    let limit = match policy.limit {
+        Limit::Millis(millis) => format!(
+            "workers promote tenants whose exact search takes longer than {millis:.1} ms, and demote below 0.4 of that"
+        ),
+        Limit::Rows { promote, demote } => {
+            format!("workers promote from {promote} rows and demote below {demote}")
+        }
+    };
+    let day = policy.set_at.as_deref().and_then(|at| at.get(..10)).unwrap_or_default();
+    let origin = match policy.origin {
+        Origin::Default => "the default".to_owned(),
+        Origin::Measured => format!("measured on {day}"),
+        Origin::Hand => format!("set by hand on {day}"),
+    };
+    format!(
+        "{limit} ({origin}); an entity has at most {} such partitions; all other rows are on shelves",
+        policy.own_max
+    )
 }

@@ -88,6 +88,18 @@ pub fn searched(entity: &Entity) -> bool {
     entity.fields.iter().any(|field| opclass(field).is_some())
 }
 
+/// The vector field of an entity that takes longest to measure, among those that can have an index: its name, what it is,
+/// and the operator of its distance.
+#[must_use]
+pub fn costliest(entity: &Entity) -> Option<(&Name, String, &'static str)> {
+    let sized = |field: &'_ Field| opclass(field).map(|(_, bytes)| bytes);
+    let field =
+        entity.fields.iter().filter(|field| sized(field).is_some()).max_by_key(|f| sized(f))?;
+    let Kind::Vector(Vector { form, dimensions, metric, .. }) = &field.kind else { return None };
+    let what = format!("{} {form:?}({dimensions})", field.name).to_lowercase();
+    Some((&field.name, what, metric.operator()))
+}
+
 impl<'a> Own<'a> {
     /// That of `tenant`, a UUID in text form, with this suffix.
     #[must_use]

@@ -68,7 +68,10 @@ pub fn fill_vectors(
     sql.param(Some(stamps(rows))).raw("::text[]) as r(id, v, stamp)");
     sql.raw(" where t.id = r.id and (r.stamp is null or r.stamp = ")
         .raw(&stamp(vector))
-        .raw(") returning 1)");
+        .raw(")")
+        .target_ends("t")
+        .writing()
+        .raw(" returning 1)");
     sql.raw(" select '[]'::text as body, count(*) as rows, null::bigint as inserted from written");
     Ok(sql)
 }
@@ -97,7 +100,7 @@ pub fn unfilled(
     renderer.sql.raw(&stamp(vector)).raw(" as \"~stamp\"");
     super::sources(&mut renderer, entity, entity.field(field).into_iter(), "t");
     let mut sql = renderer.sql;
-    sql.raw(" from app.").ident(&entity.name);
+    sql.raw(" from ").table(&entity.name);
     sql.raw(" t where t.").ident(&column(field, next));
     sql.raw(&format!(" is null and num_nonnulls({texts}) > 0"));
     if let Some(after) = after {

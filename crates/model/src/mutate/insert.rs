@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{
-    SET_AGAIN, again, answer, answer_watched, body, directions, nothing, nothing_watched, returned,
-    returned_now,
+    SET_AGAIN, again, answer, answer_watched, body, conflict::on_conflict, directions, nothing,
+    nothing_watched, returned, returned_now,
 };
 use crate::{
     Code, Model, Name, Refusal, Sql,
@@ -246,6 +246,7 @@ impl Insert {
         let returning = self.returning.as_ref();
         self.write(&mut renderer, &|alias| returned(returning, alias));
         answer(&mut renderer, returning, &self.inserted());
+        self.mark_inserted(&mut renderer);
         renderer.sql
     }
 
@@ -262,6 +263,7 @@ impl Insert {
         self.write(&mut renderer, &|alias| format!(" returning {alias}.*"));
         let returning = self.returning.as_ref();
         answer_watched(&mut renderer, &self.entity, &self.watched(), returning, &self.inserted());
+        self.mark_inserted(&mut renderer);
         renderer.sql
     }
 
@@ -285,7 +287,7 @@ impl Insert {
         for key in &keys {
             sql.raw(" and t.").ident(key).raw(" = r.").ident(key);
         }
-        sql.raw(SET_AGAIN);
+        sql.target_ends("t").writing().raw(SET_AGAIN);
         Some(sql)
     }
 
@@ -321,7 +323,8 @@ impl Insert {
         let alias = renderer.alias();
         let rows = self.json();
         let sql = &mut renderer.sql;
-        sql.raw("with written as (insert into app.")
+        sql.writing()
+            .raw("with written as (insert into app.")
             .ident(&self.entity.name)
             .raw(" as ")
             .raw(&alias);
@@ -355,46 +358,17 @@ impl Insert {
             None => "null::bigint".into(),
             Some(Resolution::Ignore) => "(select count(*) from written)".into(),
             Some(Resolution::Merge) => format!(
-                "(select count(*) from written w where not exists (select from app.{} o where o.id = w.id))",
+                "(select count(*) from written w where not exists (select from app.{}{OLD}o.id = w.id))",
                 ident(&self.entity.name)
             ),
         }
     }
+
+    /// What [`Self::inserted`] looks in is a table that is read like all others.
+    fn mark_inserted(&self, renderer: &mut Renderer) {
+        renderer.sql.mark_table(&self.entity.name, OLD);
+    }
 }
 
-/// ` on conflict (tenant_id, …) do …`
-pub(super) fn on_conflict(
-    entity: &Entity,
-    conflict: &OnConflict,
-    columns: &[(String, String)],
-    alias: &str,
-) -> String {
-    let keys: Vec<String> =
-        conflict.fields.iter().map(|name| super::sealed::key_column(entity, name)).collect();
-    let fields: Vec<String> = keys.iter().map(|name| ident(name)).collect();
-    let target = format!(" on conflict (tenant_id, {})", fields.join(", "));
-    if conflict.resolution == Resolution::Ignore {
-        return format!("{target} do nothing");
-    }
-    let changed = columns.iter().filter(|(name, _)| {
-        name != "id" && !conflict.fields.contains(name) && !keys.contains(name)
-    });
-    let mut sets: Vec<String> =
-        changed.map(|(name, _)| format!("{0} = excluded.{0}", ident(name))).collect();
-    if sets.is_empty() {
-        // Nothing to overwrite, and still the row is to be answered.
-        sets.extend(
-            entity.fields.first().map(|field| format!("{0} = {alias}.{0}", ident(&field.name))),
-        );
-    }
-    if sets.is_empty() {
-        return format!("{target} do nothing");
-    }
-    // What was sealed for the row that was thought to be new does not open in another.
-    let same = if columns.iter().any(|(name, _)| super::sealed::is_sealed(entity, name)) {
-        format!(" where {alias}.id = excluded.id")
-    } else {
-        String::new()
-    };
-    format!("{target} do update set {}{same}", sets.join(", "))
-}
+/// Behind the table in which rows are looked for that were there before.
+const OLD: &str = " o where ";

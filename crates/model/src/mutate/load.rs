@@ -1,7 +1,8 @@
 //! Bulk loading: columns as arrays, one statement for any number of rows.
 
 use super::{
-    insert::{OnConflict, Resolution, conflict_fields, on_conflict},
+    conflict::on_conflict,
+    insert::{OnConflict, Resolution, conflict_fields},
     row,
 };
 use crate::{
@@ -59,7 +60,7 @@ pub fn load(
         .collect();
     let aliases: Vec<String> = (0..columns.len()).map(|at| format!("c{at}")).collect();
     let mut sql = Sql::new();
-    sql.raw("insert into app.").ident(&entity.name).raw(" as t0 (");
+    sql.writing().raw("insert into app.").ident(&entity.name).raw(" as t0 (");
     sql.raw(&names.join(", ")).raw(") select ").raw(&values.join(", "));
     sql.raw(&format!(" from unnest({}) as r({})", arrays.join(", "), aliases.join(", ")));
     if let Some((fields, resolution)) = conflict {

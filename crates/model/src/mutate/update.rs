@@ -205,7 +205,7 @@ impl Update {
         let mut sql = again(&self.entity, field);
         sql.raw("json_to_record(").param(Some(patch)).raw("::json)").raw(&body::record(&columns));
         sql.raw(" where t.id = any (").param(Some(value::array_literal(ids.iter().copied())));
-        sql.raw("::uuid[])").raw(SET_AGAIN);
+        sql.raw("::uuid[])").target_ends("t").writing().raw(SET_AGAIN);
         Some(sql)
     }
 
@@ -276,7 +276,7 @@ impl Update {
         renderer.target(&self.query.level, &alias);
         let scope = Scope { level: &self.query.level, alias: &alias, measured: false };
         renderer.filters(scope, None, false);
-        renderer.sql.raw(" order by ").raw(&alias).raw(".id limit ");
+        renderer.sql.target_ends(&alias).raw(" order by ").raw(&alias).raw(".id limit ");
         renderer.sql.param(Some(most.to_string()));
         if is_locked {
             renderer.sql.raw(" for no key update of ").raw(&alias);
@@ -328,7 +328,7 @@ impl Update {
             // There is a filter before it: without one an update is refused.
             renderer.sql.raw(&format!(" and {alias}.id = s.id"));
         }
-        renderer.sql.raw(&returning(&alias));
+        renderer.sql.target_ends(&alias).writing().raw(&returning(&alias));
     }
 }
 
@@ -368,7 +368,7 @@ impl Delete {
             None,
             false,
         );
-        renderer.sql.raw(&returned(returning, &alias));
+        renderer.sql.target_ends(&alias).writing().raw(&returned(returning, &alias));
         answer(&mut renderer, returning, "null::bigint");
         renderer.sql
     }

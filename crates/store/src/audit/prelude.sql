@@ -16,6 +16,11 @@ piece as not materialized (
     where c.relkind in ('r', 'p') and (c.relnamespace in (select oid from home)
       or c.oid >= 16384 and (select count(*) from pg_inherits i join pg_class p on p.oid = i.inhparent
         where i.inhrelid = c.oid and p.relnamespace in (select oid from home)) > 0)),
+-- What names of partitions say; a slice of time is called by its day.
+part as (
+  select t.name, replace(t.relname, '-', '') as flat, lower(regexp_replace(t.relname, '^[^~]*~', '')) as rest,
+      lower(regexp_replace(t.relname, '^.*~', '')) as last
+    from piece t where t.relispartition and pg_get_expr(t.relpartbound, t.oid) !~ '^FOR VALUES FROM'),
 -- The platform's own tables behind the wall.
 walled as (
   select c.oid, c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity or c.relname in ('embedding_due', 'change_log', 'projection', 'parked', 'job', 'blob') as relforcerowsecurity

@@ -129,7 +129,9 @@ impl Store {
             loop {
                 let prepared = lease.statement(&text).await;
                 let statement = prepared.map_err(|error| explain(doing, error))?;
-                let opening = self.opening(&lease, tenant) + &TimeZone::setting(zone);
+                let opening = self.opening(&lease, tenant)
+                    + &TimeZone::setting(zone)
+                    + &wording.settings(sql);
                 match lease.transact_placed(&opening, &statement, sql.params()).await {
                     Ok(done) => return Ok(done),
                     Err(Stumble::Statement(error)) if is_stale(&error) => {

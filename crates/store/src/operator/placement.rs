@@ -1,12 +1,15 @@
 //! Placement: which tenants have partitions of their own, by whose decision, and the way there and back.
 
+mod cost;
 mod decide;
 mod demote;
 mod graphs;
+mod policy;
 mod promote;
 mod swap;
 
-pub use decide::{Decision, Policy};
+pub use decide::Decision;
+pub use policy::{Limit, Origin, Policy};
 
 use freehold_model::{
     Code, Model, Name, Refusal,
@@ -35,7 +38,7 @@ const TRIES: u32 = 40;
 pub(super) const LOCK_WAIT: &str = "set local lock_timeout = '300ms'";
 
 /// What is known of where a tenant's rows are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Placed {
     /// The tenant's name.
     pub tenant: String,
@@ -49,6 +52,8 @@ pub struct Placed {
     pub pinned: Option<String>,
     /// Rows when they were last counted.
     pub rows: Option<u64>,
+    /// Milliseconds that measuring all of them takes, by what a row of the entity takes here; unknown until workers measured it.
+    pub exact_ms: Option<f64>,
     /// Bytes of its partition with all indexes.
     pub bytes: Option<u64>,
     /// Since when it is in this state; RFC 3339 in UTC.
@@ -83,7 +88,8 @@ impl Operator {
     /// Faults only.
     pub async fn placed(&mut self, tenant: Option<&str>) -> Result<Vec<Placed>, Error> {
         let text = "select t.name, p.entity, p.state, p.step, p.pinned, p.rows, p.bytes, \
-                    to_char(p.since, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') from freehold.placement p join freehold.tenant t on t.id = p.tenant_id \
+                    to_char(p.since, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), (p.rows * c.row_ns / 1e6)::text from freehold.placement p \
+                    join freehold.tenant t on t.id = p.tenant_id left join freehold.placement_cost c on c.entity = p.entity \
                     where $1::text is null or t.name = $1 order by t.name, p.entity";
         let rows = self.as_gate(text, &[tenant]).await?;
         let count = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
@@ -95,6 +101,7 @@ impl Operator {
             step: owned(row.text(3)),
             pinned: owned(row.text(4)),
             rows: count(row.int(5)),
+            exact_ms: row.text(8).and_then(|ms| ms.parse().ok()),
             bytes: count(row.int(6)),
             since: row.text(7).unwrap_or_default().to_owned(),
         });

@@ -39,15 +39,41 @@ create policy move on freehold.move_queue as permissive for insert to freehold_o
 revoke all on freehold.move_queue from public;
 grant insert (tenant_id, entity, id) on freehold.move_queue to freehold_owner;
 
--- When workers move a tenant: from so many rows to a partition of its own, back below so many; and how many such
--- partitions an entity may have.
+-- When workers move a tenant to a partition of its own: where measuring all its rows takes longer than exact_ms; or, if
+-- somebody wants it by rows, from promote_rows on, and back below demote_rows. And how many such partitions an entity may have.
 create table if not exists freehold.placement_policy (
   only_one boolean primary key default true check (only_one),
-  promote_rows bigint not null default 20000 check (promote_rows > 0),
-  demote_rows bigint not null default 8000 check (demote_rows >= 0 and demote_rows < promote_rows),
+  promote_rows bigint check (promote_rows > 0),
+  demote_rows bigint check (demote_rows >= 0 and demote_rows < promote_rows),
   own_max integer not null default 200 check (own_max >= 0)
 );
+do $$
+begin
+  if not exists (select from pg_attribute where attrelid = 'freehold.placement_policy'::regclass and attname = 'exact_ms' and not attisdropped) then
+    alter table freehold.placement_policy
+      add column exact_ms double precision not null default 10 check (exact_ms > 0 and exact_ms < 'infinity'),
+      -- Where what is said comes from.
+      add column origin text not null default 'default' check (origin in ('default', 'measured', 'hand')),
+      add column set_at timestamptz,
+      alter column promote_rows drop not null, alter column promote_rows drop default,
+      alter column demote_rows drop not null, alter column demote_rows drop default;
+    -- Rows were the only way, and these the numbers that nobody had chosen.
+    update freehold.placement_policy set promote_rows = null, demote_rows = null where promote_rows = 20000 and demote_rows = 8000;
+    update freehold.placement_policy set origin = 'hand', set_at = now() where promote_rows is not null;
+  end if;
+end $$;
 insert into freehold.placement_policy default values on conflict do nothing;
+
+-- What measuring a row of an entity takes here, as workers timed it on rows of one tenant.
+create table if not exists freehold.placement_cost (
+  entity text primary key,
+  -- The field and its type: of another it has to be measured anew.
+  field text not null,
+  row_ns double precision not null check (row_ns > 0),
+  rows bigint not null,
+  measured_at timestamptz not null default now()
+);
+revoke all on freehold.placement_cost from public;
 revoke all on freehold.placement_policy from public;
 
 -- What all servers keep in mind: who has a partition of its own. The change counter says when to look again.

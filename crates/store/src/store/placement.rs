@@ -17,22 +17,43 @@ use crate::error::{Error, Fault};
 
 /// With more partitions of tenants' own than this in one entity, every tenant's reads name their tenant.
 ///
-/// A plan for all tenants locks every partition before it prunes them: a point read took 40 µs of the server with none, 91
-/// with 50, 343 with 200 and 1,214 with 1,000; one that names its tenant 32 to 49 whatever their number, but has to be
-/// planned for each tenant and connection, which took 160 to 490.
-const SHARED_MAX: usize = 100;
+/// A plan for all tenants locks every partition with its indexes before it prunes them, and a server has 6,400 locks by
+/// default: with 50 a point read takes 240, with 1,000 it took 4,040. It took 40 µs of the server with none, 91 with 50, 343
+/// with 200 and 1,214 with 1,000; one that names its tenant 32 to 49 whatever their number, but has to be planned for each
+/// tenant and connection, which took 160 to 490.
+const SHARED_MAX: usize = 50;
+
+/// Plans made with the values at hand, which are pruned before anything is locked.
+const ANEW: &str = "set local plan_cache_mode = force_custom_plan";
 
 /// How statements of a transaction are written: for all tenants alike, or with the tenant's id beside the wall.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wording(Option<String>);
+pub(crate) struct Wording {
+    tenant: Option<String>,
+    /// Whether there are so many partitions that no plan may be for all of them.
+    many: bool,
+}
 
 impl Wording {
     /// The text to prepare. Those that name a tenant are kept among the 64 of a connection like all others.
     pub(crate) fn of<'a>(&self, sql: &'a Sql) -> Cow<'a, str> {
-        match &self.0 {
+        match &self.tenant {
             None => Cow::Borrowed(sql.text()),
             Some(tenant) => Cow::Owned(sql.text_for(tenant)),
         }
+    }
+
+    /// What has to be set before the statement, if anything. PostgreSQL looks after references by statements of its own, which
+    /// nobody can word; a kept plan of theirs locks all partitions of the other table for each row.
+    pub(crate) fn setting(&self, sql: &Sql) -> Option<&'static str> {
+        (self.many && sql.writes()).then_some(ANEW)
+    }
+
+    /// The same and what the statement itself asks for, to be put behind the opening of a transaction.
+    pub(crate) fn settings(&self, sql: &Sql) -> String {
+        let settings = self.setting(sql).into_iter().chain([sql.settings()]);
+        let settings = settings.filter(|setting| !setting.is_empty());
+        settings.map(|setting| format!("; {setting}")).collect()
     }
 }
 
@@ -116,8 +137,9 @@ impl Store {
     /// How the tenant's statements are written.
     pub(crate) fn wording(&self, tenant: &Tenant) -> Wording {
         let known = self.placements();
-        let named = known.most > SHARED_MAX || known.own.contains_key(&tenant.id());
-        Wording(named.then(|| tenant.id().to_string()))
+        let many = known.most > SHARED_MAX;
+        let named = many || known.own.contains_key(&tenant.id());
+        Wording { tenant: named.then(|| tenant.id().to_string()), many }
     }
 
     fn placements(&self) -> Arc<Known> {

@@ -23,6 +23,7 @@ use crate::{
 
 mod expire;
 mod peer;
+mod place;
 mod script;
 mod search;
 

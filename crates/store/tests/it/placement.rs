@@ -2,6 +2,8 @@
 //! writes meanwhile, and wherever the mover is killed.
 
 mod load;
+mod many;
+mod policy;
 
 use std::sync::Arc;
 

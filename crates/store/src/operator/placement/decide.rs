@@ -1,20 +1,13 @@
-//! Who should be moved: by rows, between two marks that lie apart, so that nobody goes to and fro.
+//! Who should be moved: by rows or what they take to be measured, between two marks that lie apart, so that nobody goes to
+//! and fro.
 
-use freehold_model::ddl::own;
+use freehold_model::{ddl::own, entity::Entity};
 
-use super::{Operator, demote};
-use crate::error::Error;
+use super::{Limit, Operator, Policy, demote};
+use crate::{error::Error, param, row::Row};
 
-/// When workers move a tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
-    /// From so many rows of an entity a tenant gets a partition of its own.
-    pub promote_rows: u64,
-    /// Below so many it goes back to the shelf.
-    pub demote_rows: u64,
-    /// Most partitions of tenants' own that one entity has.
-    pub own_max: u64,
-}
+/// Tenants with fewer rows than this tell nothing of what a row takes, and wait for nothing.
+const LEAST: u64 = 500;
 
 /// A tenant that should be moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,33 +23,6 @@ pub struct Decision {
 }
 
 impl Operator {
-    /// When workers move a tenant.
-    ///
-    /// # Errors
-    /// Faults only.
-    pub async fn placement_policy(&mut self) -> Result<Policy, Error> {
-        let text =
-            "select promote_rows, demote_rows, own_max::bigint from freehold.placement_policy";
-        let rows = self.as_gate(text, &[]).await?;
-        let number = |at| {
-            let found = rows.first().and_then(|row| row.int(at));
-            found.and_then(|n| u64::try_from(n).ok()).unwrap_or_default()
-        };
-        Ok(Policy { promote_rows: number(0), demote_rows: number(1), own_max: number(2) })
-    }
-
-    /// Sets it.
-    ///
-    /// # Errors
-    /// Faults; the database refuses a lower mark that is not below the upper one.
-    pub async fn set_placement_policy(&mut self, policy: Policy) -> Result<(), Error> {
-        let text = "update freehold.placement_policy set promote_rows = $1::text::bigint, demote_rows = $2::text::bigint, own_max = $3::text::integer";
-        let numbers =
-            [policy.promote_rows, policy.demote_rows, policy.own_max].map(|n| n.to_string());
-        let params: Vec<Option<&str>> = numbers.iter().map(|n| Some(n.as_str())).collect();
-        self.as_gate(text, &params).await.map(drop)
-    }
-
     /// Counts every tenant's rows of every entity with vectors, and says who should be moved: first those that go back, then
     /// the largest. What somebody decided comes before what is counted; moves that were interrupted come first of all.
     ///
@@ -67,7 +33,7 @@ impl Operator {
         let (_, model) = self.read_model().await?;
         let mut decisions = Vec::new();
         for entity in model.entities().iter().filter(|entity| own::searched(entity)) {
-            self.count_rows(&entity.name, policy.demote_rows.max(1)).await?;
+            let (promote_rows, demote_rows) = self.count_rows(entity, &policy).await?;
             let text = "select t.name, p.state, coalesce(p.pinned, ''), coalesce(p.rows, 0) from freehold.placement p \
                         join freehold.tenant t on t.id = p.tenant_id and t.state = 'active' where p.entity = $1 order by 4 desc, 1";
             let rows = self.as_gate(text, &[Some(&entity.name)]).await?;
@@ -85,13 +51,13 @@ impl Operator {
                     ("moving", pinned) => decisions.insert(0, decision(pinned != "shelf")),
                     ("own", "own") | ("shelf", "shelf") => {}
                     ("own", pinned)
-                        if (pinned == "shelf" || count < policy.demote_rows)
+                        if (pinned == "shelf" || count < demote_rows)
                             && count <= demote::ROWS_MAX =>
                     {
                         own -= 1;
                         decisions.push(decision(false));
                     }
-                    ("shelf", pinned) if pinned == "own" || count >= policy.promote_rows => {
+                    ("shelf", pinned) if pinned == "own" || count >= promote_rows => {
                         later.push(decision(true));
                     }
                     _ => {}
@@ -105,23 +71,46 @@ impl Operator {
         Ok(decisions)
     }
 
-    // By the primary key's index, leaf by leaf. Only those that may have to be moved are kept.
-    async fn count_rows(&mut self, entity: &str, least: u64) -> Result<(), Error> {
+    // Notes the rows of those that may have to be moved, and says the marks in rows. By an index of the tenant, leaf by leaf.
+    async fn count_rows(&mut self, entity: &Entity, policy: &Policy) -> Result<(u64, u64), Error> {
+        let known = self.row_cost(entity).await?;
+        // Where it is to be timed anew, whoever is large enough for that may be who it is timed on.
+        let least = match known {
+            Some((row_ns, true)) => policy.marks(row_ns).1,
+            Some((row_ns, false)) => policy.marks(row_ns).1.min(LEAST),
+            None => LEAST,
+        };
         let text = format!(
-            "select t.id::text, count(*) from app.\"{entity}\" r join freehold.tenant t on t.id = r.tenant_id group by t.id having count(*) >= {least}"
+            "select r.tenant_id::text, r.n from (select tenant_id, count(*) as n from app.\"{}\" group by tenant_id having count(*) >= {}) r \
+             join freehold.tenant t on t.id = r.tenant_id order by 2 desc",
+            entity.name,
+            least.max(1)
         );
         let counted = self.session.select("counting tenants' rows", &text, &[]).await?;
-        let list = |at: usize| {
-            let values = counted.iter().map(|row| match at {
-                0 => row.text(0).unwrap_or_default().to_owned(),
-                _ => row.int(1).unwrap_or_default().to_string(),
-            });
-            format!("{{{}}}", values.collect::<Vec<_>>().join(","))
+        let number = |row: &Row| row.int(1).and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+        let mut row_ns = known.map(|(row_ns, _)| row_ns);
+        if let Some(largest) = counted.first().filter(|_| !known.is_some_and(|(_, fresh)| fresh)) {
+            let measured = self.measure_row(entity, largest.text(0).unwrap_or_default()).await?;
+            row_ns = measured.or(row_ns);
+        }
+        let marks = match (row_ns, policy.limit) {
+            (Some(row_ns), _) => policy.marks(row_ns),
+            // By rows nothing has to be known.
+            (None, Limit::Rows { promote, demote }) => (promote, demote),
+            // Nobody is promoted before it is known what that is for.
+            (None, Limit::Millis(_)) => (u64::MAX, LEAST),
         };
+        let kept: Vec<_> = counted.iter().filter(|row| number(row) >= marks.1.max(1)).collect();
+        let ids = param::list(kept.iter().filter_map(|row| row.text(0)));
+        let counts: Vec<String> = kept.iter().map(|row| number(row).to_string()).collect();
+        let counts = param::list(counts.iter().map(String::as_str));
         let text = "with counted as (select * from unnest($2::text::uuid[], $3::text::bigint[]) as c (id, n)), \
-                    fewer as (update freehold.placement p set rows = 0, counted_at = now() where entity = $1 and tenant_id not in (select id from counted)) \
-                    insert into freehold.placement (tenant_id, entity, rows, counted_at) select id, $1, n, now() from counted \
-                    on conflict (tenant_id, entity) do update set rows = excluded.rows, counted_at = excluded.counted_at";
-        self.as_gate(text, &[Some(entity), Some(&list(0)), Some(&list(1))]).await.map(drop)
+                    fewer as (update freehold.placement p set rows = 0, counted_at = now() where entity = $1 and rows is distinct from 0 \
+                      and not exists (select from counted c where c.id = p.tenant_id)) \
+                    insert into freehold.placement as p (tenant_id, entity, rows, counted_at) select id, $1, n, now() from counted \
+                    on conflict (tenant_id, entity) do update set rows = excluded.rows, counted_at = excluded.counted_at \
+                      where p.rows is distinct from excluded.rows";
+        self.as_gate(text, &[Some(&entity.name), Some(&ids), Some(&counts)]).await?;
+        Ok(marks)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use freehold_model::ddl::own::{Graph, Own};
+use freehold_model::ddl::own::{EF_CONSTRUCTION, Graph, M, Own};
 
 use super::{DOING, Operator, as_owner, in_turn};
 use crate::{error::Error, refusal::explain};
@@ -24,7 +24,13 @@ impl Operator {
         helper: &mut Self,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<(), Error> {
-        let text = "select tenant_id::text, entity, suffix, coalesce(rows, 0) from freehold.placement where state = 'own' order by 2, 3";
+        // All in one look: there may be thousands, and nearly always nothing is to be done.
+        let text = "select p.tenant_id::text, p.entity, p.suffix, coalesce(p.rows, 0), p.indexes, coalesce(g.there, '') from freehold.placement p \
+                    left join (select c.relname, string_agg(concat_ws(' ', i.relname, a.attname, o.opcname, x.indisvalid), e'\\n') as there \
+                      from pg_class c join pg_index x on x.indrelid = c.oid join pg_class i on i.oid = x.indexrelid join pg_am m on m.oid = i.relam \
+                      join pg_attribute a on a.attrelid = c.oid and a.attnum = x.indkey[0] join pg_opclass o on o.oid = x.indclass[0] \
+                      where c.relnamespace = 'freehold_shelf'::regnamespace and m.amname = 'hnsw' group by c.oid, c.relname) g \
+                    on g.relname = p.entity || '~' || p.suffix where p.state = 'own' order by 2, 3";
         let rows = self.as_gate(text, &[]).await?;
         if rows.is_empty() {
             return Ok(());
@@ -37,6 +43,10 @@ impl Operator {
             let (tenant, suffix) =
                 (row.text(0).unwrap_or_default(), row.text(2).unwrap_or_default());
             let own = Own::new(entity, suffix, tenant);
+            let (noted, there) = (row.text(4).unwrap_or_default(), row.text(5).unwrap_or_default());
+            if is_tended(&own.graphs(), noted, there) {
+                continue;
+            }
             let count = row.int(3).and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
             self.tend_graphs_of(helper, &own, count, &mut progress).await?;
         }
@@ -87,15 +97,7 @@ impl Operator {
                 self.build(helper, graph, rows, &mut progress).await?;
             }
         }
-        let note = wanted
-            .iter()
-            .map(|graph| {
-                let (m, ef) =
-                    (freehold_model::ddl::own::M, freehold_model::ddl::own::EF_CONSTRUCTION);
-                format!("{} {m} {ef}", graph.field)
-            })
-            .collect::<Vec<_>>()
-            .join("\n");
+        let note = note(&wanted);
         let text = "with noted as (update freehold.placement set indexes = $2 where suffix = $1 and indexes <> $2 returning 1) \
                     select case when exists (select from noted) then nextval('freehold.placement_change') end";
         self.as_gate(text, &[Some(own.suffix()), Some(&note)]).await.map(drop)
@@ -156,4 +158,21 @@ impl Operator {
         }
         Ok(())
     }
+}
+
+/// What servers are told of these indexes.
+fn note(graphs: &[Graph]) -> String {
+    let line = |graph: &Graph| format!("{} {M} {EF_CONSTRUCTION}", graph.field);
+    graphs.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a partition has just the indexes it should have, by these names, and servers are told so. `there` has a line for
+/// each: its name, the field, the operator class and whether it is valid.
+fn is_tended(wanted: &[Graph], noted: &str, there: &str) -> bool {
+    let mut there: Vec<&str> = there.lines().collect();
+    let line = |graph: &Graph| format!("{} {} {} t", graph.name, graph.field, graph.opclass);
+    let mut should: Vec<String> = wanted.iter().map(line).collect();
+    there.sort_unstable();
+    should.sort_unstable();
+    there == should && noted == note(wanted)
 }
