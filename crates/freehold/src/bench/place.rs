@@ -224,7 +224,7 @@ async fn operated(
     };
     ground.bar.set_message("starting, looking, auditing");
     let begun = Instant::now();
-    Store::connect(StoreConfig::new(ground.url.clone(), ground.site.root_key()?)).await?;
+    Store::connect(StoreConfig::new(ground.url.clone(), ground.site.root_key().await?)).await?;
     took(seen, "a server begins", begun);
     let begun = Instant::now();
     store.examine().await?;
