@@ -49,7 +49,7 @@ pub use freehold_store::{
     Tenant, Transaction, Typed, TypedError, WantedKey, Watch, Way, Work, Writer, Yardstick, script,
 };
 pub use freehold_store::{Swept as DeletedRows, TenantState};
-pub use personal::StatedPurpose;
+pub use personal::{StatedPurpose, Uncopied};
 pub use subject::Files;
 
 use embed::Embedders;
@@ -173,6 +173,7 @@ impl Engine {
         tokio::join!(
             self.project_forever(),
             self.fill_forever(),
+            self.copy_forever(),
             self.tend_blobs_forever(),
             self.own_blobs_forever(),
             self.job_forever()

@@ -10,6 +10,7 @@
 //! and that this one then updated, counts as new. PostgreSQL before 18 has no better answer without system columns.
 
 mod body;
+mod copies;
 mod dump;
 mod fill;
 mod insert;
@@ -34,6 +35,7 @@ use crate::{
     sql::ident,
 };
 
+pub use copies::{Copied, put_copies, uncopied};
 pub use dump::dump;
 pub use fill::{Filling, Made, fill_vectors, unfilled};
 pub use insert::{Insert, OnConflict, Resolution, insert};

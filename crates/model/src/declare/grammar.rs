@@ -333,7 +333,7 @@ pub(super) static FIELD: Section = Section {
         key("subject", Form::Text, "Whose data it is: the reference to the data subject, where there are several."),
         key("lookup", Form::Choice(&Lookup::NAMES), "Finds sealed values again by equality: as e-mail addresses, phone numbers, without regard to case, or exactly.").of(VALUES),
         key("lookup_why", Form::Text, "Why few possible values may be looked up all the same: equal values can be told, and so counted.").of(VALUES),
-        key("stored", Form::Choice(&["sealed", "open"]), "How a vector of personal data is kept: `sealed`, and then it cannot be searched, or `open`, as it is.").of(VECTORS),
+        key("stored", Form::Choice(&["derived", "sealed", "open"]), "How a vector of personal data is kept: `derived`, sealed and searched in a copy that is in no backup; `sealed`, and then it cannot be searched; or `open`, as it is.").of(VECTORS),
         key("stored_why", Form::Text, "Why it is kept in the open, in your own words: in the register, the audit and every receipt.").of(VECTORS),
         key(
             "on_erase",

@@ -279,7 +279,8 @@ pub(crate) fn resolve(
                 format!("{column} is not a vector and has no distance"),
             ));
         }
-        if let Some(field) = entity.field(&column).filter(|field| field.sealed().is_some()) {
+        let shut = |field: &&crate::entity::Field| field.sealed().is_some() && field.copied().is_none();
+        if let Some(field) = entity.field(&column).filter(shut) {
             return Err(super::nearest::sealed(entity, field));
         }
         level.measured.push(column.clone());

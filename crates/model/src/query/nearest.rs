@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Code, Name, Refusal,
+    ddl::copy_name,
     entity::{Entity, Field, Kind, Metric, Vector, VectorForm},
 };
 
@@ -42,11 +43,12 @@ pub(crate) fn check(
             format!("nearest needs a vector field, and {} is none", field.name),
         ));
     };
-    if field.sealed().is_some() {
+    if field.sealed().is_some() && field.copied().is_none() {
         return Err(sealed(entity, field));
     }
     let mut nearest = Nearest {
         field: field.name.clone(),
+        copy: field.copied().map(|_| copy_name(&entity.name, &field.name)),
         form: vector.form,
         dimensions: vector.dimensions,
         metric: vector.metric,
@@ -69,7 +71,7 @@ pub(crate) fn sealed(entity: &Entity, field: &Field) -> Refusal {
         Code::Sealed,
         format!("{} of {} is a sealed vector and cannot be searched", field.name, entity.name),
     )
-    .hint("read the vectors and compare them yourself; or declare a vector with stored = \"open\" and its reason in the model")
+    .hint("read the vectors and compare them yourself; or declare it in the model with stored = \"derived\", which is searched in a copy that is in no backup")
 }
 
 fn modify(nearest: &mut Nearest, text: &str, k_max: u64) -> Result<(), Refusal> {

@@ -50,12 +50,14 @@ impl Renderer {
     fn distances(&mut self, level: &Level, nearest: &Nearest, ranked: bool) {
         let alias = self.alias();
         let scope = Scope { level, alias: &alias, measured: false };
+        self.join_copy(&alias, nearest);
         self.sql.raw("select ");
         self.keys(level, &alias);
         self.sql.raw(", ");
         self.distance(&alias, nearest);
         self.sql.raw(" as \"~distance\" from ");
         self.table(level, &alias);
+        self.joined_copy(nearest);
         // With rank there is no one `nearest` that filters could mean.
         self.filters(scope, None, !ranked);
         if ranked {
@@ -68,6 +70,7 @@ impl Renderer {
             self.distance(&alias, nearest);
             self.sql.raw(" limit ").param(Some(index.candidates.to_string()));
         }
+        self.joined = None;
     }
 
     /// Every row whose words fit, with how badly they do.
