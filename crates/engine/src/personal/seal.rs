@@ -226,11 +226,7 @@ impl Sealing<'_> {
 
     /// Seals the values of rows, each for its own: of a row that is there, `standing` says which it is and whose.
     /// Gives what goes into copies of vectors.
-    async fn seal(
-        &self,
-        rows: &mut [Row],
-        standing: &[Option<Row>],
-    ) -> Result<Vec<Copied>, Error> {
+    async fn seal(&self, rows: &mut [Row], standing: &[Option<Row>]) -> Result<Vec<Copied>, Error> {
         let places: Vec<_> = self
             .entity
             .sealed_fields()

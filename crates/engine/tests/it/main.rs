@@ -5,6 +5,7 @@
 mod blobs;
 mod changes;
 mod consistency;
+mod derived;
 mod embedded;
 mod erased;
 mod expired;

@@ -134,9 +134,21 @@ impl Copy {
         );
         let name = |what: &str| derived(&[entity, &field.name, what]);
         let when = [
-            ("changed", format!("after update of {watched}"), format!("when (old.{column} is not null and old.{column} is distinct from new.{column})"), out.clone()),
+            (
+                "changed",
+                format!("after update of {watched}"),
+                format!(
+                    "when (old.{column} is not null and old.{column} is distinct from new.{column})"
+                ),
+                out.clone(),
+            ),
             ("gone", "after delete".to_owned(), format!("when (old.{column} is not null)"), out),
-            ("lacks", format!("after insert or update of {watched}"), format!("when (new.{column} is not null)"), lacks),
+            (
+                "lacks",
+                format!("after insert or update of {watched}"),
+                format!("when (new.{column} is not null)"),
+                lacks,
+            ),
         ];
         let mut all: Vec<Trigger> = when
             .into_iter()

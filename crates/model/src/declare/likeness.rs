@@ -38,7 +38,11 @@ pub(super) fn stored(
                 return Some(Stored::Derived);
             }
             report
-                .error(codes::PERSONAL_VECTOR, at, "only a `vector` or `halfvec` is searched in a copy")
+                .error(
+                    codes::PERSONAL_VECTOR,
+                    at,
+                    "only a `vector` or `halfvec` is searched in a copy",
+                )
                 .help("use one of these, or `stored = \"sealed\"`");
             None
         }

@@ -231,6 +231,7 @@ impl Checker<'_> {
             let (operand, kind) = resolve(of, target, &term.operand)?;
             if let Some(field) = of.field(&term.operand.column.text)
                 && field.sealed().is_some()
+                && !matches!(operand, Operand::Distance(_) | Operand::Similarity(_))
             {
                 return Err(sealed::refused(of, field, "ordered by"));
             }
@@ -279,7 +280,8 @@ pub(crate) fn resolve(
                 format!("{column} is not a vector and has no distance"),
             ));
         }
-        let shut = |field: &&crate::entity::Field| field.sealed().is_some() && field.copied().is_none();
+        let shut =
+            |field: &&crate::entity::Field| field.sealed().is_some() && field.copied().is_none();
         if let Some(field) = entity.field(&column).filter(shut) {
             return Err(super::nearest::sealed(entity, field));
         }

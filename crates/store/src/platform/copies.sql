@@ -35,6 +35,13 @@ begin
   end loop;
 end $$;
 
+-- The table of this name, if it is there; asked of the catalogue, because the gate has no business in the schema.
+create or replace function freehold.copy_named(called text) returns oid
+  language sql stable
+begin atomic
+  select c.oid from pg_class c where c.relnamespace = to_regnamespace('app') and c.relname = called and c.relkind = 'p';
+end;
+
 -- Whether the tenant's part of a copy is known to be whole.
 create or replace function freehold.copy_is_whole(copy oid) returns boolean
   language sql stable security definer
@@ -65,9 +72,9 @@ begin atomic
   select t.id::text, t.name, c.copy, n.done
     from unnest(copies) c (copy) cross join freehold.tenant t
       left join lateral (select min(n.since) as since, max(n.done) as done, count(*) as notes from freehold.copy_note n
-        where n.tenant_id = t.id and n.copy = to_regclass(c.copy)::oid) n on true
-    where t.state = 'active' and to_regclass(c.copy) is not null and (n.notes > 0
-      or not exists (select from freehold.copy_whole w where w.tenant_id = t.id and w.copy = to_regclass(c.copy)::oid))
+        where n.tenant_id = t.id and n.copy = freehold.copy_named(c.copy)) n on true
+    where t.state = 'active' and freehold.copy_named(c.copy) is not null and (n.notes > 0
+      or not exists (select from freehold.copy_whole w where w.tenant_id = t.id and w.copy = freehold.copy_named(c.copy)))
     order by n.since nulls first, t.id limit 1000;
 end;
 
@@ -76,17 +83,17 @@ create or replace function freehold.copy_begin(tenant uuid, copy text) returns t
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
-  insert into freehold.copy_note (tenant_id, copy, done) select t.id, to_regclass(copy_begin.copy)::oid, 0 from freehold.tenant t
-    where t.id = tenant and t.state = 'active' and to_regclass(copy_begin.copy) is not null;
+  insert into freehold.copy_note (tenant_id, copy, done) select t.id, freehold.copy_named(copy_begin.copy), 0 from freehold.tenant t
+    where t.id = tenant and t.state = 'active' and freehold.copy_named(copy_begin.copy) is not null;
   return query select n.xact::text from freehold.copy_note n
-    where n.tenant_id = tenant and n.copy = to_regclass(copy_begin.copy)::oid order by n.xact = pg_current_xact_id() desc, n.xact;
+    where n.tenant_id = tenant and n.copy = freehold.copy_named(copy_begin.copy) order by n.xact = pg_current_xact_id() desc, n.xact;
 end $$;
 
 create or replace function freehold.copy_progress(tenant uuid, copy text, xact text, done bigint) returns void
   language sql volatile security definer
 begin atomic
   update freehold.copy_note n set done = copy_progress.done
-    where n.tenant_id = tenant and n.copy = to_regclass(copy_progress.copy)::oid and n.xact = copy_progress.xact::xid8;
+    where n.tenant_id = tenant and n.copy = freehold.copy_named(copy_progress.copy) and n.xact = copy_progress.xact::xid8;
 end;
 
 -- They have filled it, and with it what these notes were made for. False if a crash has emptied it meanwhile, which took their
@@ -95,7 +102,7 @@ create or replace function freehold.copy_end(tenant uuid, copy text, xact text, 
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  that oid := to_regclass(copy_end.copy)::oid;
+  that oid := freehold.copy_named(copy_end.copy);
 begin
   delete from freehold.copy_note n where n.tenant_id = tenant and n.copy = that and n.xact = copy_end.xact::xid8;
   if not found then

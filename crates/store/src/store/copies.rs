@@ -35,15 +35,13 @@ impl Store {
             return Ok(Vec::new());
         }
         let doing = "looking for copies to fill";
-        let tables: Vec<String> = copies.iter().map(|copy| table(copy)).collect();
         let text = "select id, name, copy, done from freehold.copies_due($1::text::text[])";
-        let tables = list(tables.iter().map(String::as_str));
-        let rows = self.ask(doing, text, &[Some(&tables)]).await?;
+        let names = list(copies.iter().map(String::as_str));
+        let rows = self.ask(doing, text, &[Some(&names)]).await?;
         let due = |row: &Row| {
-            let found = row.text(2)?;
             Some(CopyDue {
                 tenant: tenant_in(row)?,
-                copy: copies.iter().find(|copy| table(copy) == found)?.clone(),
+                copy: row.text(2)?.to_owned(),
                 done: row.int(3).and_then(|done| u64::try_from(done).ok()),
             })
         };
@@ -62,8 +60,8 @@ impl Store {
         copy: &str,
     ) -> Result<Option<CopyNotes>, Error> {
         let text = "select xact from freehold.copy_begin($1::text::uuid, $2)";
-        let (id, table) = (tenant.id().to_string(), table(copy));
-        let rows = self.ask("beginning a copy", text, &[Some(&id), Some(&table)]).await?;
+        let id = tenant.id().to_string();
+        let rows = self.ask("beginning a copy", text, &[Some(&id), Some(copy)]).await?;
         let all: Vec<String> =
             rows.iter().filter_map(|row| row.text(0)).map(str::to_owned).collect();
         Ok(all.first().cloned().map(|own| CopyNotes { own, all }))
@@ -81,8 +79,8 @@ impl Store {
         done: u64,
     ) -> Result<(), Error> {
         let text = "select freehold.copy_progress($1::text::uuid, $2, $3, $4::text::bigint)";
-        let (id, table, done) = (tenant.id().to_string(), table(copy), done.to_string());
-        let params = [Some(&*id), Some(&*table), Some(&*notes.own), Some(&*done)];
+        let (id, done) = (tenant.id().to_string(), done.to_string());
+        let params = [Some(&*id), Some(copy), Some(&*notes.own), Some(&*done)];
         self.ask("filling a copy", text, &params).await.map(drop)
     }
 
@@ -98,13 +96,9 @@ impl Store {
     ) -> Result<bool, Error> {
         let text = "select freehold.copy_end($1::text::uuid, $2, $3, $4::text::text[])";
         let all = list(notes.all.iter().map(String::as_str));
-        let (id, table) = (tenant.id().to_string(), table(copy));
-        let params = [Some(&*id), Some(&*table), Some(&*notes.own), Some(&*all)];
+        let id = tenant.id().to_string();
+        let params = [Some(&*id), Some(copy), Some(&*notes.own), Some(&*all)];
         let rows = self.ask("ending a copy", text, &params).await?;
         Ok(rows.first().and_then(|row| row.bool(0)) == Some(true))
     }
-}
-
-fn table(copy: &str) -> String {
-    format!("app.\"{}\"", copy.replace('"', "\"\""))
 }

@@ -302,5 +302,7 @@ impl Renderer {
 
 /// Whether [`Renderer::filters`] writes nothing for the entity itself, without `nearest`.
 fn no_filters(level: &Level) -> bool {
-    level.conds.is_empty() && level.embeds.iter().all(|embed| !embed.inner)
+    level.conds.is_empty()
+        && level.cuts.iter().all(|cut| cut.blank.is_some())
+        && level.embeds.iter().all(|embed| !embed.inner)
 }
