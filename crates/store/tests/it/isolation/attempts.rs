@@ -115,6 +115,27 @@ pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
             }],
         ),
         (
+            "freehold.copy_is_whole(oid)",
+            vec![Attempt {
+                reach: Reach::Nothing,
+                ..attempt("a copy of vectors", none("select freehold.copy_is_whole(1)"))
+            }],
+        ),
+        (
+            "freehold.copy_lacks(oid)",
+            vec![Attempt {
+                reach: Reach::Nothing,
+                ..attempt("one's own copy lacks a row", none("select freehold.copy_lacks(1)"))
+            }],
+        ),
+        (
+            "freehold.copy_refused(text,text)",
+            vec![Attempt {
+                reach: Reach::Nothing,
+                ..attempt("a refusal", none("select freehold.copy_refused('x', 'y')"))
+            }],
+        ),
+        (
             "freehold.open(text)",
             vec![attempt("a token of one's own making", move |_, _| text.clone())],
         ),
