@@ -3,6 +3,7 @@
 //! come, change and go.
 
 mod lost;
+mod residue;
 
 use std::io::Cursor;
 
