@@ -138,3 +138,96 @@ async fn who_filled_before_a_crash_does_not_say_that_it_is_whole() {
     let near = read(&ground.engine, &ground.a, NEAR).await;
     assert!(matches!(near, Err(Error::Refused(refusal)) if refusal.code == Code::CopyNotWhole));
 }
+
+/// Rows that move to a partition of their tenant's own and back take nothing from their copies, and change as before there.
+#[tokio::test]
+async fn copies_stay_when_their_rows_move() {
+    let (ground, ada) = filled().await;
+    let a = &ground.a;
+    let mut operator = ground.operator().await;
+    let mut helper = ground.operator().await;
+    operator.promote(&mut helper, "a", "note", |_| {}).await.unwrap();
+    ground.engine.store().refresh_placements().await.unwrap();
+    assert_eq!(check(&ground, a, "moved").await, 2);
+    ground.update(a, "note?n=eq.1", json!({ "text": "a yellow field" })).await;
+    ground.insert(a, "note", json!({ "n": 20, "of": ada, "text": "a new one" })).await;
+    assert_eq!(check(&ground, a, "changed there").await, 3);
+    ground.engine.raw_sql(a, "update app.note set near = null where n = 20").await.unwrap();
+    ground.engine.raw_sql(a, "delete from app.note where n = 2").await.unwrap();
+    let left =
+        format!("select count(*) as n from app.\"note~near~near\" where tenant_id = '{}'", a.id());
+    assert_eq!(ground.truth(&left).await, json!([{ "n": 1 }]));
+    while ground.engine.fill_step().await.unwrap() != freehold_engine::fill::Outcome::Idle {}
+    operator.demote("a", "note", |_| {}).await.unwrap();
+    ground.engine.store().refresh_placements().await.unwrap();
+    assert_eq!(check(&ground, a, "moved back").await, 2);
+    ground.update(a, "note?n=eq.1", json!({ "text": "a white wall" })).await;
+    assert_eq!(check(&ground, a, "changed back there").await, 2);
+    assert_eq!(check(&ground, &ground.b, "of the other tenant").await, 2);
+}
+
+/// What people are told: the register, the receipt of an erasure, the audit, and nothing of it of a tenant that is gone.
+#[tokio::test]
+async fn copies_are_told_of_and_go_with_their_tenant() {
+    let (ground, ada) = filled().await;
+    let register = ground.engine.register().await.unwrap();
+    let fields = register["fields"].as_array().unwrap();
+    let near = fields.iter().find(|field| field["field"] == "near").unwrap();
+    assert!(near["stored"].as_str().unwrap().contains("unlogged copy"), "{near}");
+    ground.engine.erase(&ground.a, "person", ada.as_str().unwrap().parse().unwrap()).await.unwrap();
+    let receipts = ground.engine.store().receipts(0, 10).await.unwrap();
+    assert!(
+        receipts[0].body.contains("vectors of note.near, of the unlogged copy"),
+        "{}",
+        receipts[0].body
+    );
+    let mut operator = ground.operator().await;
+    let report = freehold_engine::audit::audit(&mut operator, None).await.unwrap();
+    let told: Vec<&str> = report
+        .findings
+        .iter()
+        .filter(|finding| {
+            ["FH-D02", "FH-W06", "FH-W07", "FH-W14", "FH-W11"].contains(&&*finding.check.id)
+                || finding.object.contains("near")
+        })
+        .map(|finding| &*finding.object)
+        .collect();
+    assert_eq!(told, Vec::<&str>::new());
+    let logged = "alter table freehold_shelf.\"note~near~near~3\" set logged";
+    ground.db.client().await.batch_execute(logged).await.unwrap();
+    let report = freehold_engine::audit::audit(&mut operator, None).await.unwrap();
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.check.id == "FH-D02" && finding.object.contains("near~3"))
+    );
+    let gone = ground.a.id();
+    operator.delete_tenant("a", |_| {}).await.unwrap();
+    let left = format!(
+        "select tenant_id from app.\"note~near~near\" where tenant_id = '{gone}' union all select tenant_id from freehold.copy_whole where tenant_id = '{gone}'"
+    );
+    assert_eq!(ground.truth(&left).await, json!([]));
+    assert_eq!(check(&ground, &ground.b, "of the other tenant").await, 2);
+}
+
+/// A vector that was sealed and not searched becomes searched, and is no more, where it is.
+#[tokio::test]
+async fn what_is_sealed_can_be_searched_later() {
+    let (ground, _) = filled().await;
+    let sealed = MODEL.replace(
+        "of = [\"title\", \"text\"], stored = \"derived\"",
+        "of = [\"title\", \"text\"], stored = \"sealed\"",
+    );
+    ground.change(&sealed, &[]).await.unwrap();
+    ground.engine.refresh().await.unwrap();
+    assert_eq!(code(read(&ground.engine, &ground.a, NEAR).await), Code::Sealed);
+    ground.update(&ground.a, "note?n=eq.1", json!({ "text": "a garden" })).await;
+    ground.change(MODEL, &[]).await.unwrap();
+    ground.engine.refresh().await.unwrap();
+    assert_eq!(code(read(&ground.engine, &ground.a, NEAR).await), Code::CopyNotWhole);
+    while ground.engine.copy_step().await.unwrap() > 0 {}
+    for tenant in [&ground.a, &ground.b] {
+        assert_eq!(check(&ground, tenant, "searched again").await, 2);
+    }
+}
