@@ -231,3 +231,79 @@ async fn what_is_sealed_can_be_searched_later() {
         assert_eq!(check(&ground, tenant, "searched again").await, 2);
     }
 }
+
+/// Writers, workers and what empties copies at once: whoever is answered is answered whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_search_is_answered_in_part() {
+    let (ground, _) = filled().await;
+    let many = 30;
+    let note = |n: i32, word: i32| json!({ "n": n, "title": format!("note {n}"), "text": format!("garden {word}") });
+    for tenant in [&ground.a, &ground.b] {
+        ground.write(tenant, "note?n=not.is.null", Verb::Delete).await.unwrap();
+        ground.insert(tenant, "note", (0..many).map(|n| note(n, n)).collect()).await;
+    }
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    let going = || std::time::Instant::now() < until;
+    let (mut whole, mut refused) = (0, 0);
+    let writing = async {
+        for word in 0.. {
+            let (tenant, n) = (if word % 2 == 0 { &ground.a } else { &ground.b }, word * 7 % many);
+            if !going() {
+                break;
+            }
+            match word % 3 {
+                0 => drop(ground.update(tenant, &format!("note?n=eq.{n}"), note(n, word)).await),
+                1 => drop(ground.merge(tenant, "note?on_conflict=n", json!([note(n, word)])).await),
+                _ => {
+                    // Somebody without keys.
+                    let again = format!(
+                        "update app.note set near = near || ''::bytea, at = null where n = {n}"
+                    );
+                    drop(ground.engine.raw_sql(tenant, &again).await);
+                }
+            }
+        }
+    };
+    let working = async {
+        let other = ground.another().await;
+        while going() {
+            other.copy_step().await.unwrap();
+        }
+    };
+    let emptying = async {
+        let admin = ground.db.client().await;
+        while going() {
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+            let gone = "truncate app.\"note~near~near\", freehold.copy_whole, freehold.copy_note";
+            // Of two that wait for one another, PostgreSQL ends this one or a writer.
+            drop(admin.batch_execute(&format!("set lock_timeout = 100; {gone}")).await);
+        }
+    };
+    let searching = async {
+        let other = ground.another().await;
+        while going() {
+            for tenant in [&ground.a, &ground.b] {
+                match read(&other, tenant, "note?near=nearest.text:garden&select=n&limit=99").await {
+                    Ok(rows) => {
+                        assert_eq!(rows.as_array().unwrap().len(), many as usize);
+                        whole += 1;
+                    }
+                    Err(error) => {
+                        assert!(
+                            matches!(&error, Error::Refused(it) if matches!(it.code, Code::CopyNotWhole | Code::TryAgain)),
+                            "{error:?}"
+                        );
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    };
+    tokio::join!(writing, working, emptying, searching);
+    assert!(whole > 20 && refused > 0, "{whole} whole, {refused} refused");
+    while ground.engine.copy_step().await.unwrap() > 0 {}
+    while ground.engine.fill_step().await.unwrap() != freehold_engine::fill::Outcome::Idle {}
+    for tenant in [&ground.a, &ground.b] {
+        assert_eq!(check(&ground, tenant, "at last").await, many as usize);
+    }
+}

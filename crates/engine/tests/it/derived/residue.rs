@@ -30,8 +30,9 @@ derived = { vector = 32, personal = "contact", stored = "derived", optional = tr
 open = { vector = 32, optional = true, not_personal = "the control" }
 "#;
 
-/// Rows of each tenant.
+/// Rows of each tenant, and so many of all vectors at least are found where they are: what a page of WAL ends in is not.
 const ROWS: usize = 100;
+const MOST: usize = 2 * ROWS * 9 / 10;
 
 /// Numbers that all vectors of a kind have among theirs.
 const DERIVED: [f32; 3] = [0.123_456_7, -0.654_321, 0.333_333_2];
@@ -115,13 +116,13 @@ async fn copies_are_in_no_wal_and_no_backup() {
 
     let live = scan(server.data_dir());
     let (derived_in_wal, open_in_wal) = found(&live, "pg_wal");
-    assert!(open_in_wal >= 2 * ROWS, "the control: {open_in_wal}");
+    assert!(open_in_wal >= MOST, "the control: {open_in_wal}");
     assert_eq!(derived_in_wal, 0);
     let folder = tempfile::tempdir().unwrap();
     let backup = folder.path().join("backup");
     server.base_backup(&backup).await;
     let (in_backup, control) = found(&scan(&backup), "");
-    assert!(control >= 2 * ROWS, "the control: {control}");
+    assert!(control >= MOST, "the control: {control}");
     assert_eq!(in_backup, 0);
     // And they would be seen: somebody makes the copy a logged table.
     for shelf in 0..8 {
@@ -130,7 +131,7 @@ async fn copies_are_in_no_wal_and_no_backup() {
         admin.batch_execute(&logged).await.unwrap();
     }
     let (logged, _) = found(&scan(server.data_dir()), "pg_wal");
-    assert!(logged >= 2 * ROWS, "what is logged is found: {logged}");
+    assert!(logged >= MOST, "what is logged is found: {logged}");
 
     // Restored from it, nothing is found until a worker was there; then all is.
     server.restore(&backup).await;

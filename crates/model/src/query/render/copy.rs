@@ -1,7 +1,7 @@
 //! Vectors that are searched in a copy beside their table.
 //!
 //! Wherever a plain vector is read as a column, one of these is looked up by the row's key; where all rows are measured, the
-//! two tables are joined. A copy that is not whole would leave rows out, so every statement that reads one also asks
+//! two tables are joined, or the copy alone is read if nothing else is asked of a row. A copy that is not whole would leave rows out, so every statement that reads one also asks
 //! whether it is, in the same snapshot, and fails if it is not.
 
 use super::Renderer;
@@ -31,19 +31,26 @@ impl Renderer {
         }
     }
 
-    /// The copy will be joined to the table of this alias.
-    pub(super) fn join_copy(&mut self, alias: &str, nearest: &Nearest) {
-        self.joined = match nearest.copy {
-            Some(_) => Some((alias.to_owned(), self.alias())),
-            None => None,
+    /// The copy will be joined to the table of this alias; or stand in its place if it is `alone`, and nothing but the vector is
+    /// asked of a row.
+    pub(super) fn join_copy(&mut self, alias: &str, nearest: &Nearest, alone: bool) {
+        self.joined = match (&nearest.copy, alone) {
+            (Some(_), true) => Some((alias.to_owned(), alias.to_owned())),
+            (Some(_), false) => Some((alias.to_owned(), self.alias())),
+            (None, _) => None,
         };
     }
 
-    /// ` join app."copy" t1 on …` behind that table.
-    pub(super) fn joined_copy(&mut self, nearest: &Nearest) {
-        let (Some(copy), Some((alias, joined))) = (&nearest.copy, self.joined.clone()) else {
-            return;
+    /// The table whose rows are measured: `app."entity" t0`, with ` join app."copy" t1 on …` behind it, or the copy alone.
+    pub(super) fn measured_table(&mut self, level: &Level, nearest: &Nearest, alias: &str) {
+        let (Some(copy), Some((_, joined))) = (&nearest.copy, self.joined.clone()) else {
+            return self.table(level, alias);
         };
+        if joined == alias {
+            self.sql.table(copy).raw(" ").raw(alias);
+            return;
+        }
+        self.table(level, alias);
         self.sql.raw(" join ").table(copy);
         self.sql.raw(&format!(
             " {joined} on {joined}.tenant_id = {alias}.tenant_id and {joined}.id = {alias}.id"

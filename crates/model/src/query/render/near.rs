@@ -50,14 +50,13 @@ impl Renderer {
     fn distances(&mut self, level: &Level, nearest: &Nearest, ranked: bool) {
         let alias = self.alias();
         let scope = Scope { level, alias: &alias, measured: false };
-        self.join_copy(&alias, nearest);
+        self.join_copy(&alias, nearest, no_filters(level));
         self.sql.raw("select ");
         self.keys(level, &alias);
         self.sql.raw(", ");
         self.distance(&alias, nearest);
         self.sql.raw(" as \"~distance\" from ");
-        self.table(level, &alias);
-        self.joined_copy(nearest);
+        self.measured_table(level, nearest, &alias);
         // With rank there is no one `nearest` that filters could mean.
         self.filters(scope, None, !ranked);
         if ranked {
