@@ -25,8 +25,11 @@ use crate::{Engine, Snapshot, error::Error, read::count, write::objects};
 /// Rows opened and put into a copy at a time.
 const PAGE_ROWS: u32 = 500;
 
+/// Most rows that a write puts into a copy by one statement.
+const PUT_ROWS: usize = 1_000;
+
 /// How long a worker waits when all copies are whole, and after a failure.
-const IDLE: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_secs(1);
 const AWAY: Duration = Duration::from_secs(5);
 
 /// What vectors are opened for to be searched, as it is counted.
@@ -57,7 +60,9 @@ pub(crate) async fn put(
     }
     for (name, rows) in fields {
         if let Some(field) = entity.field(name) {
-            tx.query_one(&put_copies(entity, field, &rows, false)).await?;
+            for rows in rows.chunks(PUT_ROWS) {
+                tx.query_one(&put_copies(entity, field, rows, false)).await?;
+            }
         }
     }
     Ok(())
@@ -122,7 +127,8 @@ impl Engine {
         let snapshot = self.snapshot();
         let all: Vec<CopyOf<'_>> = copies(&snapshot).collect();
         let mut whole = 0;
-        for due in self.copies_due(&all).await? {
+        // What somebody else is filling is left to them.
+        for due in self.copies_due(&all).await?.into_iter().filter(|due| !due.busy) {
             let Some(place) = all.iter().find(|(.., name)| *name == due.copy) else { continue };
             whole += usize::from(self.copy_all(&due.tenant, place).await?);
         }

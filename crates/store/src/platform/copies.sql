@@ -64,18 +64,21 @@ begin atomic
   insert into freehold.copy_note (tenant_id, copy) values (freehold.tenant(), copy_lacks.copy) on conflict do nothing;
 end;
 
--- Which tenants' parts of these copies are not known to be whole, what has waited longest first, and how many vectors whoever
--- is filling them has copied so far.
-create or replace function freehold.copies_due(copies text[]) returns table (id text, name text, copy text, done bigint)
+-- Which tenants' parts of these copies are not known to be whole, those first that are known to lack something; how many vectors
+-- whoever is filling them has copied so far, and whether they have said so within ten seconds.
+create or replace function freehold.copies_due(copies text[]) returns table (id text, name text, copy text, done bigint, busy boolean)
   language sql stable security definer
 begin atomic
-  select t.id::text, t.name, c.copy, n.done
-    from unnest(copies) c (copy) cross join freehold.tenant t
-      left join lateral (select min(n.since) as since, max(n.done) as done, count(*) as notes from freehold.copy_note n
-        where n.tenant_id = t.id and n.copy = freehold.copy_named(c.copy)) n on true
-    where t.state = 'active' and freehold.copy_named(c.copy) is not null and (n.notes > 0
-      or not exists (select from freehold.copy_whole w where w.tenant_id = t.id and w.copy = freehold.copy_named(c.copy)))
-    order by n.since nulls first, t.id limit 1000;
+  with named as materialized (select c.copy, freehold.copy_named(c.copy) as that from unnest(copies) c (copy)),
+    noted as materialized (select n.tenant_id, n.copy, min(n.since) as since, max(n.done) as done,
+        coalesce(bool_or(n.done is not null and n.since > clock_timestamp() - interval '10 s'), false) as busy
+      from freehold.copy_note n group by n.tenant_id, n.copy)
+  select t.id::text, t.name, c.copy, n.done, coalesce(n.busy, false)
+    from named c cross join freehold.tenant t
+      left join noted n on n.tenant_id = t.id and n.copy = c.that
+      left join freehold.copy_whole w on w.tenant_id = t.id and w.copy = c.that
+    where t.state = 'active' and c.that is not null and (n.copy is not null or w.copy is null)
+    order by n.since, t.id limit 1000;
 end;
 
 -- Somebody fills a tenant's part of a copy: the notes that are there, theirs first.
@@ -92,7 +95,7 @@ end $$;
 create or replace function freehold.copy_progress(tenant uuid, copy text, xact text, done bigint) returns void
   language sql volatile security definer
 begin atomic
-  update freehold.copy_note n set done = copy_progress.done
+  update freehold.copy_note n set done = copy_progress.done, since = clock_timestamp()
     where n.tenant_id = tenant and n.copy = freehold.copy_named(copy_progress.copy) and n.xact = copy_progress.xact::xid8;
 end;
 

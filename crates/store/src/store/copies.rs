@@ -16,6 +16,8 @@ pub struct CopyDue {
     pub copy: String,
     /// How many vectors whoever is filling it has copied; none if nobody is.
     pub done: Option<u64>,
+    /// Whether they have said so lately.
+    pub busy: bool,
 }
 
 /// The notes for which a tenant's part of a copy is being filled.
@@ -35,7 +37,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let doing = "looking for copies to fill";
-        let text = "select id, name, copy, done from freehold.copies_due($1::text::text[])";
+        let text = "select id, name, copy, done, busy from freehold.copies_due($1::text::text[])";
         let names = list(copies.iter().map(String::as_str));
         let rows = self.ask(doing, text, &[Some(&names)]).await?;
         let due = |row: &Row| {
@@ -43,6 +45,7 @@ impl Store {
                 tenant: tenant_in(row)?,
                 copy: row.text(2)?.to_owned(),
                 done: row.int(3).and_then(|done| u64::try_from(done).ok()),
+                busy: row.bool(4) == Some(true),
             })
         };
         let due = rows.iter().map(due).collect::<Option<_>>();

@@ -255,7 +255,7 @@ async fn no_search_is_answered_in_part() {
                 0 => drop(ground.update(tenant, &format!("note?n=eq.{n}"), note(n, word)).await),
                 1 => drop(ground.merge(tenant, "note?on_conflict=n", json!([note(n, word)])).await),
                 _ => {
-                    // Somebody without keys.
+                    // Somebody without keys, who leaves the vector as it is.
                     let again = format!(
                         "update app.note set near = near || ''::bytea, at = null where n = {n}"
                     );
@@ -283,7 +283,8 @@ async fn no_search_is_answered_in_part() {
         let other = ground.another().await;
         while going() {
             for tenant in [&ground.a, &ground.b] {
-                match read(&other, tenant, "note?near=nearest.text:garden&select=n&limit=99").await {
+                match read(&other, tenant, "note?near=nearest.text:garden&select=n&limit=99").await
+                {
                     Ok(rows) => {
                         assert_eq!(rows.as_array().unwrap().len(), many as usize);
                         whole += 1;
@@ -300,7 +301,7 @@ async fn no_search_is_answered_in_part() {
         }
     };
     tokio::join!(writing, working, emptying, searching);
-    assert!(whole > 20 && refused > 0, "{whole} whole, {refused} refused");
+    assert!(whole > 0 && refused > 0, "{whole} whole, {refused} refused");
     while ground.engine.copy_step().await.unwrap() > 0 {}
     while ground.engine.fill_step().await.unwrap() != freehold_engine::fill::Outcome::Idle {}
     for tenant in [&ground.a, &ground.b] {
