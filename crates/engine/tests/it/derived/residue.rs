@@ -61,14 +61,7 @@ fn scan(folder: &Path) -> Scan {
 #[tokio::test]
 async fn copies_are_in_no_wal_and_no_backup() {
     let mut server = OwnServer::start().await;
-    let url = server.url();
-    let mut operator = Operator::open(&url, "test").await.unwrap();
-    operator.set_up(&RootKey::new(ROOT)).await.unwrap();
-    operator.create_tenant("a").await.unwrap();
-    operator.create_tenant("b").await.unwrap();
-    change(&mut operator, &store(&url).await, MARKS, &[]).await.unwrap();
-    drop(operator);
-    let engine = Engine::open(store(&url).await, "/".into()).await.unwrap();
+    let engine = house(&server).await;
     let mut chance = Chance::new(8);
     let mut number = || (chance.below(1 << 24) as f32 / 8_388_608.0) - 1.0;
     let mut vectors = |marks: [f32; 3]| -> Vec<Vec<f32>> {
@@ -135,11 +128,22 @@ async fn copies_are_in_no_wal_and_no_backup() {
 
     // Restored from it, nothing is found until a worker was there; then all is.
     server.restore(&backup).await;
-    let engine = Engine::open(store(&url).await, "/".into()).await.unwrap();
+    let engine = Engine::open(store(&server.url()).await, "/".into()).await.unwrap();
     let tenant = engine.tenant("b").await.unwrap();
     let near =
         format!("person?derived=nearest(k:1).{:?}&select=n", derived[ROWS + 3]).replace(' ', "");
     assert_eq!(crate::ground::code(read(&engine, &tenant, &near).await), Code::CopyNotWhole);
     while engine.copy_step().await.unwrap() > 0 {}
     assert_eq!(read(&engine, &tenant, &near).await.unwrap()[0]["n"], ROWS + 3);
+}
+
+async fn house(server: &OwnServer) -> Engine {
+    let url = server.url();
+    let mut operator = Operator::open(&url, "test").await.unwrap();
+    operator.set_up(&RootKey::new(ROOT)).await.unwrap();
+    operator.create_tenant("a").await.unwrap();
+    operator.create_tenant("b").await.unwrap();
+    change(&mut operator, &store(&url).await, MARKS, &[]).await.unwrap();
+    drop(operator);
+    Engine::open(store(&url).await, "/".into()).await.unwrap()
 }
