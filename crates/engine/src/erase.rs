@@ -286,20 +286,22 @@ impl Engine {
     }
 }
 
-/// What backups hold of a person in the open: their vectors, of which the model says why they are not sealed.
+/// What is left of a person in the open: in backups their vectors of which the model says why they are not sealed, and where
+/// copies of vectors were their bytes on the server's own disk.
 fn residue(model: &Model, subject: &str) -> Vec<String> {
     let mut all = Vec::new();
     for entity in model.entities() {
         for field in &entity.fields {
-            let (Some(why), Some(Privacy::Personal(personal))) = (field.open_why(), &field.privacy)
-            else {
-                continue;
+            let Some(Privacy::Personal(personal)) = &field.privacy else { continue };
+            let kept = match field.open_why() {
+                Some(why) => format!("kept in the open ({why}), in backups and WAL, until they expire"),
+                None if field.copied().is_some() => {
+                    "of the unlogged copy in which they were searched, on the server's disk, until they are written over".to_owned()
+                }
+                None => continue,
             };
             if entity.people_of(&personal.whose).is_some_and(|people| **people == *subject) {
-                all.push(format!(
-                    "vectors of {}.{}, kept in the open ({why}), in backups and WAL, until they expire",
-                    entity.name, field.name
-                ));
+                all.push(format!("vectors of {}.{}, {kept}", entity.name, field.name));
             }
         }
     }

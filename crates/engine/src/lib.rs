@@ -50,7 +50,7 @@ pub use freehold_store::{
     script,
 };
 pub use freehold_store::{Swept as DeletedRows, TenantState};
-pub use personal::StatedPurpose;
+pub use personal::{StatedPurpose, Uncopied};
 pub use subject::{Files, Parceled, Recipients};
 
 use embed::Embedders;
@@ -174,6 +174,7 @@ impl Engine {
         tokio::join!(
             self.project_forever(),
             self.fill_forever(),
+            self.copy_forever(),
             self.tend_blobs_forever(),
             self.own_blobs_forever(),
             self.job_forever()

@@ -2,6 +2,7 @@
 //!
 //! in: plain form → blind indexes → whose → sealed. out: marked values → keys → opened, and counted for a purpose.
 
+mod copies;
 mod open;
 mod reseal;
 mod seal;
@@ -13,7 +14,9 @@ use freehold_model::{Name, query::Query};
 use freehold_store::{Tenant, hex};
 use uuid::Uuid;
 
+pub use self::copies::Uncopied;
 pub(crate) use self::{
+    copies::put as put_copies,
     seal::{class, prepare, seal_loaded, settle},
     vectors::sealed_vectors,
 };

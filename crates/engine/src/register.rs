@@ -104,7 +104,7 @@ impl<'m> Register<'m> {
                         name.0, name.1
                     ));
                 }
-                if opened.is_empty() && field.open_why().is_none() {
+                if opened.is_empty() && field.open_why().is_none() && field.copied().is_none() {
                     let finding = format!(
                         "{}.{} was not opened in {DAYS} days: is it needed?",
                         name.0, name.1
@@ -143,6 +143,9 @@ fn copy(one: &Exported) -> Value {
 fn stored(field: &Field) -> String {
     match field.open_why() {
         Some(why) => format!("in the open: {why}"),
+        None if field.copied().is_some() => {
+            "sealed; as it is in an unlogged copy, which no WAL, replica or backup has".to_owned()
+        }
         None if field.sealed().is_some() => "sealed".to_owned(),
         None => "sealed as a blob".to_owned(),
     }

@@ -15,7 +15,7 @@ pub use freehold_model::mutate::Resolution;
 use freehold_model::{
     Model, Name,
     entity::{Kind, Vector, When},
-    mutate,
+    mutate::{self, Copied},
 };
 use freehold_store::{Access, Position, Row, Tenant, TenantTx};
 use serde_json::{Map, Value};
@@ -101,11 +101,12 @@ impl Engine {
             terms.check(rows)?;
         }
         embed_new_rows(&snapshot, &mut mutation).await?;
-        personal::prepare(self, tenant, &mut mutation).await?;
+        let copied = personal::prepare(self, tenant, &mut mutation).await?;
         let tag = personal::tag_change(&mut mutation);
         let at_once = !terms.roll_back
             && matched.is_none()
             && mutation.is_one_statement()
+            && copied.is_empty()
             && (counted.is_some() || !terms.are_about_rows());
         let mut written = if at_once {
             let done = self.store.run_one_placed(tenant, &mutation.render(), zone).await;
@@ -118,7 +119,8 @@ impl Engine {
             let is_matched = self.demand(&snapshot, tenant, &mut tx, matched, terms).await;
             let written = match is_matched {
                 Ok(()) => {
-                    self.settled(&snapshot, tenant, &mut tx, (&mut mutation, tag.as_ref())).await
+                    let what = (&mut mutation, tag.as_ref(), copied);
+                    self.settled(&snapshot, tenant, &mut tx, what).await
                 }
                 Err(error) => Err(error),
             };
@@ -153,10 +155,13 @@ impl Engine {
         snapshot: &Snapshot,
         tenant: &Tenant,
         tx: &mut TenantTx,
-        (mutation, tag): (&mut Mutation, Option<&Tag>),
+        (mutation, tag, mut copied): (&mut Mutation, Option<&Tag>, Vec<Copied>),
     ) -> Result<Written, Error> {
-        personal::settle(self, tenant, tx, mutation).await?;
+        copied.extend(personal::settle(self, tenant, tx, mutation).await?);
         let written = making::change((self, tenant), snapshot, tx, mutation, tag).await?;
+        if let Some(entity) = snapshot.model.entity(mutation.entity()) {
+            personal::put_copies(tx, entity, &copied).await?;
+        }
         match mutation.must_write() {
             Some(rows) if rows != written.rows => {
                 Err(Refusal::new(Code::TryAgain, "another transaction was in the way")

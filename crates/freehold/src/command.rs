@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod blobs;
 mod bulk;
+mod copies;
 mod expire;
 mod jobs;
 mod kept;

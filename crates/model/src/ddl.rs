@@ -6,6 +6,7 @@ pub(crate) mod blob;
 pub(crate) mod capture;
 pub(crate) mod column;
 pub(crate) mod constraint;
+pub(crate) mod copy;
 pub(crate) mod hold;
 pub(crate) mod index;
 pub(crate) mod naming;
@@ -19,6 +20,7 @@ pub(crate) mod wall;
 
 pub use blob::{OwnerTrigger, owner_triggers};
 pub use capture::{capture, release};
+pub use copy::copy_name;
 
 use crate::{
     Model, Name,

@@ -11,6 +11,7 @@
 
 mod body;
 mod conflict;
+mod copies;
 mod dump;
 mod exact;
 mod fill;
@@ -37,6 +38,7 @@ use crate::{
     sql::ident,
 };
 
+pub use copies::{Copied, put_copies, uncopied};
 pub use dump::dump;
 pub use exact::{first_rounded, keep_digits, of_json};
 pub use fill::{Filling, Made, fill_vectors, unfilled};

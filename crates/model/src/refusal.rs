@@ -185,6 +185,8 @@ codes! {
     Erased = "FH081", 410;
     /// A legal hold keeps it.
     Held = "FH082", 409;
+    /// The copy in which sealed vectors are searched is not whole, and is being made again; trying again is right.
+    CopyNotWhole = "FH083", 503;
     /// The vector has the wrong number of dimensions or a value that is not finite.
     Vector = "FH010", 400;
     /// The provider that makes embeddings cannot be reached or refuses.

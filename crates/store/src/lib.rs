@@ -73,10 +73,10 @@ pub use rotation::Rotated;
 pub use row::Row;
 pub use scope::{Access, SCOPE_MAX, Scope};
 pub use store::{
-    Bounds, Broken, Complaint, Config, Current, Done, Due, DueNotes, Ended, Graph, KeystoreState,
-    Load, Moment, Placement, PlainSearcher, Pulse, Question, Scan, Size, Stamp, Store, Table,
-    Target, Tenant, TimeZone, Transaction, Typed, TypedError, Watch, Way, Work, Writer, Yardstick,
-    digest_of,
+    Bounds, Broken, Complaint, Config, CopyDue, CopyNotes, Current, Done, Due, DueNotes, Ended,
+    Graph, KeystoreState, Load, Moment, Placement, PlainSearcher, Pulse, Question, Scan, Size,
+    Stamp, Store, Table, Target, Tenant, TimeZone, Transaction, Typed, TypedError, Watch, Way,
+    Work, Writer, Yardstick, digest_of,
 };
 pub use totals::{ExpiryLag, Opened, PrivacyTotals};
 pub use tx::TenantTx;

@@ -203,6 +203,13 @@ fn reported_by_server(report: &DbError) -> Option<Error> {
             Refusal::new(Code::Held, "a legal hold keeps a row that would be deleted")
                 .hint("wait until the hold is released: `freehold hold list` shows it"),
         )),
+        "FH083" => Some(Error::Refused(
+            Refusal::new(
+                Code::CopyNotWhole,
+                "the copy in which sealed vectors are searched is being made again",
+            )
+            .hint("try again; if it lasts, `freehold status` shows how far the workers are"),
+        )),
         "40001" | "40P01" | "55P03" => Some(Error::Refused(
             Refusal::new(Code::TryAgain, "another transaction was in the way").hint("try again"),
         )),

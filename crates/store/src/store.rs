@@ -3,6 +3,7 @@
 mod answers;
 mod begin;
 mod call;
+mod copies;
 mod due;
 mod issue;
 mod keys;
@@ -17,6 +18,7 @@ mod yardstick;
 mod zone;
 
 pub(crate) use call::failed;
+pub use copies::{CopyDue, CopyNotes};
 pub use due::{Due, DueNotes};
 pub use keystore::KeystoreState;
 pub use load::{Load, Size, Target, Writer};

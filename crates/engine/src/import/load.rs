@@ -2,7 +2,7 @@
 
 use freehold_model::{
     entity::Entity,
-    mutate::{self, Resolution},
+    mutate::{self, Copied, Resolution},
     sealed,
 };
 use freehold_store::{Column, ImportMark, Tenant, TenantTx};
@@ -98,7 +98,8 @@ impl Loading<'_> {
         let mut tx = self.engine.store.begin(self.tenant).await?;
         let mut loaded = 0;
         let sealed = self.sealed(&mut tx, rows).await?;
-        for (columns, rows) in batch::groups(self.entity, sealed.as_deref().unwrap_or(rows)) {
+        let those = sealed.as_ref().map_or(rows, |(sealed, _)| sealed);
+        for (columns, rows) in batch::groups(self.entity, those) {
             let names: Vec<&str> = columns.iter().map(String::as_str).collect();
             let conflict = self.upsert.clone().map(|fields| (Some(fields), Resolution::Merge));
             let load = mutate::load(&self.snapshot.model, &self.entity.name, &names, conflict)?;
@@ -115,6 +116,9 @@ impl Loading<'_> {
                 .hint("import again: it goes on there")
                 .into());
         }
+        if let Some((_, copied)) = &sealed {
+            personal::put_copies(&mut tx, self.entity, copied).await?;
+        }
         if let (Some(source), Some(last)) = (&self.source, rows.last()) {
             let mark = ImportMark { rows: last.number, digest: last.digest };
             tx.mark_import(&self.entity.name, source, mark).await?;
@@ -123,8 +127,12 @@ impl Loading<'_> {
         Ok(loaded)
     }
 
-    /// The rows as they go to PostgreSQL, if the entity has sealed fields.
-    async fn sealed(&self, tx: &mut TenantTx, rows: &[Row]) -> Result<Option<Vec<Row>>, Error> {
+    /// The rows as they go to PostgreSQL, and what of them goes into copies, if the entity has sealed fields.
+    async fn sealed(
+        &self,
+        tx: &mut TenantTx,
+        rows: &[Row],
+    ) -> Result<Option<(Vec<Row>, Vec<Copied>)>, Error> {
         if self.entity.sealed_fields().next().is_none() {
             return Ok(None);
         }
@@ -141,11 +149,11 @@ impl Loading<'_> {
             sealed.iter_mut().map(|row| std::mem::take(&mut row.values)).collect();
         let keys = self.upsert.as_deref();
         let of = (self.engine, self.tenant);
-        personal::seal_loaded(of, tx, self.entity, &mut values, keys).await?;
+        let copied = personal::seal_loaded(of, tx, self.entity, &mut values, keys).await?;
         for (row, values) in sealed.iter_mut().zip(values) {
             row.values = values;
         }
-        Ok(Some(sealed))
+        Ok(Some((sealed, copied)))
     }
 
     fn leave_out(&mut self, row: &Row, refusal: Refusal) -> Result<(), Error> {

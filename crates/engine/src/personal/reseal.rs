@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use freehold_model::reseal::{Theirs, theirs};
+use freehold_model::{
+    mutate::Copied,
+    reseal::{Theirs, theirs},
+};
 use freehold_store::{
     Opens, Tenant, hex,
     seal::{Closed, Place},
@@ -11,7 +14,7 @@ use freehold_store::{
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::seal::class;
+use super::{copies::put as put_copies, seal::class};
 use crate::{Engine, error::Error, write::objects};
 
 /// Rows in a transaction.
@@ -73,6 +76,7 @@ impl Engine {
         let rows = objects(tx.query_one(&page).await?.text(0));
         let last = rows.last().and_then(|row| row.get("id")?.as_str()).map(str::to_owned);
         let (mut anew, mut opens) = (Vec::new(), Opens::default());
+        let mut copied: Vec<Copied> = Vec::new();
         let mut values = 0;
         for row in rows {
             let mut under_another = 0;
@@ -93,7 +97,17 @@ impl Engine {
                     under_another += 1;
                     opens.add(&part.entity.name, &field.name);
                 }
+                let again = sealed.is_some() && field.copied().is_some();
                 let digits = sealed.map_or_else(|| digits.to_owned(), |bytes| hex(&bytes));
+                if again {
+                    let vector = keys.open(place(number), &bytes)?.reveal().clone();
+                    copied.push(Copied {
+                        field: field.name.clone(),
+                        id: id.as_str().unwrap_or_default().to_owned(),
+                        mark: Copied::mark_of(&digits),
+                        vector: String::from_utf8(vector).ok(),
+                    });
+                }
                 put.insert(field.name.to_string(), Value::String(format!("\\x{digits}")));
             }
             put.insert("id".into(), id);
@@ -103,6 +117,7 @@ impl Engine {
             values = anew.iter().map(|(_, many): &Anew| *many as u64).sum();
             let rows = anew.into_iter().map(|(row, _)| row).collect();
             tx.query_one(&part.put(rows)).await?;
+            put_copies(&mut tx, part.entity, &copied).await?;
         }
         tx.commit().await?;
         self.store.note_opens(tenant, &|_, _| PURPOSE.to_owned(), &opens).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use freehold_model::{
     entity::{Entity, Personal as Said, Whose, lookup_column},
-    mutate::{self, Insert, Update},
+    mutate::{self, Copied, Insert, Update},
     sealed,
 };
 use freehold_store::{
@@ -26,13 +26,14 @@ const TARGETS_MAX: usize = 10_000;
 type Row = Map<String, Value>;
 
 /// What can be done before the rows are known that a write is for: values are checked, lookups bound; an insert that
-/// overwrites nothing is sealed.
+/// overwrites nothing is sealed. Gives what goes into copies of vectors when the rows are written.
 pub(crate) async fn prepare(
     engine: &Engine,
     tenant: &Tenant,
     mutation: &mut Mutation,
-) -> Result<(), Error> {
+) -> Result<Vec<Copied>, Error> {
     engine.bind_lookups(tenant, mutation).await?;
+    let mut copied = Vec::new();
     match mutation {
         Mutation::Insert(insert) if writes_sealed(insert.of(), insert.rows()) => {
             let entity = insert.of().clone();
@@ -41,25 +42,27 @@ pub(crate) async fn prepare(
             mutate::generalise(&entity, insert.rows_mut())?;
             sealing.index(insert.rows_mut()).await?;
             if insert.merges_by().is_none() {
-                sealing.seal(insert.rows_mut(), &[]).await?;
+                copied = sealing.seal(insert.rows_mut(), &[]).await?;
             }
         }
         _ => {}
     }
-    Box::pin(crate::blob::offer(engine, tenant, mutation)).await
+    Box::pin(crate::blob::offer(engine, tenant, mutation)).await?;
+    Ok(copied)
 }
 
-/// Inside the transaction: finds the rows that a write is for, and seals what it brings for them.
+/// Inside the transaction: finds the rows that a write is for, and seals what it brings for them. Gives what goes into copies
+/// of vectors when they are written.
 pub(crate) async fn settle(
     engine: &Engine,
     tenant: &Tenant,
     tx: &mut TenantTx,
     mutation: &mut Mutation,
-) -> Result<(), Error> {
+) -> Result<Vec<Copied>, Error> {
     match mutation {
         Mutation::Insert(insert) => merge(engine, tenant, tx, insert).await,
         Mutation::Update(update) => patch(engine, tenant, tx, update).await,
-        Mutation::Delete(_) => Ok(()),
+        Mutation::Delete(_) => Ok(Vec::new()),
     }
 }
 
@@ -68,10 +71,10 @@ async fn merge(
     tenant: &Tenant,
     tx: &mut TenantTx,
     insert: &mut Insert,
-) -> Result<(), Error> {
-    let Some(keys) = insert.merges_by().map(<[String]>::to_vec) else { return Ok(()) };
+) -> Result<Vec<Copied>, Error> {
+    let Some(keys) = insert.merges_by().map(<[String]>::to_vec) else { return Ok(Vec::new()) };
     if !writes_sealed(insert.of(), insert.rows()) {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let entity = insert.of().clone();
     let standing = standing(&entity, &keys, insert.rows(), tx).await?;
@@ -101,10 +104,10 @@ async fn patch(
     tenant: &Tenant,
     tx: &mut TenantTx,
     update: &mut Update,
-) -> Result<(), Error> {
+) -> Result<Vec<Copied>, Error> {
     let entity = update.of().clone();
     if !update.seals() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let sealing = Sealing { engine, tenant, entity: &entity };
     let mut patch = [update.patch_mut().clone()];
@@ -123,7 +126,7 @@ async fn patch(
     rest.retain(|name, _| !columns.contains(name));
     *update.patch_mut() = rest;
     if columns.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let found = tx.query_one(&update.render_targets(TARGETS_MAX + 1)).await?;
     let targets = objects(found.text(0));
@@ -142,12 +145,12 @@ async fn patch(
         })
         .collect();
     let standing: Vec<Option<Row>> = targets.into_iter().map(Some).collect();
-    sealing.seal(&mut rows, &standing).await?;
+    let copied = sealing.seal(&mut rows, &standing).await?;
     for row in &mut rows {
         row.retain(|name, _| name == "id" || columns.contains(name));
     }
     update.seal(columns, rows);
-    Ok(())
+    Ok(copied)
 }
 
 /// Seals rows that are loaded in bulk, in the transaction that loads them.
@@ -157,7 +160,7 @@ pub(crate) async fn seal_loaded(
     entity: &Entity,
     rows: &mut [Row],
     merges_by: Option<&[String]>,
-) -> Result<(), Error> {
+) -> Result<Vec<Copied>, Error> {
     let sealing = Sealing { engine, tenant, entity };
     sealing.check(rows)?;
     mutate::generalise(entity, rows)?;
@@ -225,7 +228,8 @@ impl Sealing<'_> {
     }
 
     /// Seals the values of rows, each for its own: of a row that is there, `standing` says which it is and whose.
-    async fn seal(&self, rows: &mut [Row], standing: &[Option<Row>]) -> Result<(), Error> {
+    /// Gives what goes into copies of vectors.
+    async fn seal(&self, rows: &mut [Row], standing: &[Option<Row>]) -> Result<Vec<Copied>, Error> {
         let places: Vec<_> = self
             .entity
             .sealed_fields()
@@ -255,14 +259,21 @@ impl Sealing<'_> {
             }
         }
         let keys = self.engine.store.keys_to_seal(self.tenant, &wanted).await?;
+        let mut copied = Vec::new();
         for (at, field, row, subject, class, value) in values {
             let name = (self.entity.name.to_string(), field.name.to_string());
             let number = numbers.get(&name).copied().unwrap_or_default();
             let place = Place { tenant: self.tenant.id(), field: number, row, subject };
-            let sealed = keys.seal(place, class, &value)?;
-            rows[at].insert(field.name.to_string(), Value::String(format!("\\x{}", hex(&sealed))));
+            let sealed = hex(&keys.seal(place, class, &value)?);
+            if field.copied().is_some() {
+                let (field, id, mark) =
+                    (field.name.clone(), row.to_string(), Copied::mark_of(&sealed));
+                let vector = String::from_utf8(value.reveal().clone()).ok();
+                copied.push(Copied { field, id, mark, vector });
+            }
+            rows[at].insert(field.name.to_string(), Value::String(format!("\\x{sealed}")));
         }
-        Ok(())
+        Ok(copied)
     }
 
     /// The row's id, which it gets here if it has none.

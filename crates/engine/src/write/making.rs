@@ -105,7 +105,7 @@ pub(crate) async fn filling(
     };
     let one = |at: usize| {
         let vector = match sealed.get(at) {
-            Some(bytes) => Made::Sealed(bytes.as_deref()?),
+            Some(bytes) => Made::Sealed(bytes.as_deref()?, &vectors[at]),
             None => Made::Open(&vectors[at]),
         };
         let text = |name: &str| rows[at].get(name).and_then(Value::as_str);

@@ -52,16 +52,17 @@ impl Engine {
             embed_new_rows(&snapshot, &mut mutation)
                 .await
                 .map_err(|error| numbered(number, error))?;
-            personal::prepare(self, tenant, &mut mutation)
+            let copied = personal::prepare(self, tenant, &mut mutation)
                 .await
                 .map_err(|error| numbered(number, error))?;
             let tag = personal::tag_change(&mut mutation);
-            mutations.push((mutation, tag));
+            mutations.push((mutation, tag, copied));
         }
         let mut tx = self.store.begin_in(tenant, terms.zone.as_ref()).await?;
         let mut written = Vec::with_capacity(mutations.len());
-        for (number, (mutation, tag)) in (1..).zip(&mut mutations) {
-            let settled = self.settled(&snapshot, tenant, &mut tx, (&mut *mutation, tag.as_ref()));
+        for (number, (mutation, tag, copied)) in (1..).zip(&mut mutations) {
+            let what = (&mut *mutation, tag.as_ref(), std::mem::take(copied));
+            let settled = self.settled(&snapshot, tenant, &mut tx, what);
             match settled.await {
                 Ok(one) => written.push(one),
                 Err(error) => {
@@ -77,7 +78,7 @@ impl Engine {
             true => tx.roll_back().await.map(|()| (written, None))?,
             false => self.finish(tx, Ok(written)).await?,
         };
-        for (one, (_, tag)) in written.iter_mut().zip(&mutations) {
+        for (one, (_, tag, _)) in written.iter_mut().zip(&mutations) {
             one.token.clone_from(&token);
             if let Some(tag) = tag {
                 let purpose = terms.purpose.as_ref().into();

@@ -7,6 +7,7 @@ mod blobs;
 mod changes;
 mod coarser;
 mod consistency;
+mod derived;
 mod embedded;
 mod erased;
 mod expired;

@@ -152,14 +152,14 @@ async fn in_redis(redis: &OwnRedis) {
 }
 
 /// How often each mark is in the files of a folder.
-struct Scan {
-    files: Vec<File>,
+pub(crate) struct Scan {
+    pub(crate) files: Vec<File>,
 }
 
-struct File {
-    path: PathBuf,
-    sealed: Vec<usize>,
-    open: Vec<usize>,
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
+    pub(crate) sealed: Vec<usize>,
+    pub(crate) open: Vec<usize>,
 }
 
 impl Scan {
@@ -168,7 +168,7 @@ impl Scan {
         Self::looking_for(folder, &sealed, &open)
     }
 
-    fn looking_for(folder: &Path, sealed: &[Vec<u8>], open: &[Vec<u8>]) -> Self {
+    pub(crate) fn looking_for(folder: &Path, sealed: &[Vec<u8>], open: &[Vec<u8>]) -> Self {
         let mut files = Vec::new();
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {

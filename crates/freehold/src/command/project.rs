@@ -9,7 +9,7 @@ use freehold_engine::{
 };
 use serde_json::{Value, json};
 
-use super::{Site, jobs, kept, model::counted};
+use super::{Site, copies, jobs, kept, model::counted};
 use crate::{
     config::Config,
     output::{self, FAILED, Failure, REFUSED},
@@ -35,6 +35,7 @@ pub(super) async fn status(
     let parked = engine.parked(limit).await?;
     let jobs = engine.jobs().await?;
     let expiry = engine.expiry_lag().await?;
+    let uncopied = engine.uncopied().await?;
     let told = kept::told(metrics).await?;
     let version = engine.snapshot().version;
     if config.json {
@@ -45,6 +46,7 @@ pub(super) async fn status(
             "behind": tenants.iter().map(lag_json).collect::<Vec<_>>(),
             "parked": parked.iter().map(parked_json).collect::<Vec<_>>(),
             "jobs": jobs.iter().map(jobs::shown).collect::<Vec<_>>(),
+            "copies": uncopied.iter().take(limit).map(copies::shown).collect::<Vec<_>>(),
             "expiry": { "lag_ms": expiry.lag_ms, "tenants": expiry.tenants },
         });
         if let Some(told) = &told {
@@ -56,6 +58,7 @@ pub(super) async fn status(
         show_reads(&reads, &tenants);
         show_parked(&parked);
         jobs::show(&jobs);
+        copies::show(&uncopied, limit);
         if expiry.tenants > 0 {
             let tenants = counted(usize::try_from(expiry.tenants).unwrap_or(usize::MAX), "tenant");
             let late = seconds(expiry.lag_ms);
@@ -129,6 +132,7 @@ pub(super) async fn once(config: &Config) -> Result<(), Failure> {
     let engine = site.engine(config).await?;
     // Vectors first: read models may carry them.
     while let Outcome::Filled(1..) = engine.fill_step().await? {}
+    while engine.copy_step().await? > 0 {}
     let reads = caught_up(&engine).await?;
     let left = reads.iter().any(|lag| lag.behind > 0);
     if config.json {

@@ -5,6 +5,7 @@ use crate::{
         anonymous,
         column::Column,
         constraint::{Check, ForeignKey},
+        copy::Copy,
         hold,
         index::Index,
         naming::{self, DEFAULT_PART, derived, part, root},
@@ -27,6 +28,8 @@ pub(crate) struct Table {
     pub(crate) indexes: Vec<Index>,
     pub(crate) references: Vec<ForeignKey>,
     pub(crate) triggers: Vec<Trigger>,
+    /// The tables in which its sealed vectors are searched.
+    pub(crate) copies: Vec<Copy>,
     /// Statements that make its sealed fields known.
     pub(crate) sealed: Vec<String>,
     /// Whether its rows are kept in slices by time, beside the shelves.
@@ -63,6 +66,7 @@ impl Table {
                 .into_iter()
                 .chain(entity.fields.iter().flat_map(|field| Trigger::all(name, field)))
                 .collect(),
+            copies: Copy::all(entity),
             sealed: entity.fields.iter().filter_map(|field| sealed::made(name, field)).collect(),
             anonymous: entity.anonymous,
         }
@@ -81,6 +85,7 @@ impl Table {
             statements.extend(self.open());
         }
         statements.extend(self.indexes.iter().flat_map(|index| index.create(&self.entity, &[])));
+        statements.extend(self.copies.iter().flat_map(Copy::create));
         statements.extend(self.triggers.iter().flat_map(Trigger::add));
         statements.extend(self.sealed.iter().cloned());
         statements
@@ -90,6 +95,7 @@ impl Table {
     pub(crate) fn remove(&self) -> Vec<String> {
         let mut statements = vec![format!("drop table {}", root(&self.entity))];
         statements.extend(self.triggers.iter().filter_map(Trigger::remove_function));
+        statements.extend(self.copies.iter().map(Copy::remove));
         statements
     }
 

@@ -4,6 +4,7 @@ use crate::{
     ddl::{
         blob,
         column::made_from,
+        copy::Copy,
         hold,
         naming::{derived, list, root, shelf},
     },
@@ -27,13 +28,16 @@ pub(crate) struct Trigger {
 impl Trigger {
     /// All of a field's: none, unless it is made from texts, a blob, or a reference to a data subject.
     pub(crate) fn all(entity: &str, field: &Field) -> Vec<Self> {
+        let copy = Copy::of(entity, field);
+        let copied = copy.iter().flat_map(|copy| copy.triggers(entity, field));
         if made_from(field).is_none() {
             let blob = blob::trigger(entity, field);
             let whose = blob::owner_trigger(entity, field);
             let held = hold::of_reference(entity, field);
-            return blob.into_iter().chain(whose).chain(held).collect();
+            return blob.into_iter().chain(whose).chain(held).chain(copied).collect();
         }
-        vec![Self::outdated(entity, field, &field.name), Self::due(entity, field)]
+        let made = [Self::outdated(entity, field, &field.name), Self::due(entity, field)];
+        made.into_iter().chain(copied).collect()
     }
 
     /// Empties the vector in `column` when a text changes and it does not. PostgreSQL decides in its own code whether

@@ -335,7 +335,7 @@ pub(super) static FIELD: Section = Section {
         key("lookup", Form::Choice(&Lookup::NAMES), "Finds sealed values again by equality: as e-mail addresses, phone numbers, without regard to case, or exactly.").of(VALUES),
         key("lookup_why", Form::Text, "Why few possible values may be looked up all the same: equal values can be told, and so counted.").of(VALUES),
         key("generalises", Form::Text, "The sealed field of this entity that it says less of, in the open, and what it says: `\"born to year\"`, `\"postcode to 2 characters\"`, `\"income to 1000\"`. It is made at each write of that field.").of(PLAIN),
-        key("stored", Form::Choice(&["sealed", "open"]), "How a vector of personal data is kept: `sealed`, and then it cannot be searched, or `open`, as it is.").of(VECTORS),
+        key("stored", Form::Choice(&["derived", "sealed", "open"]), "How a vector of personal data is kept: `derived`, sealed and searched in a copy that is in no backup; `sealed`, and searched row by row by the server; or `open`, as it is.").of(VECTORS),
         key("stored_why", Form::Text, "Why it is kept in the open, in your own words: in the register, the audit and every receipt.").of(VECTORS),
         key(
             "on_erase",

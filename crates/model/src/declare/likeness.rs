@@ -5,10 +5,15 @@ use super::{
     report::{Report, Span as Place},
     walk::{Found, text},
 };
-use crate::entity::{Field, Kind, Personal, Privacy, Stored};
+use crate::entity::{Field, Kind, Personal, Privacy, Stored, Vector, VectorForm};
 
 /// What the field says of how it is kept; told about where it says nothing.
-pub(super) fn stored(found: &Found<'_>, at: &Place, report: &mut Report) -> Option<Stored> {
+pub(super) fn stored(
+    found: &Found<'_>,
+    vector: &Vector,
+    at: &Place,
+    report: &mut Report,
+) -> Option<Stored> {
     let why = found.text("stored_why").map(|(why, _)| why.trim()).filter(|why| !why.is_empty());
     match (found.text("stored"), why) {
         (Some(("open", _)), Some(why)) => Some(Stored::Open(why.to_owned())),
@@ -28,11 +33,24 @@ pub(super) fn stored(found: &Found<'_>, at: &Place, report: &mut Report) -> Opti
                 .help("remove `stored_why`");
             None
         }
+        (Some(("derived", at)), None) => {
+            if matches!(vector.form, VectorForm::Vector | VectorForm::Halfvec) {
+                return Some(Stored::Derived);
+            }
+            report
+                .error(
+                    codes::PERSONAL_VECTOR,
+                    at,
+                    "only a `vector` or `halfvec` is searched in a copy",
+                )
+                .help("use one of these, or `stored = \"sealed\"`");
+            None
+        }
         (Some(_), None) => Some(Stored::Sealed),
         (None, _) => {
             report
                 .error(codes::PERSONAL_VECTOR, at, "a vector of personal data tells what it was made from, and does not say how it is kept")
-                .help("add `stored = \"sealed\"`: it cannot be searched then; or `stored = \"open\"` with the reason in `stored_why`");
+                .help("add `stored = \"derived\"`: it is sealed, and searched in a copy that is in no backup; or `\"sealed\"`: the server opens and measures row by row then; or `\"open\"` with the reason in `stored_why`");
             None
         }
     }
@@ -54,9 +72,7 @@ fn one(
     report: &mut Report,
 ) -> Option<Personal> {
     let (Some(found), Some(field)) = (&draft.found, &draft.field) else { return None };
-    if !matches!(&field.kind, Kind::Vector(_)) {
-        return None;
-    }
+    let Kind::Vector(vector) = &field.kind else { return None };
     let of = found.items("of").unwrap_or_default();
     let sealed: Vec<(&str, &Place, &Personal)> = of
         .iter()
@@ -95,7 +111,7 @@ fn one(
             .help("make a vector of each");
         return None;
     }
-    let stored = stored(found, at, report)?;
+    let stored = stored(found, vector, at, report)?;
     Some(Personal { stored, lookup: None, ..first.clone() })
 }
 

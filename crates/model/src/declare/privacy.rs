@@ -124,7 +124,7 @@ impl About<'_> {
         let stored = match &field.kind {
             // What is made from text is what its texts are: that is seen when all of them are known.
             Kind::Vector(vector) if !vector.of.is_empty() => return None,
-            Kind::Vector(_) => likeness::stored(found, at, report)?,
+            Kind::Vector(vector) => likeness::stored(found, vector, at, report)?,
             _ => Stored::Sealed,
         };
         if matches!(field.kind, Kind::Ref(_)) {

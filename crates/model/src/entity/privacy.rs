@@ -1,7 +1,7 @@
 //! What a model says of personal data: which fields are, whose they are, how they are found again, and what becomes of
 //! rows when a person is erased.
 
-use super::{Entity, Field, Kind, Scalar, Span};
+use super::{Entity, Field, Kind, Scalar, Span, Vector};
 use crate::names::Name;
 
 /// A class of personal data, `[personal.…]`: what the register of processing says of its fields.
@@ -52,6 +52,9 @@ pub struct Personal {
 pub enum Stored {
     /// Sealed.
     Sealed,
+    /// Sealed, and as they are in a table beside it that is in no WAL and no backup, in which they are searched. Vectors
+    /// only.
+    Derived,
     /// As they are, so that they can be searched, and why. Vectors only.
     Open(String),
 }
@@ -121,7 +124,17 @@ impl Field {
             (
                 Some(Privacy::Personal(personal)),
                 Kind::Scalar(_) | Kind::Array(_) | Kind::Enum(_) | Kind::Vector(_),
-            ) => Some(personal).filter(|personal| personal.stored == Stored::Sealed),
+            ) => Some(personal)
+                .filter(|personal| matches!(personal.stored, Stored::Sealed | Stored::Derived)),
+            _ => None,
+        }
+    }
+
+    /// Its vector, if it is sealed and searched in a copy beside its table.
+    #[must_use]
+    pub fn copied(&self) -> Option<&Vector> {
+        match (&self.kind, self.sealed()?) {
+            (Kind::Vector(vector), Personal { stored: Stored::Derived, .. }) => Some(vector),
             _ => None,
         }
     }
@@ -175,6 +188,11 @@ impl Entity {
     /// Its fields whose values are sealed.
     pub fn sealed_fields(&self) -> impl Iterator<Item = (&Field, &Personal)> {
         self.fields.iter().filter_map(|field| Some((field, field.sealed()?)))
+    }
+
+    /// Its vectors that are searched in a copy.
+    pub fn copied_fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| field.copied().is_some())
     }
 
     /// Its blobs that are somebody's personal data: their keys are wrapped by that person's.

@@ -27,8 +27,8 @@ pub struct Filling<'a> {
 pub enum Made<'a> {
     /// Its numbers.
     Open(&'a [f32]),
-    /// It is sealed for its row.
-    Sealed(&'a [u8]),
+    /// It is sealed for its row; the numbers are for its copy, if it has one.
+    Sealed(&'a [u8], &'a [f32]),
 }
 
 /// Stores vectors in `field`, or in the hidden column that will replace it if `next`. `rows` of the answer counts
@@ -45,17 +45,17 @@ pub fn fill_vectors(
 ) -> Result<Sql, Refusal> {
     let (entity, vector) = made(model, entity, field)?;
     let sealed = entity.field(field).and_then(Field::sealed).is_some();
+    let copied = entity.field(field).and_then(Field::copied).is_some();
     let (array, cast) = match vector.form {
         _ if sealed => ("bytea[]", String::new()),
-        VectorForm::Vector => ("freehold_ext.vector[]", String::new()),
-        VectorForm::Halfvec => ("freehold_ext.halfvec[]", String::new()),
+        VectorForm::Vector | VectorForm::Halfvec => (plain_array(vector), String::new()),
         VectorForm::Sparsevec => ("freehold_ext.sparsevec[]", String::new()),
         // An array of `bit` is one of `bit(1)`.
         VectorForm::Bit => ("varbit[]", format!("::{}", vector.sql_type())),
     };
     let vectors = rows.iter().map(|row| match row.vector {
         Made::Open(numbers) => vector_text(vector.form, numbers),
-        Made::Sealed(bytes) => {
+        Made::Sealed(bytes, _) => {
             let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("\\x{digits}")
         }
@@ -65,13 +65,26 @@ pub fn fill_vectors(
     sql.ident(&column(field, next)).raw(&format!(" = r.v{cast} from unnest("));
     sql.param(Some(value::array_literal(rows.iter().map(|row| row.id)))).raw("::uuid[], ");
     sql.param(Some(value::array_literal(vectors))).raw("::").raw(array).raw(", ");
-    sql.param(Some(stamps(rows))).raw("::text[]) as r(id, v, stamp)");
-    sql.raw(" where t.id = r.id and (r.stamp is null or r.stamp = ")
-        .raw(&stamp(vector))
-        .raw(")")
-        .target_ends("t")
-        .writing()
-        .raw(" returning 1)");
+    sql.param(Some(stamps(rows))).raw("::text[]");
+    if copied {
+        let plain = rows.iter().map(|row| match row.vector {
+            Made::Open(numbers) | Made::Sealed(_, numbers) => vector_text(vector.form, numbers),
+        });
+        sql.raw(", ").param(Some(value::array_literal(plain))).raw("::").raw(plain_array(vector));
+    }
+    sql.raw(if copied { ") as r(id, v, stamp, plain)" } else { ") as r(id, v, stamp)" });
+    sql.raw(" where t.id = r.id and (r.stamp is null or r.stamp = ").raw(&stamp(vector)).raw(")");
+    if copied {
+        // What somebody else has filled meanwhile has its copy already.
+        sql.raw(" and t.").ident(field).raw(" is null");
+    }
+    sql.target_ends("t").writing();
+    if copied {
+        sql.raw(" returning t.tenant_id, t.id, r.plain)");
+        super::copies::put_made(&mut sql, &entity.name, field);
+    } else {
+        sql.raw(" returning 1)");
+    }
     sql.raw(" select '[]'::text as body, count(*) as rows, null::bigint as inserted from written");
     Ok(sql)
 }
@@ -108,6 +121,13 @@ pub fn unfilled(
     }
     sql.raw(" order by t.id limit ").param(Some(limit.to_string())).raw(") r");
     Ok(sql)
+}
+
+fn plain_array(vector: &Vector) -> &'static str {
+    match vector.form {
+        VectorForm::Halfvec => "freehold_ext.halfvec[]",
+        _ => "freehold_ext.vector[]",
+    }
 }
 
 fn made<'m>(

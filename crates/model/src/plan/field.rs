@@ -6,6 +6,7 @@ use crate::{
         blob,
         column::{Column, made_from},
         constraint::{self, Check, ForeignKey, NAME_PARTS_OF_REFERENCES},
+        copy::Copy,
         naming::root,
         sealed,
         vector::Trigger,
@@ -48,6 +49,7 @@ pub(crate) fn add(kept: &Kept<'_>, field: &Field, order: &mut Order) {
     statements.extend(search.iter().chain(&lookup).flat_map(|beside| beside.add(entity, open)));
     statements.extend(sealed::made(entity, field));
     statements.extend(checks.iter().map(|check| check.add(entity)));
+    statements.extend(Copy::of(entity, field).iter().flat_map(Copy::create));
     statements.extend(Trigger::all(entity, field).iter().flat_map(Trigger::add));
     // The texts of a vector may have to become texts first.
     let phase = if made_from(field).is_some() { Phase::Stage } else { Phase::Add };
@@ -66,6 +68,7 @@ pub(crate) fn remove(kept: &Kept<'_>, field: &Field, order: &mut Order) {
     let entity = &*kept.after.entity;
     let mut statements: Vec<_> =
         Trigger::all(entity, field).iter().flat_map(|trigger| trigger.remove(entity)).collect();
+    statements.extend(Copy::of(entity, field).map(|copy| copy.remove()));
     statements.extend(
         ForeignKey::of(entity, field).map(|reference| constraint::remove(entity, &reference.name)),
     );
@@ -246,6 +249,10 @@ fn release(entity: &str, old: &Field, new: &Field, converts: bool) -> Vec<String
     let triggers = Trigger::all(entity, new);
     let gone = Trigger::all(entity, old).into_iter().filter(|trigger| !triggers.contains(trigger));
     statements.extend(gone.flat_map(|trigger| trigger.remove(entity)));
+    let copy = Copy::of(entity, new);
+    statements.extend(
+        Copy::of(entity, old).filter(|old| Some(old) != copy.as_ref()).map(|copy| copy.remove()),
+    );
     if let Some(search) = Column::search_of(old)
         && (converts || new.search.is_some() && Column::search_of(new).as_ref() != Some(&search))
     {
@@ -302,6 +309,9 @@ fn fix(
         checks.push(Check::required(entity, &new.name));
     }
     statements.extend(checks.iter().map(|check| check.add(entity)));
+    let copy = Copy::of(entity, old);
+    let wanted = Copy::of(entity, new).filter(|new| Some(new) != copy.as_ref());
+    statements.extend(wanted.iter().flat_map(Copy::create));
     let had = Trigger::all(entity, old);
     let triggers = Trigger::all(entity, new).into_iter().filter(|trigger| !had.contains(trigger));
     statements.extend(triggers.flat_map(|trigger| trigger.add()));

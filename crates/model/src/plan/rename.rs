@@ -225,6 +225,8 @@ fn rename_tables(old: &[Table], new: &[Table], places: &Places) -> (Vec<String>,
                 ident(to)
             ));
         }
+        statements
+            .extend(before.copies.iter().zip(&after.copies).flat_map(|(from, to)| from.rename(to)));
         let checks = before.checks.iter().zip(&after.checks).map(|(a, b)| (&*a.name, &*b.name));
         let references =
             before.references.iter().zip(&after.references).map(|(a, b)| (&*a.name, &*b.name));

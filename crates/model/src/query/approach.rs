@@ -47,6 +47,7 @@ impl Query {
         let k = nearest.part.k?;
         let fits = nearest.declared
             && nearest.sealed.is_none()
+            && nearest.copy.is_none()
             && nearest.min.is_none()
             && level.offset == 0
             && k <= u64::from(*EF_SEARCH.end())

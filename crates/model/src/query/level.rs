@@ -187,6 +187,8 @@ pub(crate) enum Test {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Nearest {
     pub(crate) field: Name,
+    /// The table in which it is searched, if that is not the entity's own.
+    pub(crate) copy: Option<String>,
     pub(crate) form: VectorForm,
     pub(crate) dimensions: u32,
     pub(crate) metric: Metric,

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Code, Name, Refusal,
+    ddl::copy_name,
     entity::{Entity, Field, Kind, Metric, Vector, VectorForm},
 };
 
@@ -44,6 +45,7 @@ pub(crate) fn check(
     };
     let mut nearest = Nearest {
         field: field.name.clone(),
+        copy: field.copied().map(|_| copy_name(&entity.name, &field.name)),
         form: vector.form,
         dimensions: vector.dimensions,
         metric: vector.metric,
@@ -54,7 +56,7 @@ pub(crate) fn check(
         min: None,
         anchor: anchor(entity, field, vector, operand, numbers)?,
         sealed: match super::sealed::shown(entity, field) {
-            Some(Form::Sealed(shown)) => Some(shown),
+            Some(Form::Sealed(shown)) if field.copied().is_none() => Some(shown),
             _ => None,
         },
         found: None,
@@ -68,7 +70,7 @@ pub(crate) fn check(
 /// That a sealed vector cannot be searched so.
 pub(crate) fn sealed(entity: &str, field: &str, what: &str) -> Refusal {
     Refusal::new(Code::Sealed, format!("{field} of {entity} is a sealed vector and {what}")).hint(
-        "nearest on it alone, of the entity itself, measures every row that fits; or declare a vector with stored = \"open\" and its reason in the model",
+        "nearest on it alone, of the entity itself, measures every row that fits; or declare it with stored = \"derived\", which is searched in a copy that is in no backup",
     )
 }
 

@@ -5,6 +5,7 @@
 //! Filters on embeds stand inside the page as `exists`. No statement repeats `tenant_id = …`, the policy does;
 //! joins repeat it between tables, because references are composite.
 
+mod copy;
 mod near;
 mod rows;
 mod sealed;
@@ -28,6 +29,8 @@ pub(crate) struct Renderer {
     aliases: usize,
     /// Vectors that are parameters already, with their number: they are long.
     vectors: Vec<(VectorForm, String, usize)>,
+    /// The alias of a table whose copy is joined to it, and the copy's.
+    joined: Option<(String, String)>,
     /// CTEs written so far.
     ctes: usize,
     /// What marks sealed values, and the number of its parameter once it is one.
@@ -94,6 +97,7 @@ impl Renderer {
         if let Some(tables) = stamp {
             self.sql.raw(", freehold.stamp(").param(Some(tables.to_owned())).raw(") as stamp");
         }
+        self.copies(level);
         self.sql.raw(" from (");
         self.rows(level, Source::Page(None));
         self.sql.raw(") r");
@@ -275,14 +279,9 @@ impl Renderer {
 
     /// The distance of a row's vector from what `nearest` asks for.
     pub(super) fn distance(&mut self, alias: &str, nearest: &Nearest) {
-        self.sql
-            .raw("(")
-            .raw(alias)
-            .raw(".")
-            .ident(&nearest.field)
-            .raw(" ")
-            .raw(nearest.metric.operator())
-            .raw(" ");
+        self.sql.raw("(");
+        self.vector_of(alias, nearest);
+        self.sql.raw(" ").raw(nearest.metric.operator()).raw(" ");
         match &nearest.anchor {
             Anchor::Given(vector) => self.vector(nearest.form, vector.clone()),
             Anchor::Text { bound, .. } => {
@@ -329,7 +328,8 @@ impl Renderer {
                 let Anchor::Row { number, column, value } = &nearest.anchor else { continue };
                 self.with();
                 self.sql.raw(&format!("\"~anchor{number}\" as materialized (select a."));
-                self.own(level).raw(", a.").ident(&nearest.field);
+                self.own(level).raw(", ");
+                self.vector_of("a", nearest);
                 self.sql
                     .raw(" as v from ")
                     .table(&level.entity)
@@ -338,7 +338,7 @@ impl Renderer {
                     .raw(" = ");
                 self.sql.param(Some(value.clone()));
                 // What has expired is not compared with, either.
-                for cut in level.cuts.iter().filter(|cut| cut.blank.is_none()) {
+                for cut in level.cuts.iter().filter(|cut| cut.deletes()) {
                     self.sql.raw(" and ").raw(&cut.spares("a"));
                 }
                 self.sql.raw(")");

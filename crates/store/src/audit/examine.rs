@@ -1,7 +1,9 @@
 //! An audit: all checks in one look at the catalogue.
 
 use freehold_model::{
-    Code, Model, ReadModel, Refusal, declare,
+    Code, Model, ReadModel, Refusal,
+    ddl::copy_name,
+    declare,
     entity::{Entity, Field},
 };
 use tokio_postgres::SimpleQueryMessage;
@@ -30,6 +32,14 @@ fn open_vectors(model: &Model) -> Vec<(String, String)> {
             Some((format!("{}.{}", entity.name, field.name), field.open_why()?.to_owned()))
         };
         entity.fields.iter().filter_map(place).collect()
+    };
+    model.entities().iter().flat_map(of).collect()
+}
+
+/// The tables in which sealed vectors are searched.
+fn copies(model: &Model) -> Vec<String> {
+    let of = |entity: &Entity| -> Vec<String> {
+        entity.copied_fields().map(|field| copy_name(&entity.name, &field.name)).collect()
     };
     model.entities().iter().flat_map(of).collect()
 }
@@ -97,7 +107,9 @@ impl Operator {
                     model.entities().iter().map(|entity| &entity.name).chain(reads)
                 })
                 .map(ToString::to_string)
+                .chain(model.iter().flat_map(copies))
                 .collect(),
+            copies: model.iter().flat_map(copies).collect(),
             open: model.iter().flat_map(Model::open).map(ToString::to_string).collect(),
             vectors: model.iter().flat_map(open_vectors).collect(),
         };
@@ -120,7 +132,7 @@ impl Operator {
             unchecked: Vec::new(),
         };
         for check in checks() {
-            let facts_of = ["{entities}", "{open}", "{vectors}"];
+            let facts_of = ["{entities}", "{open}", "{vectors}", "{copies}"];
             let of_model = facts_of.iter().any(|fact| check.sql.contains(fact));
             if of_model && !readable {
                 let why = "the applied model is of another version of Freehold";

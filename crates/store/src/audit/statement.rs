@@ -31,6 +31,8 @@ pub struct Facts {
     pub open: Vec<String>,
     /// Vectors of personal data that are kept in the open, `entity.field`, and why.
     pub vectors: Vec<(String, String)>,
+    /// The tables in which sealed vectors are searched, which are among the entities, too.
+    pub copies: Vec<String>,
 }
 
 impl Check {
@@ -44,6 +46,7 @@ impl Check {
         let (vectors, reasons): (Vec<String>, Vec<String>) = facts.vectors.iter().cloned().unzip();
         let sql = self.sql.replace("{entities}", &list(&facts.entities));
         let sql = sql.replace("{open}", &list(&facts.open));
+        let sql = sql.replace("{copies}", &list(&facts.copies));
         let sql = sql.replace("{vectors}", &list(&vectors)).replace("{reasons}", &list(&reasons));
         if !sql.contains("{bodies}") {
             return whole(&sql);

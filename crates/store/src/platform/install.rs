@@ -94,6 +94,7 @@ async fn install_once(
         include_str!("blob_owners.sql"),
         include_str!("privacy.sql"),
         include_str!("erasure.sql"),
+        include_str!("copies.sql"),
         include_str!("slices.sql"),
         include_str!("exported.sql"),
         include_str!("rotation.sql"),

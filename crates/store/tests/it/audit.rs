@@ -176,6 +176,7 @@ fn facts() -> Facts {
         entities,
         open: model.open().map(ToString::to_string).collect(),
         vectors: vec![("person.likeness".into(), "a test".into())],
+        copies: vec!["face".into()],
     }
 }
 

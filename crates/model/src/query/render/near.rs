@@ -65,12 +65,13 @@ impl Renderer {
             return;
         }
         let scope = Scope { level, alias: &alias, measured: false };
+        self.join_copy(&alias, nearest, no_filters(level));
         self.sql.raw("select ");
         self.keys(level, &alias);
         self.sql.raw(", ");
         self.distance(&alias, nearest);
         self.sql.raw(" as \"~distance\" from ");
-        self.table(level, &alias);
+        self.measured_table(level, nearest, &alias);
         // With rank there is no one `nearest` that filters could mean.
         self.filters(scope, None, !ranked);
         if ranked {
@@ -83,6 +84,7 @@ impl Renderer {
             self.distance(&alias, nearest);
             self.sql.raw(" limit ").param(Some(index.candidates.to_string()));
         }
+        self.joined = None;
     }
 
     /// Every row whose words fit, with how badly they do.
@@ -320,6 +322,6 @@ impl Renderer {
 /// Whether [`Renderer::filters`] writes nothing for the entity itself, without `nearest`.
 pub(super) fn no_filters(level: &Level) -> bool {
     level.conds.is_empty()
-        && level.cuts.iter().all(|cut| cut.blank.is_some())
+        && level.cuts.iter().all(|cut| !cut.deletes())
         && level.embeds.iter().all(|embed| !embed.inner)
 }

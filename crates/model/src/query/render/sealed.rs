@@ -87,7 +87,7 @@ impl Renderer {
         self.table(level, &alias);
         self.sql.raw(" where ").raw(&alias).raw(".").ident(column).raw(" = ");
         self.sql.param(Some(value.to_owned()));
-        for cut in level.cuts.iter().filter(|cut| cut.blank.is_none()) {
+        for cut in level.cuts.iter().filter(|cut| cut.deletes()) {
             self.sql.raw(" and ").raw(&cut.spares(&alias));
         }
     }

@@ -69,7 +69,8 @@ impl Renderer {
     /// also decide whether there is a row at all. Of the entity itself all rows are measured first.
     pub(super) fn near(&mut self, scope: Scope, nearest: &Nearest, below: bool) {
         let alias = scope.alias;
-        self.sql.raw(alias).raw(".").ident(&nearest.field).raw(" is not null");
+        self.vector_of(alias, nearest);
+        self.sql.raw(" is not null");
         if let Anchor::Row { number, .. } = &nearest.anchor {
             self.sql.raw(&format!(" and (select v from \"~anchor{number}\") is not null"));
             self.sql.raw(" and ").raw(alias).raw(".");

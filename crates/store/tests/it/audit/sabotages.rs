@@ -287,6 +287,7 @@ pub(crate) const SABOTAGES: &[Sabotage] = &[
     spoil("FH-V02", "update pg_extension set extversion = '0.8.1' where extname = 'vector'"),
     spoil("FH-V03", said!("server_version_num", "140023")),
     spoil("FH-D01", "alter table app.person add column likeness freehold_ext.vector(3)"),
+    spoil("FH-D02", "create table app.face (tenant_id uuid not null) partition by list (tenant_id); create table freehold_shelf.\"face~d\" partition of app.face default"),
     // Settings.
     spoil("FH-S01", "set local log_statement = 'all'"),
     spoil("FH-S01", "set local log_min_duration_statement = 0"),

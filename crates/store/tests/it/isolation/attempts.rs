@@ -66,6 +66,33 @@ pub(super) fn attempts(model: &Model, entity: &Entity) -> Vec<Attempt> {
 
 /// What of the platform's the login can reach: its name, and what is tried on it.
 pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
+    let mut all = of_the_gate();
+    all.extend(of_copies());
+    all
+}
+
+/// What it may call of copies of vectors, which is about its own tenant's alone.
+fn of_copies() -> Vec<(&'static str, Vec<Attempt>)> {
+    let one = |name, what, sql: &'static str| {
+        let made = attempt(what, move |_: usize, _: &[Tenant]| sql.to_owned());
+        (name, vec![Attempt { reach: Reach::Nothing, ..made }])
+    };
+    vec![
+        one("freehold.copy_is_whole(oid)", "a copy of vectors", "select freehold.copy_is_whole(1)"),
+        one(
+            "freehold.copy_lacks(oid)",
+            "one's own copy lacks a row",
+            "select freehold.copy_lacks(1)",
+        ),
+        one(
+            "freehold.copy_refused(text,text)",
+            "a refusal",
+            "select freehold.copy_refused('x', 'y')",
+        ),
+    ]
+}
+
+fn of_the_gate() -> Vec<(&'static str, Vec<Attempt>)> {
     let forged = "0".repeat(32);
     let text = format!(
         "call freehold.open('v3.0001.0002.{forged}.{forged}.{:016x}.{:016x}.{forged}{forged}')",
