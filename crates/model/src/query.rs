@@ -19,6 +19,7 @@ pub(crate) mod lexer;
 mod nearest;
 mod outputs;
 mod parse;
+mod probe;
 mod rank;
 mod relation;
 pub(crate) mod render;
@@ -40,6 +41,7 @@ use crate::{Code, Model, Name, Refusal, Sql};
 
 pub use approach::{EF_SEARCH, Indexable};
 pub use keep::{ById, Fleeting, Sources};
+pub use probe::{kth_nearer, spread};
 pub use sealed::Sought;
 
 pub(crate) use nearest::vector_text;

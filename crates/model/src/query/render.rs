@@ -6,6 +6,7 @@
 //! joins repeat it between tables, because references are composite.
 
 mod near;
+mod probe;
 mod rows;
 mod sealed;
 mod test;

@@ -47,7 +47,7 @@ impl Renderer {
     }
 
     /// Every row that may be near, with its distance.
-    fn distances(&mut self, level: &Level, nearest: &Nearest, ranked: bool) {
+    pub(super) fn distances(&mut self, level: &Level, nearest: &Nearest, ranked: bool) {
         let alias = self.alias();
         let scope = Scope { level, alias: &alias, measured: false };
         self.sql.raw("select ");
