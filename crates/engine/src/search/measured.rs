@@ -143,16 +143,22 @@ impl Measured {
             .then_some(Point { ef_search: ef_search.min(most), ..point })
     }
 
+    /// Whether the points are of searches of the tenant's, rather than of questions that were made up.
+    #[must_use]
+    pub fn is_of_searches(&self) -> bool {
+        self.asked >= ENOUGH
+    }
+
     /// Whether another round is due.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.asked < ENOUGH || now.duration_since(self.at) >= FRESH
+        !self.is_of_searches() || now.duration_since(self.at) >= FRESH
     }
 
     /// Whether questions are to be made up: where the tenant has asked few.
     pub(super) fn lacks(&self, now: Instant) -> bool {
         let few = [Kind::Row, Kind::Between].into_iter().any(|it| count(&self.kept, it) < KEPT / 2);
         let wait = if few { OFTEN } else { FRESH };
-        self.asked < ENOUGH && self.made_up.is_none_or(|at| now.duration_since(at) >= wait)
+        !self.is_of_searches() && self.made_up.is_none_or(|at| now.duration_since(at) >= wait)
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::ground::{Ground, ground};
 
 mod apart;
+mod asked;
 
 const MODEL: &str = r#"
 [model]
