@@ -22,8 +22,8 @@ pub(super) const ENOUGH: usize = 30;
 /// Samples of a kind that are kept, the newest.
 const KEPT: usize = 200;
 
-/// For how long a sample tells something: rows have changed by then.
-const HOLDS: Duration = Duration::from_secs(3_600);
+/// For how long a sample tells something, if there are about as many rows: others may have come for them by then.
+const HOLDS: Duration = Duration::from_secs(6 * 3_600);
 
 /// How long a measurement holds that has enough samples.
 pub(super) const FRESH: Duration = Duration::from_secs(600);
