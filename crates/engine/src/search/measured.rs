@@ -19,6 +19,9 @@ pub(super) const STEPS: usize = 22;
 /// So many of the tenant's own questions tell more than any that are made up.
 pub(super) const ENOUGH: usize = 30;
 
+/// So many that a promise is near to what they found; until then they are gathered without a pause.
+const MANY: usize = 120;
+
 /// Samples of a kind that are kept, the newest.
 const KEPT: usize = 200;
 
@@ -149,9 +152,15 @@ impl Measured {
         self.asked >= ENOUGH
     }
 
+    /// Whether they are so many that more would change little.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.asked >= MANY
+    }
+
     /// Whether another round is due.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        !self.is_of_searches() || now.duration_since(self.at) >= FRESH
+        !self.is_settled() || now.duration_since(self.at) >= FRESH
     }
 
     /// Whether questions are to be made up: where the tenant has asked few.

@@ -48,7 +48,7 @@ pub(super) async fn ours(
     let until = Instant::now() + PATIENCE;
     for number in APART.. {
         if let Some(measured) = engine.recall_of(tenant, "passage", "embedding")
-            && (measured.is_of_searches() || Instant::now() > until)
+            && (measured.is_settled() || Instant::now() > until)
         {
             return Ok(measured);
         }
