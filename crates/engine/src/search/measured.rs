@@ -264,14 +264,12 @@ impl Climb {
 
     /// What every setting finds.
     pub(super) fn done(self) -> [u8; STEPS] {
-        let mut all = [0; STEPS];
         let mut last = 0;
-        for step in 0..STEPS {
+        std::array::from_fn(|step| {
             let next = self.found[step..].iter().flatten().next().copied().unwrap_or(last);
             last = self.found[step].unwrap_or(last.min(next));
-            all[step] = last;
-        }
-        all
+            last
+        })
     }
 }
 

@@ -10,7 +10,10 @@ use crate::ground::{Ground, ground};
 /// A question like no other, every second with a condition.
 fn question(number: u32) -> (String, &'static str) {
     let at: Vec<u32> = (0..8).map(|d| (number * 37 + d * 101 + number * d * 13) % 1_000).collect();
-    (format!("{at:?}").replace(' ', ""), if number % 2 == 0 { "" } else { "&kind=gte.200" })
+    (
+        format!("{at:?}").replace(' ', ""),
+        if number.is_multiple_of(2) { "" } else { "&kind=gte.200" },
+    )
 }
 
 async fn ask(ground: &Ground, tenant: &Tenant, number: u32, recall: Recall) -> Vec<f64> {
