@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use freehold_engine::{Tenant, search::Recall};
+use freehold_model::query::{self, Limits, Query};
 
-use super::{MODEL, distances, grow, promote, search};
+use super::{MODEL, distances, grow, promote, search, true_nearest};
 use crate::ground::{Ground, ground};
 
 /// A question like no other, every second with a condition.
@@ -56,4 +57,33 @@ async fn an_index_is_measured_with_the_searches_of_its_tenant() {
     let (share, point) = (found as f64 / wanted as f64, measured.points[0]);
     assert!((share - point.recall).abs() < 1e-9, "{share} is found, {point:?}");
     assert!(share < 0.95 && point.sure < point.recall, "the index is poor, or nothing is told");
+}
+
+#[tokio::test]
+async fn one_look_tells_what_is_truly_near_of_several_questions() {
+    let ground = ground(MODEL).await;
+    // The neighbour's rows are more, and as near.
+    grow(&ground, &ground.a, 900).await;
+    grow(&ground, &ground.b, 3_000).await;
+    let snapshot = ground.engine.snapshot();
+    let asked: Vec<(Query, &str)> = [("", ""), ("&kind=gte.200", "and kind >= 200")]
+        .into_iter()
+        .map(|(filter, truth)| {
+            let text = format!("select=key{filter}&at=nearest.[1,2,3,4,5,6,7,8]&limit=10");
+            (query::parse(&snapshot.model, "big", &text, &Limits::default()).unwrap(), truth)
+        })
+        .collect();
+    let mut truth = Vec::new();
+    for (_, filter) in &asked {
+        truth.push(true_nearest(&ground, &ground.a, filter, 10).await[9]);
+    }
+    assert!(truth[0] < truth[1], "the condition makes a difference: {truth:?}");
+    // Bounds that leave enough; then one at which nine are nearer.
+    for (bound, told) in [(f64::MAX, Some(truth[0])), (truth[0], None)] {
+        let both = [(&asked[0].0, bound), (&asked[1].0, f64::MAX)];
+        let sql = query::kth_nearer(&both, 10).unwrap();
+        let row = ground.engine.store().run(&ground.a, &sql).await.unwrap();
+        let found: Vec<Option<f64>> = serde_json::from_str(row.text(0).unwrap()).unwrap();
+        assert_eq!(found, [told, Some(truth[1])]);
+    }
 }
