@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn what_an_index_could_answer_by_itself_is_a_question() {
-        let is = |text: &str| query("ticket", &format!("select=id&{text}&limit=10")).is_question();
+        let is = |text: &str| query("commit", &format!("select=id&{text}&limit=10")).is_question();
         assert!(is("embedding=nearest.[1,2,3]") && is("half=nearest.[1,2,3]&id=not.is.null"));
         for other in [
             "subject=eq.a",
@@ -92,16 +92,16 @@ mod tests {
 
     #[test]
     fn rows_are_looked_through_once_for_several_questions() {
-        let first = query("ticket", "select=id&embedding=nearest.[1,2,3]&limit=10");
-        let second = query("ticket", "select=id&subject=eq.a&embedding=nearest.[3,2,1]&limit=10");
+        let first = query("commit", "select=id&embedding=nearest.[1,2,3]&limit=10");
+        let second = query("commit", "select=id&subject=eq.a&embedding=nearest.[3,2,1]&limit=10");
         let sql = kth_nearer(&[(&first, 0.25), (&second, 0.5)], 10).unwrap();
-        assert_eq!(sql.text().matches("app.\"ticket\"").count(), 1, "{}", sql.text());
+        assert_eq!(sql.text().matches("app.\"commit\"").count(), 1, "{}", sql.text());
         assert_eq!(sql.text().matches("offset 9 limit 1").count(), 2, "{}", sql.text());
         // The condition belongs to the second question alone, after its bound.
         let conditions: Vec<_> = sql.text().split("filter (where").skip(1).collect();
         assert!(!conditions[0].contains("subject") && conditions[1].contains("subject"));
         assert!(conditions[1].find("float8") < conditions[1].find("subject"), "{}", sql.text());
-        let other = query("ticket", "select=id&subject=eq.a");
+        let other = query("commit", "select=id&subject=eq.a");
         assert!(kth_nearer(&[(&first, 0.25), (&other, 0.5)], 10).is_none());
         assert!(kth_nearer(&[], 10).is_none());
     }
