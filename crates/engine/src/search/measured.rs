@@ -34,8 +34,8 @@ pub(super) const FRESH: Duration = Duration::from_secs(600);
 /// How often made-up questions are asked until there are enough.
 const OFTEN: Duration = Duration::from_secs(60);
 
-/// The lower end of the interval in which the true mean lies in nine of ten measurements, or above it: so many standard errors.
-const ERRORS: f64 = 1.28;
+/// So many standard errors below the mean that was measured the true mean lies in one of twenty measurements at most.
+const ERRORS: f64 = 1.645;
 
 /// Where a question came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub struct Point {
     pub ef_search: u32,
     /// The mean share of the ten true nearest that it found; rows equally far away count as found.
     pub recall: f64,
-    /// What the mean over all questions is at least, in nine of ten measurements. This is promised.
+    /// What the mean over all questions is at least, in nineteen of twenty measurements. This is promised.
     pub sure: f64,
     /// Seconds of an answer, the median.
     pub seconds: f64,

@@ -13,8 +13,8 @@ use freehold_engine::{
 use super::{Seen, nearest, vectors::Vectors};
 use crate::output::Failure;
 
-/// Questions from this number on are used for tuning alone.
-const APART: usize = 50_000;
+/// Of a tenant's thousand questions those from here on are used for tuning alone: of the same kind as those before.
+const APART: usize = 200;
 
 /// Longest wait for our own measurement.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -43,16 +43,18 @@ pub(super) async fn ours(
     engine: &Engine,
     tenant: &Tenant,
     vectors: &Vectors,
+    number: usize,
 ) -> Result<Arc<Measured>, Failure> {
     engine.calibrate(tenant, "passage", "embedding").await?;
     let until = Instant::now() + PATIENCE;
-    for number in APART.. {
+    for question in (APART..1_000).cycle() {
         if let Some(measured) = engine.recall_of(tenant, "passage", "embedding")
             && (measured.is_settled() || Instant::now() > until)
         {
             return Ok(measured);
         }
-        nearest(engine, tenant, &vectors.question(number), Recall::Usual).await?;
+        nearest(engine, tenant, &vectors.question(number * 1_000 + question), Recall::Usual)
+            .await?;
     }
     Err(Failure::Machine("no measurement came".into()))
 }
@@ -62,11 +64,12 @@ pub(super) async fn plain(
     yardstick: &mut Yardstick,
     tenant: &Tenant,
     vectors: &Vectors,
+    number: usize,
     questions: usize,
 ) -> Result<Tuned, Failure> {
     let mut asked = Vec::new();
-    for number in 0..questions {
-        let vector = vectors.question(APART + number);
+    for question in 0..questions {
+        let vector = vectors.question(number * 1_000 + APART + question);
         let truth = yardstick.true_nearest(tenant, &vector).await?;
         asked.push((vector, truth));
     }
