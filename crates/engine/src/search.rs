@@ -7,7 +7,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use freehold_model::query::Query;
@@ -16,16 +16,24 @@ use freehold_store::Tenant;
 use crate::{Engine, error::Error, read::count};
 
 mod ample;
+mod asked;
 mod behind;
 mod calibrate;
-mod measure;
+mod comparable;
+
+mod measured;
 
 use ample::{Ample, Filter};
-pub use calibrate::{Measured, Point};
+use asked::Asked;
+use calibrate::About;
+pub use measured::{Measured, Point};
 
 /// Rows that are measured one by one rather than asked of an index, if no more fit the filters: an index would be
 /// followed past most of its rows to find these few.
 const FEW: u64 = 4_000;
+
+/// How long a measurement waits for searches of the tenant's, which it then asks again; they are kept no longer.
+const GATHER: Duration = Duration::from_secs(60);
 
 /// How sure an answer has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -122,6 +130,7 @@ pub(crate) struct Indexes {
     /// Those that are being measured.
     busy: HashSet<Key>,
     ample: Ample,
+    asked: Asked,
 }
 
 pub(crate) type Shared = Arc<Mutex<Indexes>>;
@@ -143,12 +152,16 @@ impl Engine {
         }
         let key = key(tenant, query.entity(), wanted.field);
         let (k, filtered) = (wanted.k, wanted.filtered);
-        let Some(point) = self.measured(tenant, &key).and_then(|it| it.choose(recall, k)) else {
-            return Ok(None);
-        };
-        if filtered && !self.fits_many(tenant, query).await? {
+        let known = self.measured(tenant, &key);
+        let point = known.and_then(|it| it.choose(recall, k));
+        let wants = self.indexes().asked.wants(&key);
+        if (point.is_none() && !wants) || (filtered && !self.fits_many(tenant, query).await?) {
             return Ok(None);
         }
+        if wants {
+            self.indexes().asked.note(&key, tenant, query);
+        }
+        let Some(point) = point else { return Ok(None) };
         query.by_index(tenant.id().as_u128(), point.ef_search);
         Ok(Some((point.ef_search.max(u32::try_from(k).unwrap_or(u32::MAX)), point.recall)))
     }
@@ -173,14 +186,19 @@ impl Engine {
         self.indexes().ample.forget(filter);
     }
 
-    /// What is known of an index; if that is nothing, or old, it is measured in the background.
+    /// What is known of an index; if more is to be known, it is measured in the background. What nothing is known of at
+    /// once, else after searches of the tenant's were gathered, by which it is measured best.
     fn measured(&self, tenant: &Tenant, key: &Key) -> Option<Arc<Measured>> {
         let mut indexes = self.indexes();
         let known = indexes.known.get(key).cloned();
-        let fresh = known.as_ref().is_some_and(|it| it.is_fresh(Instant::now()));
-        if !fresh && indexes.busy.insert(key.clone()) {
+        let due = known.as_ref().is_none_or(|it| it.is_due(Instant::now()));
+        if due && indexes.busy.insert(key.clone()) {
+            let full = indexes.asked.open(key);
+            let wait = known.as_ref().map_or(Duration::ZERO, |_| GATHER);
             let (engine, tenant, key) = (self.clone(), tenant.clone(), key.clone());
             tokio::spawn(async move {
+                // Late or full, what there is is taken.
+                let _ = tokio::time::timeout(wait, full.notified()).await;
                 if let Err(error) = engine.calibrate(&tenant, &key.1, &key.2).await {
                     tracing::warn!(error = %error, "the recall of an index could not be measured");
                 }
@@ -190,7 +208,8 @@ impl Engine {
         known
     }
 
-    /// Measures the recall of a tenant's index and keeps it in mind.
+    /// Measures the recall of a tenant's index, with the searches that wait for it, and keeps it in mind with what was known
+    /// before.
     ///
     /// # Errors
     /// Those of reading.
@@ -200,9 +219,21 @@ impl Engine {
         entity: &str,
         field: &str,
     ) -> Result<Arc<Measured>, Error> {
-        let measured = Arc::new(calibrate::measure(self, tenant, entity, field).await?);
-        self.indexes().known.insert(key(tenant, entity, field), measured.clone());
+        let key = key(tenant, entity, field);
+        let (before, searches) = {
+            let mut indexes = self.indexes();
+            (indexes.known.get(&key).cloned(), indexes.asked.take(&key))
+        };
+        let about = About { engine: self, tenant, entity, field };
+        let measured = Arc::new(about.round(before.as_deref(), searches).await?);
+        self.indexes().known.insert(key, measured.clone());
         Ok(measured)
+    }
+
+    /// What is known of the recall of a tenant's index, if anything is.
+    #[must_use]
+    pub fn recall_of(&self, tenant: &Tenant, entity: &str, field: &str) -> Option<Arc<Measured>> {
+        self.indexes().known.get(&key(tenant, entity, field)).cloned()
     }
 
     fn indexes(&self) -> std::sync::MutexGuard<'_, Indexes> {

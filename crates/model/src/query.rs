@@ -20,6 +20,7 @@ pub(crate) mod lexer;
 mod nearest;
 mod outputs;
 mod parse;
+mod probe;
 mod rank;
 mod relation;
 pub(crate) mod render;
@@ -42,6 +43,7 @@ use crate::{Code, Model, Name, Refusal, Sql};
 pub use approach::{EF_SEARCH, Indexable};
 pub use behind::{Behind, Measured};
 pub use keep::{ById, Fleeting, Sources};
+pub use probe::{kth_nearer, spread};
 pub use sealed::Sought;
 
 pub(crate) use nearest::vector_text;

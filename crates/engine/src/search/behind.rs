@@ -15,7 +15,7 @@ use freehold_store::{
 };
 use uuid::Uuid;
 
-use super::measure::Comparable;
+use super::comparable::Comparable;
 use crate::{
     Engine, Snapshot,
     error::{Code, Error, Refusal},

@@ -7,6 +7,7 @@
 
 mod copy;
 mod near;
+mod probe;
 mod rows;
 mod sealed;
 mod test;

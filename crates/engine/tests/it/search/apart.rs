@@ -36,7 +36,7 @@ async fn settings_of_the_database_make_no_search_worse() {
     let measured = ground.engine.calibrate(&ground.a, "big", "at").await.unwrap();
     let best = measured.points[measured.points.len() - 1];
     assert!(best.recall > 0.8, "the index is asked as it has to be: {:?}", measured.points);
-    let recall = Recall::AtLeast(best.recall);
+    let recall = Recall::AtLeast(best.sure);
     for (filter, fits) in
         [("", ""), ("&kind=gte.900", "and kind >= 900"), ("&kind=eq.7", "and kind = 7")]
     {

@@ -48,7 +48,7 @@ impl Renderer {
     }
 
     /// Every row that may be near, with its distance.
-    fn distances(&mut self, level: &Level, nearest: &Nearest, ranked: bool) {
+    pub(super) fn distances(&mut self, level: &Level, nearest: &Nearest, ranked: bool) {
         let alias = self.alias();
         if nearest.sealed.is_some() {
             // They were measured already: PostgreSQL could not.

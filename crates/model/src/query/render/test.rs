@@ -19,21 +19,26 @@ impl Renderer {
             self.and(&mut first);
             self.join(scope.alias, parent);
         }
-        for cut in scope.level.cuts.iter().filter(|cut| cut.deletes()) {
-            self.and(&mut first);
-            self.sql.raw(&cut.spares(scope.alias));
-        }
-        for cond in &scope.level.conds {
-            self.and(&mut first);
-            self.cond(scope, cond);
-        }
-        for embed in scope.level.embeds.iter().filter(|embed| embed.inner) {
-            self.and(&mut first);
-            self.exists(scope, embed);
-        }
+        self.own_filters(scope, &mut first);
         if let Some(nearest) = scope.level.only_nearest().filter(|_| near) {
             self.and(&mut first);
             self.near(scope, nearest, parent.is_some());
+        }
+    }
+
+    /// What holds for a row whatever it is related to or near to.
+    pub(super) fn own_filters(&mut self, scope: Scope, first: &mut bool) {
+        for cut in scope.level.cuts.iter().filter(|cut| cut.deletes()) {
+            self.and(first);
+            self.sql.raw(&cut.spares(scope.alias));
+        }
+        for cond in &scope.level.conds {
+            self.and(first);
+            self.cond(scope, cond);
+        }
+        for embed in scope.level.embeds.iter().filter(|embed| embed.inner) {
+            self.and(first);
+            self.exists(scope, embed);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Search the plain way: one table for all tenants, one HNSW index, row-level security, pgvector's settings.
 
 use bytes::Bytes;
+use freehold_model::ddl::own::{EF_CONSTRUCTION, M};
 use futures_util::SinkExt as _;
 
 use super::{DOING, Tenant, Yardstick};
@@ -115,9 +116,9 @@ impl Yardstick {
         self.operate(&format!(
             "set maintenance_work_mem = '{} MB'; \
              create index \"passage~embedding~b{number}\" on freehold_shelf.\"passage~b{number}\" \
-               using hnsw (embedding freehold_ext.vector_cosine_ops); \
+               using hnsw (embedding freehold_ext.vector_cosine_ops) with (m = {M}, ef_construction = {EF_CONSTRUCTION}); \
              insert into freehold.placement (tenant_id, entity, state, suffix, rows, indexes) \
-               values ('{tenant}', 'passage', 'own', 'b{number}', {rows}, 'embedding 16 64'); \
+               values ('{tenant}', 'passage', 'own', 'b{number}', {rows}, 'embedding {M} {EF_CONSTRUCTION}'); \
              select nextval('freehold.placement_change'), nextval('freehold.placement_change')",
             memory(rows)
         ))
