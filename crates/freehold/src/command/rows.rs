@@ -33,9 +33,7 @@ pub(super) async fn query(config: &Config, what: &cli::Query) -> Result<(), Fail
     if config.json {
         output::say(answer.body.trim());
     } else {
-        for row in serde_json::from_str::<Vec<&RawValue>>(&answer.body).unwrap_or_default() {
-            output::say(row);
-        }
+        say_rows(&answer.body);
         output::note(match answer.total {
             Some(total) => format!("{} of {total} rows", answer.rows),
             None => counted(answer.rows as usize, "row"),
@@ -103,12 +101,18 @@ async fn change(
         // Beside the answer, which is the rows.
         output::tell(json!({ "rows": rows, "token": token }));
     } else {
-        for row in serde_json::from_str::<Vec<&RawValue>>(&body).unwrap_or_default() {
-            output::say(row);
-        }
+        say_rows(&body);
         output::note(format!("{} changed", counted(rows as usize, "row")));
     }
     Ok(())
+}
+
+/// Each row of an answer on a line of its own, its numbers as PostgreSQL writes them.
+fn say_rows(body: &str) {
+    for row in serde_json::from_str::<Vec<&RawValue>>(body).unwrap_or_default() {
+        // Lists inside are broken into lines; a text never is.
+        output::say(row.get().lines().map(str::trim).collect::<String>());
+    }
 }
 
 fn split(query: &str) -> (&str, &str) {

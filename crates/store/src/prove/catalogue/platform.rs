@@ -160,7 +160,7 @@ const CLASS: Class = Class::Platform;
 
 const FUNCTIONS: &str = "select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p join pg_namespace n on n.oid = p.pronamespace \
     where n.nspname not in ('pg_catalog', 'information_schema', 'freehold_ext') and has_schema_privilege('freehold_app', n.oid, 'usage') \
-      and has_function_privilege('freehold_app', p.oid, 'execute') and not (n.nspname = 'freehold' and p.proname in ('open', 'tenant', 'uuidv7', 'position', 'stamp'))";
+      and has_function_privilege('freehold_app', p.oid, 'execute') and not (n.nspname = 'freehold' and p.proname in ('open', 'tenant', 'uuidv7', 'position', 'stamp', 'copy_is_whole', 'copy_lacks', 'copy_refused'))";
 
 async fn notes(arena: &Arena) -> Result<Found, Error> {
     own_tables(
