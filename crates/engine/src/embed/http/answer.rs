@@ -20,7 +20,7 @@ struct Answer {
 struct Item {
     index: Option<usize>,
     /// Providers write NaN as `null`.
-    embedding: Vec<Option<f32>>,
+    embedding: Vec<Option<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -50,8 +50,9 @@ pub(super) async fn vectors(
     let ordered = in_order(answer.data, wanted).ok_or_else(|| {
         Failure::passing(format!("it did not answer one vector for each text: {made} for {wanted}"))
     })?;
-    let finite = |vector: Vec<Option<f32>>| {
-        vector.into_iter().map(|x| x.filter(|x| x.is_finite())).collect()
+    let finite = |vector: Vec<Option<f64>>| {
+        let narrow = |x: Option<f64>| x.map(|x| x as f32).filter(|x| x.is_finite());
+        vector.into_iter().map(narrow).collect()
     };
     ordered
         .into_iter()
@@ -88,7 +89,7 @@ async fn read(mut response: Response, limit: usize) -> Result<Option<Vec<u8>>, F
 }
 
 /// Sorted by `index`, or as they come if none has one; `None` unless there is exactly one for each text.
-fn in_order(items: Vec<Item>, wanted: usize) -> Option<Vec<Vec<Option<f32>>>> {
+fn in_order(items: Vec<Item>, wanted: usize) -> Option<Vec<Vec<Option<f64>>>> {
     if items.len() != wanted {
         return None;
     }
