@@ -84,7 +84,8 @@ async fn round(mut dice: Dice, seed: u64, case: u64, cut: bool) {
     let mut readers = JoinSet::new();
     let drained = Arc::new(AtomicBool::new(false));
     for _ in 0..3 {
-        readers.spawn(read(Arc::clone(&house), Arc::clone(&drained), dice.fork()));
+        let ends = [Arc::clone(&stop), Arc::clone(&drained)];
+        readers.spawn(read(Arc::clone(&house), ends, dice.fork()));
     }
     let admin = house.db.client().await;
     let (elsewhere, connection) =
@@ -108,7 +109,7 @@ async fn round(mut dice: Dice, seed: u64, case: u64, cut: bool) {
     while let Some(done) = all.join_next().await {
         done.unwrap();
     }
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !house.store.projection_due(&mut Seen::default(), 9).await.unwrap().is_empty() {
         assert!(Instant::now() < deadline, "the readers do not come to an end");
         // Polls: that nothing is left to be done is seen only by looking.
@@ -179,15 +180,17 @@ async fn copy(house: Arc<House>, stop: Arc<AtomicBool>, mut dice: Dice) {
 
 // -- readers --------------------------------------------------------------------------------------------------------
 
-async fn read(house: Arc<House>, drained: Arc<AtomicBool>, mut dice: Dice) {
+async fn read(house: Arc<House>, [stop, drained]: [Arc<AtomicBool>; 2], mut dice: Dice) {
     let mut seen = Seen::default();
     while !drained.load(Ordering::Relaxed) {
         if dice.below(5) == 0 {
             seen = Seen::default();
         }
         let due = house.store.projection_due(&mut seen, 10).await.unwrap();
+        // What somebody who died had is held for seconds: once nobody writes, the rest is read without plays.
+        let plays = !stop.load(Ordering::Relaxed);
         for undone in due {
-            if step(&house.store, &undone.projection, &mut dice).await.is_err() {
+            if step(&house.store, &undone.projection, plays, &mut dice).await.is_err() {
                 // The backend was ended: what it left is still due, but this reader was told already.
                 seen = Seen::default();
             }
@@ -197,7 +200,12 @@ async fn read(house: Arc<House>, drained: Arc<AtomicBool>, mut dice: Dice) {
     }
 }
 
-async fn step(store: &Store, projection: &Projection, dice: &mut Dice) -> Result<(), Error> {
+async fn step(
+    store: &Store,
+    projection: &Projection,
+    plays: bool,
+    dice: &mut Dice,
+) -> Result<(), Error> {
     let Some(mut step) = store.step(projection).await? else { return Ok(()) };
     if matches!(step.phase(), Phase::Fill(_)) {
         return step.filled(None, 0).await;
@@ -211,7 +219,7 @@ async fn step(store: &Store, projection: &Projection, dice: &mut Dice) -> Result
         }
         changes.append(&mut more);
     }
-    if dice.below(4) == 0 {
+    if plays && dice.below(4) == 0 {
         let paused = step.pause(None).await?;
         match store.resume(&paused).await? {
             Some(again) => step = again,
@@ -222,7 +230,7 @@ async fn step(store: &Store, projection: &Projection, dice: &mut Dice) -> Result
         step.query(&noted(projection, change)).await?;
     }
     match dice.below(6) {
-        0 => {
+        0 if plays => {
             drop(step);
             Ok(())
         }
