@@ -10,10 +10,10 @@ use freehold_engine::{
     search::{Measured, Recall},
 };
 
-use super::{Seen, nearest, vectors::Vectors};
+use super::{Asked, Seen, nearest, vectors::Vectors};
 use crate::output::Failure;
 
-/// Of a tenant's thousand questions those from here on are used for tuning alone: of the same kind as those before.
+/// Of a tenant's thousand questions those from here on are used for tuning ours alone: of the same kind as those before.
 const APART: usize = 200;
 
 /// Longest wait for our own measurement.
@@ -59,26 +59,19 @@ pub(super) async fn ours(
     Err(Failure::Machine("no measurement came".into()))
 }
 
-/// The least setting at which the plain way finds as large a share as ours has to.
+/// The least setting at which the plain way finds as large a share as ours has to, of the very questions that it is measured with:
+/// what it is compared by is then true of them.
 pub(super) async fn plain(
     yardstick: &mut Yardstick,
     tenant: &Tenant,
-    vectors: &Vectors,
-    number: usize,
-    questions: usize,
+    asked: &[Asked],
 ) -> Result<Tuned, Failure> {
-    let mut asked = Vec::new();
-    for question in 0..questions {
-        let vector = vectors.question(number * 1_000 + APART + question);
-        let truth = yardstick.true_nearest(tenant, &vector).await?;
-        asked.push((vector, truth));
-    }
     let mut tuned =
         Tuned { scan: Scan { iterative: "relaxed_order", ef_search: TRIED[0] }, reaches: false };
     for ef_search in TRIED {
         tuned.scan.ef_search = ef_search;
         let mut seen = Seen::new();
-        for (vector, truth) in &asked {
+        for (vector, truth) in asked {
             let begun = Instant::now();
             let found = yardstick.plain_nearest(tenant, tuned.scan, vector).await?;
             seen.note(begun, &found, truth, usize::MAX);
