@@ -9,8 +9,12 @@ mod privacy;
 mod slice;
 mod sql_type;
 
-pub use self::{blob::Blob, kept::KeptQuery, slice::Slice};
-pub use coarser::{Coarser, Grain};
+pub use self::{
+    blob::Blob,
+    coarser::{Coarser, Grain},
+    kept::KeptQuery,
+    slice::Slice,
+};
 pub use expiry::{Expiry, Remains, Span, Unit};
 pub use privacy::{Class, Keep, Lookup, OnErase, Personal, Privacy, Stored, Whose, lookup_column};
 
@@ -385,19 +389,4 @@ pub enum Pooling {
     Mean,
     /// The first token's (BGE).
     Cls,
-}
-
-impl Metric {
-    /// pgvector's operator, qualified so that no search path can change its meaning.
-    #[must_use]
-    pub fn operator(self) -> &'static str {
-        match self {
-            Self::Cosine => "operator(freehold_ext.<=>)",
-            Self::L2 => "operator(freehold_ext.<->)",
-            Self::Ip => "operator(freehold_ext.<#>)",
-            Self::L1 => "operator(freehold_ext.<+>)",
-            Self::Hamming => "operator(freehold_ext.<~>)",
-            Self::Jaccard => "operator(freehold_ext.<%>)",
-        }
-    }
 }

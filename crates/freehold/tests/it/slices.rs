@@ -51,7 +51,8 @@ async fn expired_slices_are_told_and_dropped() {
     let rows = async || house.number("select count(*) from app.event").await;
     let parts = "select count(*) from pg_class where relname like 'event~s2%' and relkind = 'r'";
     assert!(house.number(parts).await > 30);
-    assert_eq!(slices(&house.fine(&["expire", "--dry-run", "--json"])).len(), 1);
+    // In the first hour after midnight one more, which is dropped when its hour is over.
+    assert!((1..=2).contains(&slices(&house.fine(&["expire", "--dry-run", "--json"])).len()));
 
     house.write("freehold.toml", MODEL.replace("20 days", "5 days"));
     house.fine(&["apply"]);

@@ -55,7 +55,7 @@ impl Coarser {
 impl Coarser {
     /// What is left of a value in its one form, as it is before it is sealed; none of a number with too many digits.
     ///
-    /// The same as [`Coarser::of`] says in SQL.
+    /// The same as expiry makes of it in SQL.
     #[must_use]
     pub fn of_plain(&self, plain: &Value) -> Option<Value> {
         let text = match plain {

@@ -1,6 +1,6 @@
-//! What PostgreSQL calls the types of fields.
+//! What PostgreSQL calls the types of fields, and pgvector their distances.
 
-use super::{Kind, Scalar, Vector, VectorForm};
+use super::{Kind, Metric, Scalar, Vector, VectorForm};
 
 impl Scalar {
     /// PostgreSQL's name of the type.
@@ -48,6 +48,21 @@ impl Kind {
             Self::Enum(_) => "text".into(),
             Self::Vector(vector) => vector.sql_type(),
             Self::Ref(_) | Self::Blob(_) => "uuid".into(),
+        }
+    }
+}
+
+impl Metric {
+    /// pgvector's operator, qualified so that no search path can change its meaning.
+    #[must_use]
+    pub fn operator(self) -> &'static str {
+        match self {
+            Self::Cosine => "operator(freehold_ext.<=>)",
+            Self::L2 => "operator(freehold_ext.<->)",
+            Self::Ip => "operator(freehold_ext.<#>)",
+            Self::L1 => "operator(freehold_ext.<+>)",
+            Self::Hamming => "operator(freehold_ext.<~>)",
+            Self::Jaccard => "operator(freehold_ext.<%>)",
         }
     }
 }
