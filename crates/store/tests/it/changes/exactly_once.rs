@@ -109,7 +109,7 @@ async fn round(mut dice: Dice, seed: u64, case: u64, cut: bool) {
     while let Some(done) = all.join_next().await {
         done.unwrap();
     }
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !house.store.projection_due(&mut Seen::default(), 9).await.unwrap().is_empty() {
         assert!(Instant::now() < deadline, "the readers do not come to an end");
         // Polls: that nothing is left to be done is seen only by looking.
@@ -187,10 +187,10 @@ async fn read(house: Arc<House>, [stop, drained]: [Arc<AtomicBool>; 2], mut dice
             seen = Seen::default();
         }
         let due = house.store.projection_due(&mut seen, 10).await.unwrap();
-        // What somebody who died had is held for seconds: once nobody writes, the rest is read without plays.
-        let plays = !stop.load(Ordering::Relaxed);
+        // Paused by somebody who then dies a step is held for seconds, which would be most of the time once nobody writes.
+        let dies = !stop.load(Ordering::Relaxed);
         for undone in due {
-            if step(&house.store, &undone.projection, plays, &mut dice).await.is_err() {
+            if step(&house.store, &undone.projection, dies, &mut dice).await.is_err() {
                 // The backend was ended: what it left is still due, but this reader was told already.
                 seen = Seen::default();
             }
@@ -203,7 +203,7 @@ async fn read(house: Arc<House>, [stop, drained]: [Arc<AtomicBool>; 2], mut dice
 async fn step(
     store: &Store,
     projection: &Projection,
-    plays: bool,
+    dies_paused: bool,
     dice: &mut Dice,
 ) -> Result<(), Error> {
     let Some(mut step) = store.step(projection).await? else { return Ok(()) };
@@ -219,7 +219,8 @@ async fn step(
         }
         changes.append(&mut more);
     }
-    if plays && dice.below(4) == 0 {
+    let pauses = dice.below(4) == 0;
+    if pauses {
         let paused = step.pause(None).await?;
         match store.resume(&paused).await? {
             Some(again) => step = again,
@@ -230,7 +231,7 @@ async fn step(
         step.query(&noted(projection, change)).await?;
     }
     match dice.below(6) {
-        0 if plays => {
+        0 if !pauses || dies_paused => {
             drop(step);
             Ok(())
         }
