@@ -1,7 +1,7 @@
 //! Bulk export: all rows of an entity, page by page in the order of their ids, as JSON lines or CSV. Each page is a
 //! transaction of its own, so a long export holds nothing up; rows written meanwhile may or may not be in it.
 
-use std::io::Write;
+use std::{borrow::Cow, collections::BTreeMap, io::Write};
 
 use freehold_model::{
     entity::{Entity, Kind, VectorForm},
@@ -9,7 +9,7 @@ use freehold_model::{
 };
 use freehold_store::Tenant;
 use half::f16;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use crate::{
     Engine,
@@ -17,8 +17,10 @@ use crate::{
     import::{Format, Precision},
     personal::{StatedPurpose, Tag},
     read::count,
-    write::objects_of_lines,
 };
+
+/// A row by its fields, each as PostgreSQL wrote it: read as a number, it could lose digits.
+type Row<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 /// Rows in a page.
 const PAGE_ROWS: u32 = 1000;
@@ -58,7 +60,7 @@ impl Engine {
         check_vectors(&entity, &export)?;
         let titles = titles(&entity, export.vectors.as_ref().map(|(field, ..)| field.as_str()));
         let mut csv = (export.format == Format::Csv).then(csv::WriterBuilder::new);
-        let (mut page, mut rows, mut head) = (first, 0, true);
+        let (mut page, mut all, mut head) = (first, 0, true);
         loop {
             let row = self.store.run(tenant, &page).await?;
             let sealed = row.text(0).unwrap_or_default();
@@ -69,24 +71,25 @@ impl Engine {
                     export.output.write_all(lines.as_bytes()).map_err(|e| unwritable(&e))?
                 }
                 builder => {
-                    let mut objects = objects_of_lines(&lines);
+                    let mut rows: Vec<Row> =
+                        lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
                     if let Some((field, file, precision)) = &mut export.vectors {
-                        take_vectors(&mut objects, field, *file, *precision)?;
+                        take_vectors(&mut rows, field, *file, *precision)?;
                     }
                     match builder {
                         Some(builder) => write_csv(
                             builder,
                             (&entity, &titles),
-                            &objects,
+                            &rows,
                             export.output,
                             std::mem::take(&mut head),
                         )?,
-                        None => write_lines(&objects, export.output)?,
+                        None => write_lines(&titles, &rows, export.output)?,
                     }
                 }
             }
             let exported = count(row.int(1));
-            rows += exported;
+            all += exported;
             heard(exported);
             match row.text(2) {
                 Some(last) if exported == u64::from(PAGE_ROWS) => {
@@ -105,7 +108,7 @@ impl Engine {
         if let Some((_, file, _)) = &mut export.vectors {
             file.flush().map_err(|error| unwritable(&error))?;
         }
-        Ok(rows)
+        Ok(all)
     }
 }
 
@@ -135,22 +138,23 @@ fn titles(entity: &Entity, without: Option<&str>) -> Vec<String> {
 
 /// Moves a field's vectors out of the rows into the raw file.
 fn take_vectors(
-    rows: &mut [Map<String, Value>],
+    rows: &mut [Row],
     field: &str,
     file: &mut (dyn Write + Send),
     precision: Precision,
 ) -> Result<(), Refusal> {
     let mut bytes = Vec::new();
     for row in rows {
-        let Some(Value::Array(numbers)) = row.shift_remove(field) else {
-            let id = row.get("id").and_then(Value::as_str).unwrap_or_default();
+        let numbers = row.remove(field).map(RawValue::get).map(serde_json::from_str::<Vec<f64>>);
+        let Some(Ok(numbers)) = numbers else {
+            let id = row.get("id").map_or("", |id| id.get().trim_matches('"'));
             return Err(Refusal::new(
                 Code::Import,
                 format!("row {id} has no {field}, and a raw file cannot skip one"),
             )
             .hint("wait until vectors that are due are filled, or export them with the rows"));
         };
-        for number in numbers.iter().map(|number| number.as_f64().unwrap_or(f64::NAN)) {
+        for number in numbers {
             match precision {
                 Precision::F32 => bytes.extend((number as f32).to_le_bytes()),
                 Precision::F16 => bytes.extend(f16::from_f64(number).to_le_bytes()),
@@ -161,12 +165,15 @@ fn take_vectors(
 }
 
 fn write_lines(
-    rows: &[Map<String, Value>],
+    titles: &[String],
+    rows: &[Row],
     output: &mut (dyn Write + Send),
 ) -> Result<(), Refusal> {
     for row in rows {
-        serde_json::to_writer(&mut *output, row).map_err(|error| unwritable(&error.into()))?;
-        output.write_all(b"\n").map_err(|error| unwritable(&error))?;
+        let fields = titles.iter().filter_map(|title| Some((title, row.get(&**title)?)));
+        let fields: Vec<String> =
+            fields.map(|(title, json)| format!("\"{title}\":{json}")).collect();
+        writeln!(output, "{{{}}}", fields.join(",")).map_err(|error| unwritable(&error))?;
     }
     Ok(())
 }
@@ -174,7 +181,7 @@ fn write_lines(
 fn write_csv(
     builder: &csv::WriterBuilder,
     (entity, titles): (&Entity, &[String]),
-    rows: &[Map<String, Value>],
+    rows: &[Row],
     output: &mut (dyn Write + Send),
     head: bool,
 ) -> Result<(), Refusal> {
@@ -187,8 +194,8 @@ fn write_csv(
         writer
             .write_record(titles.iter().map(|title| {
                 // Null and the empty text are the same empty cell: CSV cannot tell them apart, JSON lines can.
-                row.get(title)
-                    .and_then(|value| mutate::value_text(entity, title, value))
+                row.get(&**title)
+                    .and_then(|json| mutate::cell_text(entity, title, json.get()))
                     .unwrap_or_default()
             }))
             .map_err(unwritable)?;

@@ -4,7 +4,7 @@
 mod files;
 mod parcel;
 
-use std::io::Write;
+use std::{collections::BTreeMap, io::Write};
 
 use freehold_model::{
     Model,
@@ -12,7 +12,7 @@ use freehold_model::{
     erase,
 };
 use freehold_store::Tenant;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json, value::RawValue};
 use uuid::Uuid;
 
 pub use files::Files;
@@ -33,6 +33,9 @@ const PAGE: usize = 1_000;
 
 /// What it is opened for.
 const PURPOSE: &str = "access by the person";
+
+/// A row by its fields, each as PostgreSQL wrote it: read as a number, it could lose digits.
+type Row = BTreeMap<String, Box<RawValue>>;
 
 /// Whose export it is.
 struct Of<'a> {
@@ -138,10 +141,9 @@ impl Engine {
         let Some(entity) = snapshot.model.entity(&duty.entity) else { return Ok(0) };
         let (tenant, person) = (of.tenant, of.person);
         let by = duty.reference.as_deref().unwrap_or("id");
-        let select: Vec<String> = ["\"id\"".to_owned()]
-            .into_iter()
-            .chain(theirs(&snapshot.model, entity, by).map(|field| format!("\"{}\"", field.name)))
-            .collect();
+        let fields = theirs(&snapshot.model, entity, by).map(|field| field.name.as_str());
+        let names: Vec<&str> = std::iter::once("id").chain(fields).collect();
+        let select: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
         let (mut rows, mut after) = (0, Uuid::nil().to_string());
         loop {
             let query = format!(
@@ -152,23 +154,32 @@ impl Engine {
             let manner = Manner { purpose: Some(StatedPurpose::own(PURPOSE)), ..Manner::default() };
             let read = Read { entity: &entity.name, query: &query, count: false };
             let answer = self.read_as(tenant, read, &manner).await?;
-            let page: Vec<Map<String, Value>> =
-                serde_json::from_str(&answer.body).unwrap_or_default();
+            let page: Vec<Row> = serde_json::from_str(&answer.body).unwrap_or_default();
+            let last = page.last().and_then(|row| row.get("id"));
+            let last = last.map(|id| id.get().trim_matches('"').to_owned());
             let mut lines = Vec::with_capacity(page.len());
             for mut row in page {
                 if way.takes_files() {
                     Box::pin(self.export_files(tenant, entity, &mut row, way)).await?;
                 }
-                lines.push(json!({ "entity": entity.name.as_str(), "reference": duty.reference.as_deref(), "row": row }));
+                lines.push(line(entity, duty, &names, &row));
             }
             way.page(&lines)?;
             rows += lines.len() as u64;
-            match lines.last().and_then(|line| line["row"]["id"].as_str()) {
-                Some(last) if lines.len() == PAGE => after = last.to_owned(),
+            match last {
+                Some(last) if lines.len() == PAGE => after = last,
                 _ => return Ok(rows),
             }
         }
     }
+}
+
+/// A row as it is handed over, its fields in the model's order and as PostgreSQL wrote them.
+fn line(entity: &Entity, duty: &erase::Duty, names: &[&str], row: &Row) -> String {
+    let fields = names.iter().filter_map(|name| Some((name, row.get(*name)?)));
+    let fields: Vec<String> = fields.map(|(name, json)| format!("\"{name}\":{json}")).collect();
+    let (entity, reference) = (json!(&*entity.name), json!(duty.reference.as_deref()));
+    format!("{{\"entity\":{entity},\"reference\":{reference},\"row\":{{{}}}}}", fields.join(","))
 }
 
 /// The fields of a row that are the person's of its reference `by`, or nobody's.

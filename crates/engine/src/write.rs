@@ -279,10 +279,6 @@ pub(crate) fn objects(body: Option<&str>) -> Vec<Map<String, Value>> {
     body.and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default()
 }
 
-pub(crate) fn objects_of_lines(lines: &str) -> Vec<Map<String, Value>> {
-    lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
 /// pgvector's text form, each number as short as it can be without losing any of it.
 fn vector_text(vector: &[f32]) -> String {
     let numbers: Vec<String> = vector.iter().map(f32::to_string).collect();

@@ -46,7 +46,7 @@ pub use generalised::generalise;
 pub use insert::{Insert, OnConflict, Resolution, insert};
 pub use load::{ColumnType, Load, load};
 pub use put::put;
-pub use row::{check_row, missing, value_text};
+pub use row::{cell_text, check_row, missing, value_text};
 pub use sealed::standing;
 pub use text::{form_row, of_text, of_texts};
 pub use update::{Delete, Update, delete, update};

@@ -10,10 +10,10 @@ use std::{
 use freehold_model::entity::{Entity, Kind};
 use freehold_store::{Tenant, seal::Hash};
 use futures_util::StreamExt as _;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::to_raw_value};
 use uuid::Uuid;
 
-use super::PURPOSE;
+use super::{PURPOSE, Row};
 use crate::{
     Engine,
     error::{Code, Error, Refusal},
@@ -26,7 +26,7 @@ pub(super) trait Way: Send {
     fn begin(&mut self, manifest: Value) -> Result<(), Refusal>;
 
     /// Takes the lines of some rows.
-    fn page(&mut self, lines: &[Value]) -> Result<(), Refusal>;
+    fn page(&mut self, lines: &[String]) -> Result<(), Refusal>;
 
     /// Whether files are wanted at all.
     fn takes_files(&self) -> bool;
@@ -81,7 +81,7 @@ pub(super) struct Open<'o> {
 }
 
 impl Open<'_> {
-    fn line(&mut self, value: &Value) -> Result<(), Refusal> {
+    fn line(&mut self, value: &dyn std::fmt::Display) -> Result<(), Refusal> {
         writeln!(self.output, "{value}").map_err(|error| {
             Refusal::new(Code::Import, "the output cannot be written").detail(error.to_string())
         })
@@ -101,7 +101,7 @@ impl Way for Open<'_> {
         self.line(&json!({ "manifest": manifest }))
     }
 
-    fn page(&mut self, lines: &[Value]) -> Result<(), Refusal> {
+    fn page(&mut self, lines: &[String]) -> Result<(), Refusal> {
         lines.iter().try_for_each(|line| self.line(line))
     }
 
@@ -138,40 +138,53 @@ impl Engine {
         &self,
         tenant: &Tenant,
         entity: &Entity,
-        row: &mut Map<String, Value>,
+        row: &mut Row,
         way: &mut dyn Way,
     ) -> Result<(), Error> {
         for field in entity.fields.iter().filter(|field| matches!(field.kind, Kind::Blob(_))) {
-            let Some(Value::Object(about)) = row.get_mut(field.name.as_str()) else { continue };
-            let id = about.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
-            let Some(id) = id else { continue };
-            // Deleted since the row was read.
-            let Some(blob) = self.store.blob_place(tenant, id).await? else { continue };
-            let purpose = StatedPurpose::own(PURPOSE);
-            let mut bytes = match self.read_blob(tenant, &blob, 0..blob.size, Some(&purpose)).await
-            {
-                Err(Error::Refused(refusal)) if refusal.code == Code::Erased => {
-                    about.insert("erased".into(), true.into());
-                    continue;
-                }
-                Err(Error::Refused(refusal)) if refusal.code == Code::BlobLost => {
-                    way.lost();
-                    about.insert("lost".into(), refusal.to_string().into());
-                    continue;
-                }
-                bytes => bytes?,
-            };
-            let name = way.file(id, blob.size)?;
-            let mut hash = Hash::default();
-            while let Some(some) = bytes.next().await {
-                let some = some?;
-                hash.update(&some);
-                way.bytes(&some)?;
+            let Some(json) = row.get_mut(field.name.as_str()) else { continue };
+            let Ok(Value::Object(mut about)) = serde_json::from_str(json.get()) else { continue };
+            self.export_file(tenant, &mut about, way).await?;
+            if let Ok(told) = to_raw_value(&about) {
+                *json = told;
             }
-            way.file_end()?;
-            about.insert("sha256".into(), hash.digits().into());
-            about.insert("file".into(), name.into());
         }
+        Ok(())
+    }
+
+    async fn export_file(
+        &self,
+        tenant: &Tenant,
+        about: &mut Map<String, Value>,
+        way: &mut dyn Way,
+    ) -> Result<(), Error> {
+        let id = about.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        let Some(id) = id else { return Ok(()) };
+        // Deleted since the row was read.
+        let Some(blob) = self.store.blob_place(tenant, id).await? else { return Ok(()) };
+        let purpose = StatedPurpose::own(PURPOSE);
+        let mut bytes = match self.read_blob(tenant, &blob, 0..blob.size, Some(&purpose)).await {
+            Err(Error::Refused(refusal)) if refusal.code == Code::Erased => {
+                about.insert("erased".into(), true.into());
+                return Ok(());
+            }
+            Err(Error::Refused(refusal)) if refusal.code == Code::BlobLost => {
+                way.lost();
+                about.insert("lost".into(), refusal.to_string().into());
+                return Ok(());
+            }
+            bytes => bytes?,
+        };
+        let name = way.file(id, blob.size)?;
+        let mut hash = Hash::default();
+        while let Some(some) = bytes.next().await {
+            let some = some?;
+            hash.update(&some);
+            way.bytes(&some)?;
+        }
+        way.file_end()?;
+        about.insert("sha256".into(), hash.digits().into());
+        about.insert("file".into(), name.into());
         Ok(())
     }
 }

@@ -163,7 +163,7 @@ impl Way for Parcel<'_> {
         Ok(())
     }
 
-    fn page(&mut self, lines: &[Value]) -> Result<(), Refusal> {
+    fn page(&mut self, lines: &[String]) -> Result<(), Refusal> {
         if lines.is_empty() {
             return Ok(());
         }

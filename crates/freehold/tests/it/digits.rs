@@ -98,6 +98,22 @@ async fn numbers_keep_all_their_digits() {
         }
     }
     has(&room.shown("cell")[0], "\"extra\":{\"k\":[1.5]}");
+
+    // And on every way out: files of both kinds, and what a person is given of theirs.
+    let inside = format!("update app.payer set extra = '{{\"k\": [{WEI}]}}'");
+    room.house.db.client().await.batch_execute(&inside).await.unwrap();
+    for format in ["jsonl", "csv"] {
+        let file = format!("out.{format}");
+        room.house.fine(&["export", "payer", &file, "--tenant", "a"]);
+        let text = std::fs::read_to_string(room.house.path(&file)).unwrap();
+        // Of eight rows `wei`, `limit`, one of `parts` and one inside `extra`.
+        assert_eq!(text.matches(WEI).count(), 4 * 8, "{text}");
+    }
+    let posted = room.send("GET /rest/v1/payer?handle=eq.posted&select=id", "").1;
+    let id = posted.split('"').nth(3).unwrap();
+    room.house.fine(&["privacy", "export", "payer", id, "--tenant", "a", "posted.jsonl"]);
+    let text = std::fs::read_to_string(room.house.path("posted.jsonl")).unwrap();
+    assert_eq!(text.matches(WEI).count(), 4, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

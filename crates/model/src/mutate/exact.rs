@@ -66,7 +66,7 @@ pub fn keep_digits(
         };
         match field.kind {
             Kind::Scalar(Scalar::Numeric(_) | Scalar::Text)
-            | Kind::Array(Scalar::Numeric(_) | Scalar::Text) => keep(text, value),
+            | Kind::Array(Scalar::Numeric(_) | Scalar::Text) => keep(text.get(), value),
             Kind::Scalar(Scalar::Jsonb) | Kind::Array(Scalar::Jsonb) => {
                 if let Some(number) = rounded(text) {
                     return Err(Refusal::new(
@@ -103,12 +103,13 @@ fn has_long_number(text: &str) -> bool {
     })
 }
 
-fn keep(text: &RawValue, value: &mut Value) {
+/// Gives a number, or those of a list, as texts where they would be other numbers.
+pub(super) fn keep(json: &str, value: &mut Value) {
     match value {
-        Value::Number(_) if is_rounded(text.get()) => *value = Value::String(text.get().to_owned()),
+        Value::Number(_) if is_rounded(json) => *value = Value::String(json.to_owned()),
         Value::Array(elements) => {
-            let texts: Vec<&RawValue> = serde_json::from_str(text.get()).unwrap_or_default();
-            elements.iter_mut().zip(texts).for_each(|(element, text)| keep(text, element));
+            let texts: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
+            elements.iter_mut().zip(texts).for_each(|(element, text)| keep(text.get(), element));
         }
         _ => {}
     }

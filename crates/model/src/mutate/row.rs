@@ -3,9 +3,9 @@
 //! A reference may be given by a unique field of the row it refers to instead of its id: as the object
 //! `{"handle": "ada"}`, or in the column `author.handle`.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
-use super::{body, generalised};
+use super::{body, exact, generalised};
 use crate::{
     Code, Model, Name, Refusal,
     entity::{Entity, Field, Kind, Scalar},
@@ -159,6 +159,30 @@ pub fn value_text(entity: &Entity, column: &str, value: &Value) -> Option<String
         (_, Value::String(text)) => Some(text.clone()),
         (Some(Kind::Array(scalar)), Value::Array(elements)) => Some(array_text(*scalar, elements)),
         (_, value) => Some(value.to_string()),
+    }
+}
+
+/// The same of a value as PostgreSQL wrote it in JSON, with all digits of its numbers.
+#[must_use]
+pub fn cell_text(entity: &Entity, column: &str, json: &str) -> Option<String> {
+    match entity.field(column).map(|field| &field.kind) {
+        _ if json == "null" => None,
+        Some(Kind::Scalar(Scalar::Jsonb)) => Some(json.to_owned()),
+        Some(Kind::Array(Scalar::Jsonb)) => {
+            let elements: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+            let element = |element: &RawValue| match element.get() {
+                "null" => "NULL".to_owned(),
+                json => quoted(json),
+            };
+            let elements: Vec<String> = elements.into_iter().map(element).collect();
+            Some(format!("{{{}}}", elements.join(",")))
+        }
+        Some(Kind::Vector(_)) => value_text(entity, column, &serde_json::from_str(json).ok()?),
+        _ => {
+            let mut value = serde_json::from_str(json).ok()?;
+            exact::keep(json, &mut value);
+            value_text(entity, column, &value)
+        }
     }
 }
 
