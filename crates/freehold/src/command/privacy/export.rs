@@ -77,6 +77,7 @@ pub(super) async fn encrypted(
         file.display()
     ));
     lost(exported.lost);
+    nothing(exported.rows);
     output::note(format!(
         "only {} can open it: age -d -i KEYFILE {} | tar x",
         counted(recipients.texts().len(), "recipient"),
@@ -118,6 +119,7 @@ pub(super) async fn in_the_open(
         output::say(format!("{} in {}", counted(written as usize, "file"), folder.display()));
     }
     lost(missing);
+    nothing(rows);
     output::note("it is not encrypted, `--recipient` does it; only its owner can read it");
     Ok(())
 }
@@ -149,5 +151,13 @@ fn put(part: NamedTempFile, file: &Path) -> Result<(), Failure> {
 fn lost(files: u64) {
     if files > 0 {
         output::note(format!("{} lost: freehold blobs verify", counted(files as usize, "file")));
+    }
+}
+
+fn nothing(rows: u64) {
+    if rows == 0 {
+        output::note(
+            "nothing of such a person is there: is it the right id, and the right tenant?",
+        );
     }
 }
