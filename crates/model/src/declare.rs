@@ -22,6 +22,7 @@ mod generalised;
 mod grammar;
 mod keys;
 mod kind;
+mod less;
 mod likeness;
 mod names;
 mod privacy;

@@ -4,12 +4,10 @@ use super::{
     codes,
     entities::Draft,
     field,
-    report::{Report, did_you_mean},
+    less::{self, Wrong},
+    report::Report,
 };
-use crate::{
-    entity::{Coarser, Field, Grain, Kind, Scalar},
-    names::Name,
-};
+use crate::entity::{Coarser, Field, Kind, Scalar};
 
 /// Reads what fields are made from, once it is known which are sealed.
 pub(super) fn check(drafts: &mut [Draft<'_>], report: &mut Report) {
@@ -48,19 +46,9 @@ fn read(
     written: &str,
     field: &Field,
     fields: &[field::Draft<'_>],
-) -> Result<Option<Coarser>, (String, String)> {
-    let Some((name, grain)) = written.split_once(" to ") else {
-        return Err((
-            format!("`{written}` does not say what is left"),
-            "write `born to year`, `income to 1000` or `postcode to 2 characters`".into(),
-        ));
-    };
-    let (name, grain) = (name.trim(), grain.trim());
-    let Some(source) = fields.iter().find(|draft| draft.word.text == name) else {
-        let known: Vec<&str> = fields.iter().map(|draft| draft.word.text.as_str()).collect();
-        return Err((format!("there is no field `{name}`"), did_you_mean(name, known)));
-    };
-    let (Some(source), Ok(named)) = (&source.field, Name::new(name)) else { return Ok(None) };
+) -> Result<Option<Coarser>, Wrong> {
+    let Some(less) = less::read(written, fields)? else { return Ok(None) };
+    let (source, name) = (less.field, &less.field.name);
     if source.sealed().is_none() {
         return Err((
             format!("`{name}` is not sealed: ranges and order are had of it as it is"),
@@ -88,29 +76,13 @@ fn read(
             "make it `optional = true`, without a `default`".into(),
         ));
     }
-    let Kind::Scalar(kind) = field.kind else { return Err(no_such(name)) };
-    match Grain::read(grain, kind) {
-        Ok(grain) if kind != Scalar::TimestampTz => Ok(Some(Coarser { field: named, kind, grain })),
-        Err(rule)
-            if matches!(
-                kind,
-                Scalar::Date
-                    | Scalar::Text
-                    | Scalar::SmallInt
-                    | Scalar::Integer
-                    | Scalar::BigInt
-                    | Scalar::Numeric(_)
-            ) =>
-        {
-            Err((format!("nothing like `{grain}` is left of `{name}`"), rule.into()))
-        }
-        _ => Err(no_such(name)),
-    }
-}
-
-fn no_such(name: &str) -> (String, String) {
-    (
+    let none = (
         format!("of `{name}`, which is no date, text or exact number, nothing less can be said"),
         "keep a date, a text or a number beside it, and write it yourself".into(),
-    )
+    );
+    // Times are sealed in the zone that they came in.
+    if field.kind == Kind::Scalar(Scalar::TimestampTz) {
+        return Err(none);
+    }
+    less.coarser(none).map(Some)
 }

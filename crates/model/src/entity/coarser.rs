@@ -87,31 +87,32 @@ impl Grain {
     /// Reads `year`, `100`, `2 characters`, for a value of type `kind`.
     ///
     /// # Errors
-    /// What it takes.
-    pub(crate) fn read(text: &str, kind: Scalar) -> Result<Self, &'static str> {
+    /// What it takes; none if nothing less can be said of that type.
+    pub(crate) fn read(text: &str, kind: Scalar) -> Result<Self, Option<&'static str>> {
         let count = |text: &str| text.trim().parse::<u32>().ok().filter(|count| *count > 0);
         match kind {
             Scalar::Date | Scalar::TimestampTz => match (text, kind) {
                 ("year", _) => Ok(Self::Year),
                 ("month", _) => Ok(Self::Month),
                 ("day", Scalar::TimestampTz) => Ok(Self::Day),
-                (_, Scalar::Date) => Err("of a date, `year` or `month` is left"),
-                _ => Err("of a time, `year`, `month` or `day` is left"),
+                (_, Scalar::Date) => Err(Some("of a date, `year` or `month` is left")),
+                _ => Err(Some("of a time, `year`, `month` or `day` is left")),
             },
             Scalar::Text => text
                 .strip_suffix("characters")
                 .or_else(|| text.strip_suffix("character"))
                 .and_then(count)
                 .map(Self::Characters)
-                .ok_or("of a text, `2 characters` are left"),
+                .ok_or(Some("of a text, `2 characters` are left")),
             Scalar::SmallInt | Scalar::Integer | Scalar::BigInt | Scalar::Numeric(_) => {
                 let most = if kind == Scalar::SmallInt { 10_000 } else { 1_000_000_000 };
-                count(text)
-                    .filter(|step| *step > 1 && *step <= most)
-                    .map(Self::Multiple)
-                    .ok_or("of a number, the multiple of another from 2 on is left, such as `100`")
+                count(text).filter(|step| *step > 1 && *step <= most).map(Self::Multiple).ok_or(
+                    Some("of a number, the multiple of another from 2 on is left, such as `100`"),
+                )
             }
-            _ => Err("only dates, times, texts and exact numbers can be made coarser"),
+            Scalar::Double | Scalar::Boolean | Scalar::Uuid | Scalar::Jsonb | Scalar::Bytea => {
+                Err(None)
+            }
         }
     }
 }

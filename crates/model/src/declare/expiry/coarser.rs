@@ -2,14 +2,12 @@
 
 use super::super::{
     codes, field,
-    report::{Report, Span as Place, did_you_mean},
+    less::{self, Wrong},
+    report::{Report, Span as Place},
     tree::Value,
     walk::{items, text},
 };
-use crate::{
-    entity::{Coarser, Expiry, Grain, Key, Kind, Remains, Scalar},
-    names::Name,
-};
+use crate::entity::{Coarser, Expiry, Key, Remains};
 
 /// `["born to year", …]`.
 pub(super) fn read(
@@ -59,22 +57,10 @@ pub(super) fn relied_on(rules: &[Value], expires: &[Expiry], uniques: &[Key], re
     }
 }
 
-type Wrong = (String, String);
-
 /// None where the field itself is wrong, which is said there.
 fn one(written: &str, fields: &[field::Draft<'_>]) -> Result<Option<Coarser>, Wrong> {
-    let Some((name, grain)) = written.split_once(" to ") else {
-        return Err((
-            format!("`{written}` does not say what is left"),
-            "write `born to year`, `income to 1000` or `postcode to 2 characters`".into(),
-        ));
-    };
-    let (name, grain) = (name.trim(), grain.trim());
-    let Some(draft) = fields.iter().find(|draft| draft.word.text == name) else {
-        let known: Vec<&str> = fields.iter().map(|draft| draft.word.text.as_str()).collect();
-        return Err((format!("there is no field `{name}`"), did_you_mean(name, known)));
-    };
-    let (Some(field), Ok(named)) = (&draft.field, Name::new(name)) else { return Ok(None) };
+    let Some(less) = less::read(written, fields)? else { return Ok(None) };
+    let (draft, field, name) = (less.draft, less.field, &less.field.name);
     if field.sealed().is_some() {
         return Err((
             format!("`{name}` is sealed, so PostgreSQL cannot make it say less"),
@@ -94,26 +80,11 @@ fn one(written: &str, fields: &[field::Draft<'_>]) -> Result<Option<Coarser>, Wr
             "delete the row instead, or leave it out of `search` and of vectors".into(),
         ));
     }
-    let Kind::Scalar(kind) = field.kind else { return Err(no_scalar(name)) };
-    match Grain::read(grain, kind) {
-        Ok(grain) => Ok(Some(Coarser { field: named, kind, grain })),
-        Err(_)
-            if matches!(
-                kind,
-                Scalar::Boolean | Scalar::Uuid | Scalar::Jsonb | Scalar::Bytea | Scalar::Double
-            ) =>
-        {
-            Err(no_scalar(name))
-        }
-        Err(rule) => Err((format!("nothing like `{grain}` is left of `{name}`"), rule.into())),
-    }
-}
-
-fn no_scalar(name: &str) -> Wrong {
-    (
+    let none = (
         format!("`{name}` is no date, time, text or exact number, so it cannot say less"),
         "`blank` it after that time".into(),
-    )
+    );
+    less.coarser(none).map(Some)
 }
 
 fn wrong(report: &mut Report, at: &Place, message: String, help: String) {
