@@ -20,7 +20,6 @@ mod asked;
 mod behind;
 mod calibrate;
 mod comparable;
-
 mod measured;
 
 use ample::{Ample, Filter};

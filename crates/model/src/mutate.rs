@@ -40,7 +40,7 @@ use crate::{
 
 pub use copies::{Copied, put_copies, uncopied};
 pub use dump::dump;
-pub use exact::{first_rounded, keep_digits, of_json};
+pub use exact::{first_rounded, json_body, keep_digits, of_json};
 pub use fill::{Filling, Made, fill_vectors, unfilled};
 pub use generalised::generalise;
 pub use insert::{Insert, OnConflict, Resolution, insert};

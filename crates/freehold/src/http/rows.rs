@@ -10,7 +10,7 @@ use freehold_engine::{
     read::{Answer as Rows, Manner, Read, Shape, not_singular},
     write::{Operation, Resolution, Verb, Written},
 };
-use serde::Deserialize;
+use freehold_model::mutate;
 use serde_json::Value;
 
 use super::{
@@ -340,15 +340,8 @@ fn only_row(rows: Value, body: &TypedBody) -> Value {
     }
 }
 
-pub(super) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
-    let text = json_text(body)?;
-    serde_json::from_str(text).map_err(|error| {
-        Refusal::new(Code::Body, "the body is not JSON").detail(format!(
-            "line {}, column {}: {error}",
-            error.line(),
-            error.column()
-        ))
-    })
+pub(super) fn json(body: &[u8]) -> Result<Value, Refusal> {
+    mutate::json_body(json_text(body)?)
 }
 
 fn json_text(body: &[u8]) -> Result<&str, Refusal> {

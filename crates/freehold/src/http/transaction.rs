@@ -33,7 +33,7 @@ pub(super) async fn run(
     prefer.forget("count");
     prefer.forget("resolution");
     let texts = texts(&body);
-    let mut body: Value = rows::json(&body)?;
+    let mut body = rows::json(&body)?;
     let Some(Value::Array(changes)) = body.get_mut("changes").map(Value::take) else {
         return Err(shape("the body has no list `changes`").into());
     };

@@ -21,13 +21,7 @@ type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 /// `Body` for what is not JSON, with its place; `NoSuchEntity`; `InvalidValue` for a number inside a `jsonb` field that
 /// would be stored as another one.
 pub fn of_json(model: &Model, entity: &str, text: &str) -> Result<Value, Refusal> {
-    let mut body = serde_json::from_str(text).map_err(|error| {
-        Refusal::new(Code::Body, "the body is not JSON").detail(format!(
-            "line {}, column {}: {error}",
-            error.line(),
-            error.column()
-        ))
-    })?;
+    let mut body = json_body(text)?;
     if has_long_number(text) {
         let entity = check::written(model, entity)?;
         match &mut body {
@@ -44,6 +38,20 @@ pub fn of_json(model: &Model, entity: &str, text: &str) -> Result<Value, Refusal
         }
     }
     Ok(body)
+}
+
+/// What a body of JSON says.
+///
+/// # Errors
+/// `Body` for what is not JSON, with its place.
+pub fn json_body(text: &str) -> Result<Value, Refusal> {
+    serde_json::from_str(text).map_err(|error| {
+        Refusal::new(Code::Body, "the body is not JSON").detail(format!(
+            "line {}, column {}: {error}",
+            error.line(),
+            error.column()
+        ))
+    })
 }
 
 /// Gives `row`, which was read from the JSON object `text`, the numbers as they stand there: as texts, which their fields

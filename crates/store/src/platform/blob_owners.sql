@@ -16,7 +16,6 @@ create table if not exists freehold.blob_offer (
   primary key (tenant_id, blob_id),
   foreign key (tenant_id, blob_id) references freehold.blob (tenant_id, id) on delete cascade
 );
-alter table freehold.blob_offer add column if not exists made_at timestamptz not null default now();
 alter table freehold.blob_offer enable row level security;
 drop policy if exists wall on freehold.blob_offer;
 create policy wall on freehold.blob_offer as restrictive for all to public
