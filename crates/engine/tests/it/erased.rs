@@ -125,10 +125,16 @@ async fn a_receipt_says_what_was_done_and_not_whose_it_was() {
     let mut before = String::new();
     for receipt in &receipts {
         assert!(receipt.holds(&key, &before), "{receipt:?}");
-        for secret in
-            [ada.to_string(), bob.to_string(), "ada".into(), "bob".into(), "example".into()]
-        {
-            assert!(!receipt.body.contains(&secret), "{secret}: {}", receipt.body);
+        for id in [ada, bob] {
+            assert!(!receipt.body.contains(&id.to_string()), "{id}: {}", receipt.body);
+        }
+        // Hashes and ids are hexadecimal, which spells `ada` now and then.
+        let is_digits = |word: &&str| word.len() > 3 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        let words = receipt.body.split(|c: char| !c.is_alphanumeric());
+        for word in words.filter(|word| !is_digits(word)) {
+            for secret in ["ada", "bob", "example"] {
+                assert!(!word.contains(secret), "{word}: {}", receipt.body);
+            }
         }
         before.clone_from(&receipt.hash);
     }
