@@ -12,6 +12,8 @@ create view app.loose with (security_invoker) as select t.name from freehold.ten
 grant select on app.titled, app.authors, app.loose to freehold_app;
 create function app.notes_from(low integer, high integer default 100) returns setof app.note language sql stable
   as 'select * from app.note where number between low and high order by number';
+create function app.astray() returns setof app.note language sql stable
+  as 'select (jsonb_populate_record(n, jsonb_build_object(''author'', n.id))).* from app.note n where number = 1';
 create function app.whole(low integer) returns setof jsonb language sql stable
   as 'select to_jsonb(n) from app.note n where number >= low order by number';
 create function app.folded() returns json language sql stable as 'select json_agg(n order by number) from app.note n';
@@ -107,6 +109,12 @@ async fn functions_are_found_by_the_names_of_their_arguments() {
     assert_eq!(rows.json(), json!([{ "number": 2, "author": { "handle": "ada" } }]));
     assert_eq!(rows.header("content-range"), Some("0-0/1"));
     assert!(!post("notes_from", r#"{"low": 1}"#).body.contains("tenant_id"));
+    // No key keeps what a function's rows refer to.
+    assert_eq!(
+        get("astray?select=number,author(handle)").json(),
+        json!([{ "number": 1, "author": null }])
+    );
+    assert_eq!(get("astray?select=number,author!inner(handle)").json(), json!([]));
     // Only what was done is said to be.
     let prefer = "prefer: purpose=support, timezone=Europe/Vienna, recall=exact";
     let answer = server.ask("GET /rest/v1/rpc/totals", &[&format!("apikey: {a}"), prefer], b"");

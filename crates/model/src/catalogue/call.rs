@@ -107,6 +107,8 @@ fn finish(
     if let Returns::Rows { shape, .. } = &function.returns {
         let mut query = Query::checked(model, shape, written, limits)?;
         query.level.call = Some(call.invocation.clone());
+        // A function may give rows that no table holds, and then no key keeps what they refer to.
+        query.level.embeds.iter_mut().for_each(|embed| embed.relation.kept = false);
         sealed::unsearched(&query.level)?;
         call.query = Some(query);
         return Ok(call);

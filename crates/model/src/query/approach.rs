@@ -2,7 +2,7 @@
 
 use super::{
     Query,
-    level::{Index, Level},
+    level::{Embed, Index, Level},
     render::Renderer,
 };
 use crate::Sql;
@@ -55,7 +55,7 @@ impl Query {
         fits.then(|| Indexable {
             field: &nearest.field,
             k,
-            filtered: !level.conds.is_empty() || level.embeds.iter().any(|embed| embed.inner),
+            filtered: !level.conds.is_empty() || level.embeds.iter().any(Embed::leaves_out),
         })
     }
 

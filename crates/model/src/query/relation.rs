@@ -1,6 +1,10 @@
 //! How two entities are related, found from the name an embed is written with.
 
-use super::suggest::suggest;
+use super::{
+    cut::Cut,
+    level::{Embed, Level},
+    suggest::suggest,
+};
 use crate::{
     Code, Model, Name, Refusal,
     entity::{Entity, Kind},
@@ -17,6 +21,25 @@ pub(crate) struct Relation {
     pub(crate) many: bool,
     /// The entity between the two ends.
     pub(crate) via: Option<Junction>,
+    /// Whether the other end surely has a row: a foreign key of a field that is never empty sees to it.
+    pub(crate) kept: bool,
+}
+
+impl Embed {
+    /// Whether rows are left out for it. What is there in any case is not looked for row by row, which PostgreSQL itself does not spare.
+    pub(crate) fn leaves_out(&self) -> bool {
+        self.inner && !(self.relation.kept && self.level.has_any_row())
+    }
+}
+
+impl Level {
+    /// Whether every row there is belongs to it.
+    fn has_any_row(&self) -> bool {
+        self.conds.is_empty()
+            && self.nearest.is_empty()
+            && !self.cuts.iter().any(Cut::deletes)
+            && !self.embeds.iter().any(Embed::leaves_out)
+    }
 }
 
 /// An entity whose rows each refer to both ends.
@@ -87,15 +110,20 @@ fn relations(model: &Model, from: &Entity) -> Vec<Relation> {
             Kind::Ref(reference) => Some((&field.name, &reference.entity)),
             _ => None,
         });
+        // What a read model or a view refers to no key keeps.
+        let stored = model.entity(&entity.name).is_some();
+        let is_kept =
+            |field: &Name| stored && entity.field(field).is_some_and(|field| !field.optional);
         for (field, to) in references.clone() {
             let relation = |entity: &Name, many| Relation {
                 entity: entity.clone(),
                 field: field.clone(),
                 many,
                 via: None,
+                kept: false,
             };
             if entity.name == from.name {
-                relations.push(relation(to, false));
+                relations.push(Relation { kept: is_kept(field), ..relation(to, false) });
             }
             if *to != from.name {
                 continue;
@@ -174,4 +202,34 @@ fn ambiguous(from: &Entity, target: &str, several: &[&Relation]) -> Refusal {
     refusal
         .detail(format!("over {}", over.join(", ")))
         .hint(format!("write one of {}", ways.collect::<Vec<_>>().join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Code,
+        entity::{Expiry, Remains, Span, Unit},
+        query::{Limits, fixture, parse},
+    };
+
+    /// What is always there is not looked for, what may have expired is.
+    #[test]
+    fn what_may_have_expired_is_looked_for() -> Result<(), Refusal> {
+        let mut model = fixture::model();
+        let looks = |model: &Model| -> Result<bool, Refusal> {
+            let query =
+                parse(model, "commit", "select=sha,author!inner(handle)", &Limits::default())?;
+            Ok(query.render().text().contains("exists"))
+        };
+        assert!(!looks(&model)?);
+        let missing = || Refusal::new(Code::Syntax, "the model has no person");
+        let person =
+            model.entities.iter_mut().find(|it| &*it.name == "person").ok_or_else(missing)?;
+        let since = person.fields[2].name.clone();
+        let span = Span { count: 1, unit: Unit::Year };
+        person.expires.push(Expiry { since, span, remains: Remains::Nothing, within: None });
+        assert!(looks(&model)?);
+        Ok(())
+    }
 }

@@ -10,7 +10,7 @@ use crate::{
     query::{
         ast::Fusion,
         behind::Found,
-        level::{By, Level, Nearest, Operand, Rank, Ranker, Test},
+        level::{By, Embed, Level, Nearest, Operand, Rank, Ranker, Test},
     },
     sql::literal,
 };
@@ -222,7 +222,7 @@ impl Renderer {
     }
 
     /// `, scanned, found` of a search of the entity itself: how many rows were measured, and how many all pages have
-    /// together.
+    /// together; the latter is null if it is the same.
     pub(super) fn tally(&mut self, level: &Level) {
         if let Some(rank) = &level.rank {
             let counts: Vec<String> = (0..rank.rankers.len())
@@ -245,8 +245,15 @@ impl Renderer {
                 found.scanned, found.all
             ));
         } else if let Some(nearest) = level.only_nearest() {
-            self.sql.raw(", (select count(*) from \"~near0\") as scanned, (select ");
-            match nearest.part.k.filter(|_| nearest.capped) {
+            self.sql.raw(", (select count(*) from \"~near0\") as scanned, ");
+            let k = nearest.part.k.filter(|_| nearest.capped);
+            if k.is_none() && nearest.min.is_none() && nearest.max.is_none() {
+                // All that were measured: not counted twice.
+                self.sql.raw("null::bigint as found");
+                return;
+            }
+            self.sql.raw("(select ");
+            match k {
                 Some(k) => {
                     self.sql.raw("least(count(*), ").param(Some(k.to_string())).raw("::bigint)")
                 }
@@ -323,5 +330,5 @@ impl Renderer {
 pub(super) fn no_filters(level: &Level) -> bool {
     level.conds.is_empty()
         && level.cuts.iter().all(|cut| !cut.deletes())
-        && level.embeds.iter().all(|embed| !embed.inner)
+        && !level.embeds.iter().any(Embed::leaves_out)
 }

@@ -36,7 +36,7 @@ impl Renderer {
             self.and(first);
             self.cond(scope, cond);
         }
-        for embed in scope.level.embeds.iter().filter(|embed| embed.inner) {
+        for embed in scope.level.embeds.iter().filter(|embed| embed.leaves_out()) {
             self.and(first);
             self.exists(scope, embed);
         }
