@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use freehold_model::ddl::own;
 use freehold_store::Operator;
-pub use freehold_store::{Decision, Moving};
+pub use freehold_store::{DISPLACES, Decision, Moving};
 
 use crate::{apply::recorded_model, error::Error};
 
@@ -36,9 +36,18 @@ pub async fn once(
     helper: &mut Operator,
     mut progress: impl FnMut(&Decision, Moving),
 ) -> Result<Vec<Decision>, Error> {
-    let mut moved = Vec::new();
+    let mut moved: Vec<Decision> = Vec::new();
     for decision in operator.decide_placements().await? {
         let (tenant, entity) = (&decision.tenant, &decision.entity);
+        let comes = |other: &Decision| {
+            other.promote
+                && other.entity == *entity
+                && decision.swaps_with.as_ref() == Some(&other.tenant)
+        };
+        // Nobody leaves for one who has not come.
+        if !decision.promote && decision.swaps_with.is_some() && !moved.iter().any(comes) {
+            continue;
+        }
         let done = if decision.promote {
             operator.promote(helper, tenant, entity, |moving| progress(&decision, moving)).await
         } else {

@@ -96,7 +96,7 @@ impl Bucket {
     pub fn find(&self, path: &str) -> Sql {
         let mut sql = Sql::new();
         sql.raw("select t.id::text, case when ").raw(&all(&self.has)).raw(" then t.");
-        sql.ident(&self.field).raw("::text end from app.").ident(&self.entity).raw(" t where t.");
+        sql.ident(&self.field).raw("::text end from ").table(&self.entity).raw(" t where t.");
         sql.ident(self.key()).raw(" = ").param(Some(path.to_owned()));
         sql.raw(" and ").raw(&all(&self.there));
         sql
@@ -109,7 +109,7 @@ impl Bucket {
         sql.raw("select json_build_object('id', t.id, 'name', t.").ident(self.key());
         sql.raw(", 'version', b.id, 'size', b.size, 'content_type', b.type, 'cache_control', 'no-cache', \
                  'etag', '\"' || encode(substr(b.hash, 1, 16), 'hex') || '\"', 'created_at', b.created_at, 'last_modified', b.created_at, \
-                 'metadata', ").raw(self.metadata()).raw(")::text from app.").ident(&self.entity);
+                 'metadata', ").raw(self.metadata()).raw(")::text from ").table(&self.entity);
         sql.raw(" t join freehold.blob b on b.id = t.").ident(&self.field);
         sql.raw(" where t.").ident(self.key()).raw(" = ").param(Some(path.to_owned()));
         sql.raw(" and ").raw(&all(&self.there)).raw(" and ").raw(&all(&self.has));
@@ -151,7 +151,7 @@ pub fn owners(model: &Model, entity: &str, field: &str, rows: &[String]) -> Resu
         Whose::Of(reference) => sql.ident(reference),
         _ => sql.raw("id"),
     };
-    sql.raw("::text from app.").ident(&entity.name).raw(" t where t.id = any (");
+    sql.raw("::text from ").table(&entity.name).raw(" t where t.id = any (");
     sql.param(Some(array_literal(rows.iter().map(String::as_str)))).raw("::uuid[])");
     Ok(sql)
 }
@@ -165,8 +165,8 @@ pub fn without_row(model: &Model, bucket: &Bucket) -> Result<Sql, Refusal> {
     let mut sql = Sql::new();
     sql.raw("select b.id::text from freehold.blob b where b.state = 'live' and b.entity = ");
     sql.param(Some(bucket.entity.to_string())).raw(" and b.field = ");
-    sql.param(Some(bucket.field.to_string())).raw(" and not exists (select from app.");
-    sql.ident(&bucket.entity).raw(" t where t.id = b.row_id and t.").ident(&bucket.field);
+    sql.param(Some(bucket.field.to_string())).raw(" and not exists (select from ");
+    sql.table(&bucket.entity).raw(" t where t.id = b.row_id and t.").ident(&bucket.field);
     sql.raw(" = b.id) order by b.id");
     Ok(sql)
 }
@@ -178,7 +178,7 @@ pub fn without_row(model: &Model, bucket: &Bucket) -> Result<Sql, Refusal> {
 pub fn without_blob(model: &Model, bucket: &Bucket) -> Result<Sql, Refusal> {
     check::entity(model, &bucket.entity)?;
     let mut sql = Sql::new();
-    sql.raw("select t.id::text from app.").ident(&bucket.entity).raw(" t where t.");
+    sql.raw("select t.id::text from ").table(&bucket.entity).raw(" t where t.");
     sql.ident(&bucket.field)
         .raw(" is not null and not exists (select from freehold.blob b where b.id = t.");
     sql.ident(&bucket.field).raw(" and b.state = 'live' and b.row_id = t.id) order by t.id");

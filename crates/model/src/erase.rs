@@ -75,7 +75,7 @@ impl Duty {
     #[must_use]
     pub fn left(&self, person: &str) -> Sql {
         let mut sql = Sql::new();
-        sql.raw("select '[]'::text as body, count(*) as rows from app.").ident(&self.entity);
+        sql.raw("select '[]'::text as body, count(*) as rows from ").table(&self.entity);
         sql.raw(" t where ");
         self.theirs(&mut sql, person);
         sql
@@ -89,21 +89,17 @@ impl Duty {
         match &self.way {
             OnErase::Keep(_) => return None,
             OnErase::Delete => {
-                sql.raw("delete from app.").ident(&self.entity).raw(" x");
+                sql.raw("delete from ").target(&self.entity).raw(" x");
             }
             OnErase::Blank | OnErase::Unlink if self.empties.is_empty() => return None,
             OnErase::Blank | OnErase::Unlink => {
-                sql.raw("update app.")
-                    .ident(&self.entity)
-                    .raw(" x set ")
-                    .raw(&emptied(&self.empties));
+                sql.raw("update ").target(&self.entity).raw(" x set ").raw(&emptied(&self.empties));
             }
         }
-        sql.raw(" where x.id = any (array(select t.id from app.")
-            .ident(&self.entity)
-            .raw(" t where ");
+        sql.raw(" where x.id = any (array(select t.id from ").table(&self.entity).raw(" t where ");
         self.theirs(&mut sql, person);
-        sql.raw(" order by t.id limit ").param(Some(most.to_string())).raw(")) returning 1)");
+        sql.raw(" order by t.id limit ").param(Some(most.to_string())).raw("))");
+        sql.target_ends("x").writing().raw(" returning 1)");
         sql.raw(" select '[]'::text as body, count(*) as rows from done");
         Some(sql)
     }
@@ -129,9 +125,8 @@ pub fn traces(model: &Model, person: &str) -> Vec<(Name, Sql)> {
             continue;
         }
         let mut sql = Sql::new();
-        sql.raw("select '[]'::text as body, count(*) as rows from app.")
-            .ident(read.name())
-            .raw(" t where ");
+        sql.raw("select '[]'::text as body, count(*) as rows from ").table(read.name());
+        sql.raw(" t where ");
         for (at, field) in fields.iter().enumerate() {
             sql.raw(if at == 0 { "t." } else { " or t." }).ident(&field.name).raw(" = ");
             sql.param(Some(person.to_owned())).raw("::uuid");
@@ -149,10 +144,10 @@ pub fn expired(entity: &Entity, rule: &Expiry) -> Sql {
     let since = format!("t.{}", ident(&rule.since));
     sql.raw("select '[]'::text as body, count(*) as rows, ");
     sql.raw(&format!(
-        "coalesce(floor(extract(epoch from now() - (min({since})::timestamptz at time zone 'UTC' + interval '{}') at time zone 'UTC')), 0)::text as oldest from app.",
+        "coalesce(floor(extract(epoch from now() - (min({since})::timestamptz at time zone 'UTC' + interval '{}') at time zone 'UTC')), 0)::text as oldest from ",
         rule.span
     ));
-    sql.ident(&entity.name).raw(" t where ").raw(&over(entity, rule, "t"));
+    sql.table(&entity.name).raw(" t where ").raw(&over(entity, rule, "t"));
     sql
 }
 
@@ -164,10 +159,10 @@ pub fn next(entity: &Entity, rule: &Expiry) -> Sql {
     let lies = rule.within.map_or_else(String::new, |within| format!(" + interval '{within}'"));
     sql.raw("select '[]'::text as body, 0::bigint as rows, ");
     sql.raw(&format!(
-        "ceil(extract(epoch from (min({since})::timestamptz at time zone 'UTC' + interval '{}'{lies}) at time zone 'UTC' - now()))::text as oldest from app.",
+        "ceil(extract(epoch from (min({since})::timestamptz at time zone 'UTC' + interval '{}'{lies}) at time zone 'UTC' - now()))::text as oldest from ",
         rule.span
     ));
-    sql.ident(&entity.name)
+    sql.table(&entity.name)
         .raw(" t where not coalesce(")
         .raw(&goes(entity, rule, "t"))
         .raw(", false)");
@@ -182,11 +177,11 @@ pub fn expire_some(entity: &Entity, rule: &Expiry, held: &[String], most: u32) -
     sql.raw("with done as (");
     match &rule.remains {
         Remains::Nothing => {
-            sql.raw("delete from app.").ident(&entity.name).raw(" x");
+            sql.raw("delete from ").target(&entity.name).raw(" x");
         }
         Remains::Without(fields) => {
-            sql.raw("update app.")
-                .ident(&entity.name)
+            sql.raw("update ")
+                .target(&entity.name)
                 .raw(" x set ")
                 .raw(&emptied(&columns(entity, fields)));
         }
@@ -196,10 +191,10 @@ pub fn expire_some(entity: &Entity, rule: &Expiry, held: &[String], most: u32) -
                 format!("{column} = {}", coarser.of(&format!("x.{column}")))
             };
             let less: Vec<String> = fields.iter().map(less).collect();
-            sql.raw("update app.").ident(&entity.name).raw(" x set ").raw(&less.join(", "));
+            sql.raw("update ").target(&entity.name).raw(" x set ").raw(&less.join(", "));
         }
     }
-    sql.raw(" where x.id = any (array(select t.id from app.").ident(&entity.name);
+    sql.raw(" where x.id = any (array(select t.id from ").target(&entity.name);
     sql.raw(" t where ").raw(&match rule.within {
         None => over(entity, rule, "t"),
         Some(_) => goes(entity, rule, "t"),
@@ -212,8 +207,9 @@ pub fn expire_some(entity: &Entity, rule: &Expiry, held: &[String], most: u32) -
             sql.param(Some(crate::query::value::array_literal(held))).raw("::uuid[]))");
         }
     }
-    sql.raw(&format!(" order by t.{}, t.id limit ", ident(&rule.since)));
-    sql.param(Some(most.to_string())).raw(" for no key update skip locked)) returning 1)");
+    sql.target_ends("t").raw(&format!(" order by t.{}, t.id limit ", ident(&rule.since)));
+    sql.param(Some(most.to_string())).raw(" for no key update skip locked))");
+    sql.target_ends("x").writing().raw(" returning 1)");
     sql.raw(" select '[]'::text as body, count(*) as rows from done");
     sql
 }

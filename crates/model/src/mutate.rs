@@ -180,7 +180,7 @@ fn is_of_sealed(entity: &Entity, vectors: &[&Name]) -> bool {
 /// `with written as (update … t set field = r.field from `, to be followed by `… r(…) where …` and [`SET_AGAIN`].
 fn again(entity: &Entity, field: &str) -> Sql {
     let mut sql = Sql::new();
-    sql.raw("with written as (update app.").ident(&entity.name).raw(" t set ").ident(field);
+    sql.raw("with written as (update ").target(&entity.name).raw(" t set ").ident(field);
     sql.raw(" = r.").ident(field).raw(" from ");
     sql
 }

@@ -55,13 +55,13 @@ impl Theirs<'_> {
         for field in &self.fields {
             sql.raw(", encode(t.").ident(&field.name).raw(", 'hex') as ").ident(&field.name);
         }
-        sql.raw(" from app.").ident(&self.entity.name).raw(" t where t.");
+        sql.raw(" from ").target(&self.entity.name).raw(" t where t.");
         sql.ident(self.reference.map_or("id", |name| name)).raw(" = ");
         sql.param(Some(person.to_owned())).raw("::uuid");
         if let Some(after) = after {
             sql.raw(" and t.id > ").param(Some(after.to_owned())).raw("::uuid");
         }
-        sql.raw(" order by t.id limit ").param(Some(limit.to_string()));
+        sql.target_ends("t").raw(" order by t.id limit ").param(Some(limit.to_string()));
         sql.raw(" for no key update of t) r");
         sql
     }
@@ -73,13 +73,11 @@ impl Theirs<'_> {
         let sets: Vec<String> = columns.iter().map(|name| format!("{name} = r.{name}")).collect();
         let types: Vec<String> = columns.iter().map(|name| format!("{name} bytea")).collect();
         let mut sql = Sql::new();
-        sql.raw("with done as (update app.").ident(&self.entity.name);
+        sql.raw("with done as (update ").target(&self.entity.name);
         sql.raw(&format!(" t set {} from json_to_recordset(", sets.join(", ")));
         sql.param(Some(Value::from(rows).to_string()));
-        sql.raw(&format!(
-            "::json) as r(id uuid, {}) where t.id = r.id returning 1)",
-            types.join(", ")
-        ));
+        sql.raw(&format!("::json) as r(id uuid, {}) where t.id = r.id", types.join(", ")));
+        sql.target_ends("t").writing().raw(" returning 1)");
         sql.raw(" select '[]'::text as body, count(*) as rows from done");
         sql
     }

@@ -31,7 +31,8 @@
 //!
 //! # The contract of a worker
 //!
-//! All statements run in a transaction of one tenant, under its wall; none names a tenant. Sessions have `timezone` UTC
+//! All statements run in a transaction of one tenant, under its wall, which needs none of them to name it: the store does where
+//! that spares locks ([`Sql::text_for`]). Sessions have `timezone` UTC
 //! (a month begins when it begins in UTC), an empty `search_path` and the role [`WRITER`], which may read of the
 //! entities what [`Capture::allow`] says (a plan has that as a step).
 //!

@@ -60,8 +60,8 @@ pub use key::{RootKey, hex, unhex};
 pub use keystore::Erased;
 pub use login::Login;
 pub use operator::{
-    ApiKey, BlobUsage, Decision, KeyInfo, KeysImported, Limit, Moving, Operator, Origin, Placed,
-    Policy, SliceDone, SliceInfo, Swept, TenantInfo, TenantState, WantedKey,
+    ApiKey, BlobUsage, DISPLACES, Decision, KeyInfo, KeysImported, Limit, Moving, Operator, Origin,
+    Placed, Policy, SliceDone, SliceInfo, Swept, TenantInfo, TenantState, WantedKey,
 };
 pub use param::Column;
 pub use personal::{Keys, Opens};

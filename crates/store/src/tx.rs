@@ -101,10 +101,11 @@ impl TenantTx {
         if is_stale(&error) {
             texts.iter().for_each(|text| self.session().forget(text));
             if known {
-                return Err(Refusal::new(Code::TryAgain, "the tables changed underneath")
-                    .hint("try again")
-                    .into());
+                return Err(try_again());
             }
+        }
+        if wants_rights(&error) && batch.iter().any(|sql| self.wording.was_refused(sql)) {
+            return Err(try_again());
         }
         Err(explain(error))
     }
@@ -124,13 +125,13 @@ impl TenantTx {
             .chain(columns.iter().map(|column| column as _))
             .collect();
         let patience = self.patience;
-        let setting = self.wording.setting(sql);
+        let (setting, text) = (self.wording.setting(sql), self.wording.of(sql).into_owned());
         let session = self.session();
         let work = async {
             if let Some(setting) = setting {
                 session.batch(setting).await?;
             }
-            let statement = session.statement(sql.text()).await?;
+            let statement = session.statement(&text).await?;
             if statement.params().len() != params.len() {
                 return Ok(Err(Fault::new(
                     "loading rows",
@@ -204,23 +205,25 @@ impl TenantTx {
         let (patience, first) = (self.patience, self.wording.of(sql).into_owned());
         let known = self.session().knows(&first);
         let prepared = in_time(patience, self.session().statement(&first)).await?;
-        let prepared = prepared.map_err(|error| explain("running a statement", error))?;
+        let refused =
+            |error: &tokio_postgres::Error| wants_rights(error) && self.wording.was_refused(sql);
+        let prepared = match prepared {
+            Err(error) if refused(&error) => return Err(try_again()),
+            prepared => prepared.map_err(|error| explain("running a statement", error))?,
+        };
         let last = in_time(patience, self.session().statement(text)).await?;
         let last = last.map_err(|error| explain(doing, error))?;
         let mut lease = self.lease.take().expect("there until the transaction ends");
         let work = lease.end_after((&prepared, sql.params()), &last, params);
         let ended = in_time(patience, work).await?;
         let stale = matches!(&ended, Err(Stumble::Opening(error)) if is_stale(error));
+        let refused = matches!(&ended, Err(Stumble::Opening(error)) if wants_rights(error) && self.wording.was_refused(sql));
         if stale {
             lease.forget(&first);
         }
         lease.give_back();
         ended.map_err(|stumble| match stumble {
-            Stumble::Opening(_) if stale && known => {
-                Refusal::new(Code::TryAgain, "the tables changed underneath")
-                    .hint("try again")
-                    .into()
-            }
+            Stumble::Opening(_) if refused || stale && known => try_again(),
             Stumble::Opening(error) => explain("running a statement", error),
             Stumble::Statement(error) => explain(doing, error),
             Stumble::Commit(error) => explain("committing", error),
@@ -315,6 +318,15 @@ impl Drop for TenantTx {
             });
         }
     }
+}
+
+fn try_again() -> Error {
+    Refusal::new(Code::TryAgain, "the tables changed underneath").hint("try again").into()
+}
+
+/// Whether PostgreSQL refuses because a right is missing.
+fn wants_rights(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|state| state.code() == "42501")
 }
 
 async fn in_time<T>(patience: Duration, work: impl Future<Output = T>) -> Result<T, Error> {

@@ -14,6 +14,7 @@ use crate::ground::{Ground, ground};
 
 mod apart;
 mod asked;
+mod misses;
 
 const MODEL: &str = r#"
 [model]
@@ -206,15 +207,19 @@ async fn pages_neither_repeat_nor_skip_and_say_when_they_end() {
 
 /// Puts the rows that the tenant will have into a partition of its own, with an index.
 async fn promote(ground: &Ground, tenant: &Tenant) {
+    promote_with(ground, tenant, (4, 8)).await;
+}
+
+async fn promote_with(ground: &Ground, tenant: &Tenant, (m, ef_construction): (u32, u32)) {
     let id = tenant.id();
     let client = ground.db.client().await;
     client
         .batch_execute(&format!(
             "create table freehold_shelf.\"big~x1\" partition of app.big for values in ('{id}');
              alter table freehold_shelf.\"big~x1\" owner to freehold_owner, enable row level security, force row level security;
-             create index \"big~at~x1\" on freehold_shelf.\"big~x1\" using hnsw (at freehold_ext.vector_l2_ops) with (m = 4, ef_construction = 8);
+             create index \"big~at~x1\" on freehold_shelf.\"big~x1\" using hnsw (at freehold_ext.vector_l2_ops) with (m = {m}, ef_construction = {ef_construction});
              insert into freehold.placement (tenant_id, entity, state, suffix, rows, indexes)
-               values ('{id}', 'big', 'own', 'x1', 3000, 'at 4 8');
+               values ('{id}', 'big', 'own', 'x1', 3000, 'at {m} {ef_construction}');
              select nextval('freehold.placement_change'), nextval('freehold.placement_change')"
         ))
         .await

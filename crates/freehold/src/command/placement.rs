@@ -75,6 +75,9 @@ pub(super) async fn once(config: &Config) -> Result<(), Failure> {
     for decision in moved? {
         let place = if decision.promote { "own" } else { "shelf" };
         done(config, &decision.tenant, &decision.entity, place, decision.rows);
+        if let (false, Some(other), false) = (decision.promote, &decision.swaps_with, config.json) {
+            output::note(format!("{other} has taken its place"));
+        }
     }
     Ok(())
 }
@@ -166,7 +169,7 @@ async fn show(config: &Config, operator: &mut Operator, name: Option<&str>) -> R
                 json!({
                     "tenant": p.tenant, "entity": p.entity, "placement": p.state, "step": p.step,
                     "decided_by": if p.pinned.is_some() { "operator" } else { "workers" },
-                    "pinned": p.pinned, "rows": p.rows, "exact_ms": p.exact_ms, "bytes": p.bytes, "since": p.since,
+                    "pinned": p.pinned, "rows": p.rows, "exact_ms": p.exact_ms, "bytes": p.bytes, "since": p.since, "waits": p.waits,
                 })
             })
             .collect();
@@ -186,7 +189,8 @@ async fn show(config: &Config, operator: &mut Operator, name: Option<&str>) -> R
     let rows: Vec<Vec<String>> = placed
         .into_iter()
         .map(|p| {
-            let place = p.step.map_or(p.state.clone(), |step| format!("{}: {step}", p.state));
+            let more = p.step.or_else(|| p.waits.then(|| "waits for a place".to_owned()));
+            let place = more.map_or(p.state.clone(), |more| format!("{}: {more}", p.state));
             let by = if p.pinned.is_some() { "operator" } else { "workers" };
             let (rows, exact, bytes) = (count(p.rows), millis(p.exact_ms), count(p.bytes));
             vec![p.tenant, p.entity, place, by.into(), rows, exact, bytes, p.since]
@@ -217,7 +221,9 @@ pub(crate) fn rule(policy: &Policy) -> String {
         Origin::Hand => format!("set by hand on {day}"),
     };
     format!(
-        "{limit} ({origin}); an entity has at most {} such partitions; all other rows are on shelves",
-        policy.own_max
+        "{limit} ({origin}); an entity has at most {} such partitions, of which a tenant with {} times the rows takes the smallest one's; \
+         all other rows are on shelves",
+        policy.own_max,
+        place::DISPLACES
     )
 }

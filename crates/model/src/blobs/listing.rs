@@ -60,10 +60,7 @@ impl Bucket {
                  case when strpos(f.rest, '/') = 0 then f.metadata end as metadata \
                  from (select t.id, b.created_at as at, substr(t.");
         sql.ident(self.key()).raw("::text, ").raw(&(folder.chars().count() + 1).to_string());
-        sql.raw(") as rest, ")
-            .raw(self.metadata())
-            .raw(" as metadata from app.")
-            .ident(&self.entity);
+        sql.raw(") as rest, ").raw(self.metadata()).raw(" as metadata from ").table(&self.entity);
         sql.raw(" t join freehold.blob b on b.id = t.").ident(&self.field);
         sql.raw(" where ").raw(&all(&self.there)).raw(" and ").raw(&all(&self.has));
         sql.raw(" and starts_with(t.").ident(self.key()).raw("::text, ");
@@ -100,7 +97,7 @@ impl Bucket {
         sql.raw(&name).raw(" as name, n.at, ").raw(&shown).raw(" as shown from (select t.");
         sql.ident(self.key()).raw("::text as name, b.created_at as at, json_build_object('id', t.id, 'created_at', b.created_at, \
                  'updated_at', b.created_at, 'last_accessed_at', b.created_at, 'version', b.id, 'metadata', ");
-        sql.raw(self.metadata()).raw(")::text as shown from app.").ident(&self.entity);
+        sql.raw(self.metadata()).raw(")::text as shown from ").table(&self.entity);
         sql.raw(" t join freehold.blob b on b.id = t.").ident(&self.field);
         sql.raw(" where ").raw(&all(&self.there)).raw(" and ").raw(&all(&self.has));
         sql.raw(" and starts_with(t.").ident(self.key()).raw("::text, ");

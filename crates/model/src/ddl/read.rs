@@ -14,6 +14,9 @@ use crate::{
     view::{Capture, ReadModel},
 };
 
+/// Whose a row is.
+const TENANT: &str = "tenant_id";
+
 /// The role that writes read models, and nothing else.
 pub const WRITER: &str = "freehold_project";
 
@@ -75,7 +78,8 @@ impl ReadModel {
 }
 
 impl Capture {
-    /// The statements that let [`WRITER`] read what definitions name of the entity's table, and nothing else of it.
+    /// The statements that let [`WRITER`] read what definitions name of the entity's table, and whose rows they are; nothing else
+    /// of it.
     #[must_use]
     pub fn allow(&self) -> Vec<String> {
         let root = root(&self.entity);
@@ -86,9 +90,15 @@ impl Capture {
         statements
     }
 
+    /// Lets it name the tenant whose rows it reads, where that was not said by [`Self::allow`] yet. What it sees is the wall's to say.
+    #[must_use]
+    pub fn name_tenants(&self) -> String {
+        format!("grant select ({}) on {} to {WRITER}", ident(TENANT), root(&self.entity))
+    }
+
     /// Lets it read them besides what it may read already.
     pub(crate) fn grant(&self) -> String {
-        let columns = list(self.used.iter().map(|name| &**name));
+        let columns = list(std::iter::once(TENANT).chain(self.used.iter().map(|name| &**name)));
         format!("grant select ({columns}) on {} to {WRITER}", root(&self.entity))
     }
 }

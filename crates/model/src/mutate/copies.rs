@@ -49,7 +49,7 @@ pub fn put_copies(entity: &Entity, field: &Field, rows: &[&Copied], locked: bool
         .collect();
     let column = format!("t.{}", ident(&field.name));
     let mut sql = Sql::new();
-    sql.raw("with found as (select t.tenant_id, t.id, r.v from app.").ident(&entity.name);
+    sql.raw("with found as (select t.tenant_id, t.id, r.v from ").target(&entity.name);
     sql.raw(" t join unnest(");
     sql.param(Some(value::array_literal(rows.iter().map(|row| &*row.id)))).raw("::uuid[], ");
     sql.param(Some(value::array_literal(rows.iter().map(|row| &*row.mark)))).raw("::text[], ");
@@ -58,7 +58,7 @@ pub fn put_copies(entity: &Entity, field: &Field, rows: &[&Copied], locked: bool
         ") r(id, mark, v) on t.id = r.id and encode(substring({column} from octet_length({column}) - {}), 'hex') = r.mark",
         MARK - 1
     ));
-    sql.raw(if locked { " for share of t" } else { "" });
+    sql.target_ends("t").writing().raw(if locked { " for share of t" } else { "" });
     sql.raw("), put as (insert into app.").ident(&copy_name(&entity.name, &field.name));
     sql.raw(&format!(
         " (tenant_id, id, {COLUMN}) select tenant_id, id, v from found on conflict do nothing returning 1)"
@@ -79,9 +79,9 @@ pub fn uncopied(entity: &Entity, field: &Field, after: Option<&str>, limit: u32)
     let column = ident(&field.name);
     let mut sql = Sql::new();
     sql.raw("select coalesce(json_agg(r.*), '[]')::text as body from (select t.id, ");
-    sql.raw(&format!("{owner} as owner, encode(t.{column}, 'hex') as sealed from app."));
-    sql.ident(&entity.name).raw(&format!(" t where t.{column} is not null"));
-    sql.raw(" and not exists (select from app.").ident(&copy_name(&entity.name, &field.name));
+    sql.raw(&format!("{owner} as owner, encode(t.{column}, 'hex') as sealed from "));
+    sql.table(&entity.name).raw(&format!(" t where t.{column} is not null"));
+    sql.raw(" and not exists (select from ").table(&copy_name(&entity.name, &field.name));
     sql.raw(" c where c.tenant_id = t.tenant_id and c.id = t.id)");
     if let Some(after) = after {
         sql.raw(" and t.id > ").param(Some(after.to_owned())).raw("::uuid");

@@ -61,7 +61,7 @@ pub fn fill_vectors(
         }
     });
     let mut sql = Sql::new();
-    sql.raw("with written as (update app.").ident(&entity.name).raw(" t set ");
+    sql.raw("with written as (update ").target(&entity.name).raw(" t set ");
     sql.ident(&column(field, next)).raw(&format!(" = r.v{cast} from unnest("));
     sql.param(Some(value::array_literal(rows.iter().map(|row| row.id)))).raw("::uuid[], ");
     sql.param(Some(value::array_literal(vectors))).raw("::").raw(array).raw(", ");

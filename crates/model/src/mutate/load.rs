@@ -51,8 +51,6 @@ pub fn load(
         found.iter().map(|column| ColumnType::of(&column.kind())).collect();
     let written: Vec<String> = found.iter().map(|column| column.written().to_owned()).collect();
     let names: Vec<String> = written.iter().map(|name| ident(name)).collect();
-    let values: Vec<String> =
-        found.iter().enumerate().map(|(at, column)| value(at, column)).collect();
     let arrays: Vec<String> = columns
         .iter()
         .enumerate()
@@ -61,7 +59,11 @@ pub fn load(
     let aliases: Vec<String> = (0..columns.len()).map(|at| format!("c{at}")).collect();
     let mut sql = Sql::new();
     sql.writing().raw("insert into app.").ident(&entity.name).raw(" as t0 (");
-    sql.raw(&names.join(", ")).raw(") select ").raw(&values.join(", "));
+    sql.raw(&names.join(", ")).raw(") select ");
+    for (at, column) in found.iter().enumerate() {
+        sql.raw(if at == 0 { "" } else { ", " });
+        value(&mut sql, at, column);
+    }
     sql.raw(&format!(" from unnest({}) as r({})", arrays.join(", "), aliases.join(", ")));
     if let Some((fields, resolution)) = conflict {
         let conflict = OnConflict { fields: conflict_fields(entity, fields)?, resolution };
@@ -104,24 +106,25 @@ impl ColumnType {
     }
 }
 
-/// The value to write of the array `r.c{at}`. A key that finds no row becomes the nil UUID, which no row has, so that
+/// Appends the value to write of the array `r.c{at}`. A key that finds no row becomes the nil UUID, which no row has, so that
 /// the reference fails instead of being empty.
-fn value(at: usize, column: &row::Column<'_>) -> String {
+fn value(sql: &mut Sql, at: usize, column: &row::Column<'_>) {
     let kind = column.kind();
     if let row::Column::Sealed { .. } = column {
-        return format!("r.c{at}::bytea");
+        sql.raw(&format!("r.c{at}::bytea"));
+        return;
     }
     let given = match ColumnType::of(&kind) {
         ColumnType::Text if kind.sql_type() != "text" => format!("r.c{at}::{}", kind.sql_type()),
         _ => format!("r.c{at}"),
     };
     match column {
-        row::Column::Field(_) | row::Column::Sealed { .. } => given,
-        row::Column::Lookup { target, key, .. } => format!(
-            "case when r.c{at} is not null then coalesce((select k.id from app.{} k where k.{} = {given}), \
-             '00000000-0000-0000-0000-000000000000'::uuid) end",
-            ident(&target.name),
-            ident(&key.name)
-        ),
-    }
+        row::Column::Field(_) | row::Column::Sealed { .. } => sql.raw(&given),
+        row::Column::Lookup { target, key, .. } => sql
+            .raw(&format!("case when r.c{at} is not null then coalesce((select k.id from "))
+            .table(&target.name)
+            .raw(" k where k.")
+            .ident(&key.name)
+            .raw(&format!(" = {given}), '00000000-0000-0000-0000-000000000000'::uuid) end")),
+    };
 }

@@ -70,11 +70,11 @@ pub fn standing(entity: &Entity, keys: &[String], rows: &[Map<String, Value>]) -
     sql.raw(&standing_columns(entity, "t")).raw(" from json_to_recordset(").param(Some(rows));
     sql.raw("::json)")
         .raw(&body::record(&columns))
-        .raw(" join app.")
-        .ident(&entity.name)
+        .raw(" join ")
+        .target(&entity.name)
         .raw(" t on ");
     let same: Vec<String> = keys.iter().map(|key| format!("t.{0} = r.{0}", ident(key))).collect();
-    sql.raw(&same.join(" and ")).raw(" order by t.id for no key update of t) r");
+    sql.raw(&same.join(" and ")).target_ends("t").raw(" order by t.id for no key update of t) r");
     sql
 }
 

@@ -133,7 +133,7 @@ impl Renderer {
 
     /// The same to be changed or deleted from.
     pub(crate) fn target(&mut self, level: &Level, alias: &str) {
-        self.sql.raw("app.").ident(&level.entity).raw(" ").raw(alias);
+        self.sql.target(&level.entity).raw(" ").raw(alias);
     }
 
     fn page(&mut self, scope: Scope, parent: Option<Parent>) {

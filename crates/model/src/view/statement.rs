@@ -13,7 +13,7 @@ use crate::{
 pub(crate) fn touch(model: &ReadModel, images: Images<'_>) -> Sql {
     let at = source(model, images);
     let lists = images.links.iter().map(|list| array(list.iter().map(Option::as_deref)));
-    Sql::with(&model.touches[at], lists.map(Some).collect())
+    reading(model, &model.touches[at], lists.map(Some).collect())
 }
 
 /// The same, if the images say them. What has a null in it is no unit.
@@ -54,7 +54,7 @@ pub(crate) fn recompute(model: &ReadModel, table: &str, units: &[Vec<String>]) -
     );
     let gone = gone(model, table);
     let lists = units.iter().map(|list| array(list.iter().map(|text| Some(text.as_str()))));
-    Sql::with(&replace(model, table, &current, &gone), lists.map(Some).collect())
+    reading(model, &replace(model, table, &current, &gone), lists.map(Some).collect())
 }
 
 /// Deletes rows of `units` that are not among `current`. None of it is a join: without statistics PostgreSQL takes a tenant
@@ -93,7 +93,7 @@ pub(crate) fn fill(model: &ReadModel, table: &str) -> Sql {
         ident(table),
         equal(&model.key, "c", "r"),
     );
-    Sql::with(&replace(model, table, &current, &gone), Vec::new())
+    reading(model, &replace(model, table, &current, &gone), Vec::new())
 }
 
 /// Puts the rows of `current` into the table, and takes out those that `gone` deletes.
@@ -155,7 +155,7 @@ pub(crate) fn page(model: &ReadModel, after: Option<&[String]>, limit: u32) -> S
         conditions.join(" and "),
         names.iter().map(|name| format!("p.{name}")).collect::<Vec<_>>().join(", "),
     );
-    Sql::with(&text, params)
+    reading(model, &text, params)
 }
 
 pub(crate) fn check(model: &ReadModel, table: &str, samples: u32) -> Sql {
@@ -177,7 +177,13 @@ pub(crate) fn check(model: &ReadModel, table: &str, samples: u32) -> Sql {
         key.join(", "),
         equal(&model.key, "d", "r"),
     );
-    Sql::with(&text, Vec::new())
+    reading(model, &text, Vec::new())
+}
+
+/// A statement that reads entities: of each the columns that the definition uses, because more may not be read.
+fn reading(model: &ReadModel, text: &str, params: Vec<Option<String>>) -> Sql {
+    let used = |entity: &str| Some(columns(&model.source(entity)?.used, ""));
+    Sql::with(text, params).reading(used)
 }
 
 /// Whether a column differs between two rows. pgvector's operators are not in the search path.

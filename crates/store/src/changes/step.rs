@@ -16,7 +16,7 @@ use crate::{
     role::Role,
     row::Row,
     session::Stumble,
-    store::{Store, Wording},
+    store::Store,
     tx::TenantTx,
 };
 
@@ -106,7 +106,8 @@ impl Store {
         if let Err(Stumble::Opening(error)) = taken {
             return Err(self.not_opened(&projection.tenant, error));
         }
-        let mut tx = TenantTx::new(lease, self.0.patience, Wording::default());
+        let mut tx =
+            TenantTx::new(lease, self.0.patience, self.workers_wording(&projection.tenant));
         let rows = taken.map_err(|stumble| explain(doing, stumble.into_error()))?;
         let row = rows.first().ok_or_else(|| Fault::new(doing, "no row"))?;
         let phase = match row.text(0) {

@@ -13,7 +13,7 @@ use freehold_model::{Code, Refusal};
 
 pub use key_import::KeysImported;
 pub use keys::{ApiKey, KeyInfo, WantedKey};
-pub use placement::{Decision, Limit, Moving, Origin, Placed, Policy};
+pub use placement::{DISPLACES, Decision, Limit, Moving, Origin, Placed, Policy};
 pub use quota::BlobUsage;
 pub use slices::{SliceDone, SliceInfo};
 pub use tenants::{Swept, TenantInfo, TenantState};

@@ -8,7 +8,7 @@ mod policy;
 mod promote;
 mod swap;
 
-pub use decide::Decision;
+pub use decide::{DISPLACES, Decision};
 pub use policy::{Limit, Origin, Policy};
 
 use freehold_model::{
@@ -58,6 +58,8 @@ pub struct Placed {
     pub bytes: Option<u64>,
     /// Since when it is in this state; RFC 3339 in UTC.
     pub since: String,
+    /// Whether it would have a partition if the entity had not as many as it may have.
+    pub waits: bool,
 }
 
 /// How far a move is.
@@ -88,7 +90,11 @@ impl Operator {
     /// Faults only.
     pub async fn placed(&mut self, tenant: Option<&str>) -> Result<Vec<Placed>, Error> {
         let text = "select t.name, p.entity, p.state, p.step, p.pinned, p.rows, p.bytes, \
-                    to_char(p.since, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), (p.rows * c.row_ns / 1e6)::text from freehold.placement p \
+                    to_char(p.since, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), (p.rows * c.row_ns / 1e6)::text, \
+                    p.state = 'shelf' and p.pinned is distinct from 'shelf' and t.state = 'active' \
+                      and (select count(*) from freehold.placement o where o.entity = p.entity and o.state <> 'shelf') >= y.own_max \
+                      and coalesce(p.pinned = 'own' or p.rows >= coalesce(y.promote_rows, y.exact_ms * 1e6 / c.row_ns), false) \
+                    from freehold.placement p cross join freehold.placement_policy y \
                     join freehold.tenant t on t.id = p.tenant_id left join freehold.placement_cost c on c.entity = p.entity \
                     where $1::text is null or t.name = $1 order by t.name, p.entity";
         let rows = self.as_gate(text, &[tenant]).await?;
@@ -104,6 +110,7 @@ impl Operator {
             exact_ms: row.text(8).and_then(|ms| ms.parse().ok()),
             bytes: count(row.int(6)),
             since: row.text(7).unwrap_or_default().to_owned(),
+            waits: row.bool(9) == Some(true),
         });
         Ok(placed.collect())
     }
@@ -245,6 +252,28 @@ impl Operator {
         }
         let word = |at| row.text(at).unwrap_or_default().to_owned();
         Ok(Place { tenant: word(0), state: word(1), step: word(2), suffix: word(3) })
+    }
+
+    /// Workers name the tenant of whose rows of the entity they read, as servers do, or they would lock every tenant's partition. In
+    /// databases whose read models are older they may not yet.
+    async fn let_workers_name_tenants(
+        &mut self,
+        model: &Model,
+        entity: &Entity,
+    ) -> Result<(), Error> {
+        let captures = model.captures();
+        let Some(capture) = captures.iter().find(|capture| capture.entity == entity.name) else {
+            return Ok(());
+        };
+        let text = "select has_column_privilege('freehold_project', $1, 'tenant_id', 'select')";
+        let table = format!("app.\"{}\"", entity.name);
+        let rows = self.session.select(DOING, text, &[Some(&table)]).await?;
+        if rows.first().and_then(|row| row.bool(0)) == Some(true) {
+            return Ok(());
+        }
+        let mut statements = as_owner(vec![capture.name_tenants()]);
+        statements.extend(["reset role".to_owned(), CHANGED.to_owned()]);
+        in_turn(&mut self.session, &statements).await
     }
 
     // Nobody else applies or moves meanwhile, and the user may do what moving takes.

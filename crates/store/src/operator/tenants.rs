@@ -264,6 +264,8 @@ impl Operator {
         limit: Option<usize>,
     ) -> Result<Option<u64>, Error> {
         let doing = "deleting a tenant's rows";
+        // As a constant, or every tenant's partition is locked; which the references that are looked after would do as well.
+        let theirs = format!("tenant_id = '{id}'::uuid");
         let ident = |name: &str| format!("app.\"{}\"", name.replace('"', "\"\""));
         let deletions: Vec<String> = entities
             .iter()
@@ -271,9 +273,11 @@ impl Operator {
             .map(|(i, name)| {
                 let table = ident(name);
                 let part = limit.map_or(String::new(), |limit| {
-                    format!(" where id = any (array(select id from {table} limit {limit}))")
+                    format!(
+                        " and id = any (array(select id from {table} where {theirs} limit {limit}))"
+                    )
                 });
-                format!("d{i} as (delete from {table}{part} returning 1)")
+                format!("d{i} as (delete from {table} where {theirs}{part} returning 1)")
             })
             .collect();
         let counts: Vec<String> =
@@ -282,7 +286,8 @@ impl Operator {
         let swept = async {
             self.session
                 .batch(&format!(
-                    "begin; set local role freehold_gate; select freehold.seal('{id}'); set local role freehold_app"
+                    "begin; set local plan_cache_mode = force_custom_plan; set local role freehold_gate; select freehold.seal('{id}'); \
+                     set local role freehold_app"
                 ))
                 .await?;
             let messages = self.session.simple(&text).await?;

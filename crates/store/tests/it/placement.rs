@@ -1,6 +1,7 @@
 //! Moving a tenant to a partition of its own and back: nothing is lost, seen twice or changed on the way, whoever reads and
 //! writes meanwhile, and wherever the mover is killed.
 
+mod background;
 mod load;
 mod many;
 mod policy;

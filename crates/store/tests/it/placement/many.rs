@@ -13,15 +13,15 @@ use tokio_postgres::Client;
 
 use super::{Ground, MODEL};
 
-/// Gives as many more tenants partitions as there have to be, as promotions leave them.
-async fn apart(admin: &Client, from: u32, to: u32) {
+/// Gives as many more tenants partitions of an entity as there have to be, as promotions leave them.
+pub(super) async fn apart(admin: &Client, entity: &str, from: u32, to: u32) {
     let text = format!(
         "do $$ declare name text; tenant uuid; begin for i in {from}..{to} - 1 loop
-           name := format('doc~bcdfg%s', i); tenant := gen_random_uuid();
-           insert into freehold.tenant (id, name) values (tenant, 'apart ' || i);
-           execute format('create table freehold_shelf.%I partition of app.doc for values in (%L)', name, tenant);
+           name := format('{entity}~{entity}%s', i); tenant := gen_random_uuid();
+           insert into freehold.tenant (id, name) values (tenant, '{entity} apart ' || i);
+           execute format('create table freehold_shelf.%I partition of app.{entity} for values in (%L)', name, tenant);
            execute format('alter table freehold_shelf.%I owner to freehold_owner, enable row level security, force row level security', name);
-           insert into freehold.placement (tenant_id, entity, state, suffix, rows) values (tenant, 'doc', 'own', 'bcdfg' || i, 0);
+           insert into freehold.placement (tenant_id, entity, state, suffix, rows) values (tenant, '{entity}', 'own', '{entity}' || i, 0);
          end loop; end $$; select nextval('freehold.placement_change')"
     );
     admin.batch_execute(&text).await.unwrap();
@@ -94,7 +94,7 @@ async fn locks_are_those_of_the_tenant_and_not_of_all_who_were_promoted() {
     ground.promote().await;
     let mut seen = Vec::new();
     for (from, to) in [(1, 5), (5, 50), (50, 60), (60, 80)] {
-        apart(&admin, from, to).await;
+        apart(&admin, "doc", from, to).await;
         ground.store.refresh_placements().await.unwrap();
         let own = locked(&ground, &admin, &ground.a).await;
         let small = locked(&ground, &admin, &ground.b).await;
