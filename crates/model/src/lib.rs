@@ -18,6 +18,7 @@ pub mod refusal;
 pub mod reseal;
 pub mod sealed;
 pub mod sql;
+mod suggest;
 pub mod view;
 
 pub use catalogue::Catalogue;

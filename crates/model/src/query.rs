@@ -26,7 +26,6 @@ mod relation;
 pub(crate) mod render;
 pub(crate) mod sealed;
 mod select;
-pub(crate) mod suggest;
 pub(crate) mod suspects;
 pub(crate) mod value;
 

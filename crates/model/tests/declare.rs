@@ -50,6 +50,12 @@ fn every_error_says_how_to_mend_it() {
 }
 
 #[test]
+fn a_file_with_the_line_ends_of_old_macs_is_refused_with_the_mend() {
+    let errors = read("[model]\rname = \"x\"\r").err().unwrap();
+    assert!(errors.iter().all(|error| error.help.as_ref().is_some_and(|help| help.contains("LF"))));
+}
+
+#[test]
 fn a_rich_model_is_read_whole() {
     let text = fs::read_to_string(folder().join("rich.toml")).unwrap();
     expect("rich.model", &format!("{:#?}\n", read(&text).unwrap().model));

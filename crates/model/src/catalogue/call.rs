@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     Code, Model, Refusal, Sql,
-    query::{self, Limits, Query, Shape, lexer::shorten, sealed, suggest::suggest},
+    query::{self, Limits, Query, Shape, lexer::shorten, sealed},
+    suggest::did_you_mean,
 };
 
 /// One value as a line of CSV: the text form of a row, without the parentheses.
@@ -243,10 +244,7 @@ fn no_such_function(model: &Model, name: &str) -> Refusal {
     let refusal =
         Refusal::new(Code::NoSuchFunction, format!("there is no function {}", shorten(name)));
     let known = model.catalogue().functions().iter().map(|function| function.name.as_str());
-    match suggest(name, known) {
-        Some(near) => refusal.hint(format!("did you mean {near}?")),
-        None => refusal,
-    }
+    Refusal { hint: did_you_mean(name, known), ..refusal }
 }
 
 fn wrong_arguments(name: &str, given: &[&str], all: &[&Function]) -> Refusal {

@@ -26,6 +26,7 @@ codes! {
     NAME_RESERVED = "name.reserved", "The name is taken by Freehold or PostgreSQL.";
     NAME_LOOKALIKE = "name.lookalike", "Warning: two names differ in upper and lower case only.";
     NAME_QUERY_WORD = "name.query-word", "Warning: the name means something else in a query string.";
+    NAME_UNSEEN = "name.unseen", "Warning: the name has a character that nobody sees.";
     MODEL_EMPTY = "model.empty", "Warning: the model has no entities.";
     MODEL_TOO_LARGE = "model.too-large", "More of something than a model may have.";
     CACHE_QUERY = "cache.query", "A kept query that cannot be asked.";

@@ -129,6 +129,9 @@ fn mend(description: &str, found: &str) -> Option<String> {
         "missing comma between key-value pairs" | "missing comma between array elements" => {
             "put a `,` between the two".into()
         }
+        text if text.starts_with("carriage return") => {
+            "end lines with LF or CRLF, as editors for Unix and Windows do".into()
+        }
         text if text.starts_with("extra comma") => "remove the comma".into(),
         "invalid unquoted key" => "put the key in quotes".into(),
         text if text.starts_with("missing assignment") => "write `key = value`".into(),

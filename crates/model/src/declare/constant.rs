@@ -4,7 +4,7 @@ use std::{cmp::Ordering, fmt::Write as _};
 
 use super::{
     decimal::Decimal,
-    report::{Span, did_you_mean},
+    report::{Span, alternatives},
     time,
     tree::{Data, Value},
 };
@@ -32,7 +32,7 @@ pub(super) fn constant(kind: &Kind, value: &Value) -> Result<String, Wrong> {
             Data::Text(text) => Err(wrong(
                 value,
                 format!("`{text}` is none of its values"),
-                did_you_mean(text, values.iter().map(String::as_str)),
+                alternatives(text, values.iter().map(String::as_str)),
             )),
             other => Err(wrong(
                 value,
@@ -112,7 +112,9 @@ fn integer(value: &Value, name: &str, min: i64, max: i64) -> Result<String, Wron
                 } else {
                     "use `bigint` for larger numbers"
                 };
-                Err(wrong(value, format!("{digits} is outside a {name}, {min} to {max}"), help))
+                let article = if name == "integer" { "an" } else { "a" };
+                let message = format!("{digits} is outside {article} {name}, {min} to {max}");
+                Err(wrong(value, message, help))
             }
         },
         Data::Text(text) if text.parse::<i64>().is_ok() => Err(wrong(

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{
     codes, names,
-    report::{Report, Span, listed, nearest},
+    report::{Report, Span, listed},
     tree::{Pair, Word},
     walk::{Found, walk_named},
 };
 use crate::{
     entity::{Embedder, Pooling},
     names::Name,
+    suggest::suggest,
 };
 
 /// The one that is always there.
@@ -70,7 +71,7 @@ impl<'t> Embedders<'t> {
         }
         let known =
             || self.declared.keys().copied().filter(|name| *name != LEXICAL).chain([LEXICAL]);
-        let help = match nearest(name, known()) {
+        let help = match suggest(name, known()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
                 format!("there are {}; a new one begins with `[embed.{name}]`", listed(known()))

@@ -7,7 +7,7 @@ use super::{
     entities::Draft,
     field,
     grammar::{Form, Section, Variants, key},
-    report::{Report, Span as Place, did_you_mean},
+    report::{Report, Span as Place, alternatives},
     tree::{Data, Value},
     walk::{Found, items, text, walk},
 };
@@ -137,7 +137,7 @@ fn moment(
     if !known.contains(&since) {
         return wrong(
             format!("there is no time or date `{since}` that a row's age could be counted from"),
-            did_you_mean(since, known.iter().copied()),
+            alternatives(since, known.iter().copied()),
         );
     }
     Some((span, Name::new(since).ok()?))
@@ -155,7 +155,7 @@ fn blanked(value: &Value, fields: &[field::Draft<'_>], report: &mut Report) -> O
     for (name, at) in items(value).iter().filter_map(text) {
         let Some(draft) = fields.iter().find(|draft| draft.word.text == name) else {
             let known: Vec<&str> = fields.iter().map(|draft| draft.word.text.as_str()).collect();
-            wrong(at, format!("there is no field `{name}` to empty"), did_you_mean(name, known));
+            wrong(at, format!("there is no field `{name}` to empty"), alternatives(name, known));
             continue;
         };
         if draft.field.as_ref().is_some_and(|field| !field.optional) {

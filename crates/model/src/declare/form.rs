@@ -3,9 +3,10 @@
 use super::{
     codes,
     grammar::{Form, KINDS, Key, LANGUAGES, type_names},
-    report::{Report, Span, listed, nearest},
+    report::{Report, Span, listed},
     tree::{Data, Pair, Value},
 };
+use crate::suggest::suggest;
 
 /// Whether the value has the form its key takes; if not, that is reported.
 pub(super) fn check(pair: &Pair, key: &Key, report: &mut Report) -> bool {
@@ -20,7 +21,7 @@ pub(super) fn check(pair: &Pair, key: &Key, report: &mut Report) -> bool {
         (_, Data::Broken) => false,
         (Form::Text | Form::Type, Data::Text(text)) => clean(text, at, report),
         (Form::Choice(known), Data::Text(text)) if !known.contains(&text.as_str()) => {
-            let help = match nearest(text, known.iter().copied()) {
+            let help = match suggest(text, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("it is one of {}", listed(known.iter().copied())),
             };

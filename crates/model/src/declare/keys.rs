@@ -3,7 +3,7 @@
 use super::{
     codes,
     field::Draft,
-    report::{Report, Span, did_you_mean},
+    report::{Report, Span, alternatives},
     tree::{Data, Value},
     walk::{Found, items, text},
 };
@@ -198,7 +198,7 @@ fn unknown(word: &str, at: &Span, fields: &[Draft], noun: &str, report: &mut Rep
             let known: Vec<&str> = fields.iter().map(|draft| draft.word.text.as_str()).collect();
             (
                 format!("there is no field `{word}` for this {noun}"),
-                did_you_mean(word, known.iter().copied()),
+                alternatives(word, known.iter().copied()),
             )
         }
     };

@@ -2,13 +2,14 @@
 
 use super::{
     blob, codes,
-    report::{Report, Span, listed, nearest},
+    report::{Report, Span, listed},
     tree::Value,
     walk::{Found, text},
 };
 use crate::{
     entity::{Kind, Metric, OnDelete, Ref, Scalar, Vector, VectorForm, When},
     names::Name,
+    suggest::suggest,
 };
 
 /// The plain types by the names a model file uses; `numeric` may be followed by its precision and scale.
@@ -174,7 +175,7 @@ fn unknown_type(
         format!("write `type = \"{here}{brackets}\"`")
     } else if entities.contains(&element) {
         format!("to refer to the entity, write `ref = \"{element}\"` instead")
-    } else if let Some(near) = nearest(bare, TYPES.iter().map(|(name, _)| *name)) {
+    } else if let Some(near) = suggest(bare, TYPES.iter().map(|(name, _)| *name)) {
         format!("did you mean `{near}{brackets}`?")
     } else {
         format!(
@@ -241,7 +242,7 @@ fn reference(found: &Found, entities: &[&str], report: &mut Report) -> Option<Ki
         _ => OnDelete::Restrict,
     };
     if !entities.contains(&name) {
-        let help = match nearest(name, entities.iter().copied()) {
+        let help = match suggest(name, entities.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if TYPES.iter().any(|(scalar, _)| *scalar == name) => {
                 format!("that is a type: write `type = \"{name}\"`")

@@ -1,6 +1,6 @@
 //! `born to year`: a field, and what is left of its value.
 
-use super::{field, report::did_you_mean};
+use super::{field, report::alternatives};
 use crate::{
     entity::{Coarser, Field, Grain, Kind},
     names::Name,
@@ -31,7 +31,7 @@ pub(super) fn read<'f, 't>(
     let (name, grain) = (name.trim(), grain.trim());
     let Some(draft) = fields.iter().find(|draft| draft.word.text == name) else {
         let known: Vec<&str> = fields.iter().map(|draft| draft.word.text.as_str()).collect();
-        return Err((format!("there is no field `{name}`"), did_you_mean(name, known)));
+        return Err((format!("there is no field `{name}`"), alternatives(name, known)));
     };
     let named = draft.field.as_ref().zip(Name::new(name).ok());
     Ok(named.map(|(field, name)| Less { draft, field, name, grain }))

@@ -1,6 +1,6 @@
 //! Names: what may be one, what was one before, and which are too alike.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use super::{
     codes,
@@ -14,7 +14,7 @@ use crate::names::{Name, RESERVED_FIELDS};
 const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 
 /// What a query string says that is no filter.
-const QUERY_WORDS: [&str; 10] = [
+const QUERY_WORDS: [&str; 11] = [
     "select",
     "order",
     "limit",
@@ -25,12 +25,35 @@ const QUERY_WORDS: [&str; 10] = [
     "not.or",
     "columns",
     "on_conflict",
+    "rank",
+];
+
+/// Characters that nobody sees, or that turn the text around them about: joiners, marks of direction, soft hyphens.
+const UNSEEN: [RangeInclusive<char>; 6] = [
+    '\u{ad}'..='\u{ad}',
+    '\u{61c}'..='\u{61c}',
+    '\u{200b}'..='\u{200f}',
+    '\u{202a}'..='\u{202e}',
+    '\u{2060}'..='\u{2069}',
+    '\u{feff}'..='\u{feff}',
 ];
 
 /// The name of an entity or embedder.
 pub(super) fn read(word: &Word, report: &mut Report) -> Option<Name> {
     match Name::new(&word.text) {
-        Ok(name) => Some(name),
+        Ok(name) => {
+            let unseen = |c: &char| UNSEEN.iter().any(|range| range.contains(c));
+            if let Some(unseen) = word.text.chars().find(unseen) {
+                report
+                    .warn(
+                        codes::NAME_UNSEEN,
+                        &word.at,
+                        format!("this name has a character that is not seen, {unseen:?}"),
+                    )
+                    .help("that is allowed, but who does not know cannot type it; type the name anew, without it");
+            }
+            Some(name)
+        }
         Err(rule) => {
             report
                 .error(codes::NAME_INVALID, &word.at, rule)
@@ -67,7 +90,7 @@ pub(super) fn field(word: &Word, report: &mut Report) -> Option<Name> {
     }
     if QUERY_WORDS.contains(&text) {
         report
-            .warn(codes::NAME_QUERY_WORD, &word.at, format!("`{text}=` has a meaning of its own in a query, so rows cannot be filtered by this field"))
+            .warn(codes::NAME_QUERY_WORD, &word.at, format!("`{text}=` has a meaning of its own in a query, so filters by this field are written `\"{text}\"=`"))
             .help(format!("choose another name, such as `{text}_value`"));
     }
     if let Some(own) = RESERVED_FIELDS.iter().find(|own| text.eq_ignore_ascii_case(own)) {

@@ -6,7 +6,7 @@ use super::{
     entities::Draft,
     erasure::{owner, stubs},
     field, likeness,
-    report::{Report, Span as Place, a, did_you_mean},
+    report::{Report, Span as Place, a, alternatives},
     walk::Found,
 };
 use crate::{
@@ -75,7 +75,7 @@ impl About<'_> {
                         )
                         .help(format!(
                             "declare it under `[personal.{class}]`; {}",
-                            did_you_mean(class, self.classes.names())
+                            alternatives(class, self.classes.names())
                         ));
                 }
                 field.privacy = self
@@ -177,7 +177,7 @@ impl About<'_> {
                         at,
                         format!("`{name}` is no reference of this entity to a data subject"),
                     )
-                    .help(did_you_mean(name, self.owners.iter().map(|(name, _)| name.as_str())));
+                    .help(alternatives(name, self.owners.iter().map(|(name, _)| name.as_str())));
                 return None;
             };
             return of(owner);

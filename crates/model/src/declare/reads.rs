@@ -143,7 +143,7 @@ fn unknown(name: &str, at: &Span, model: &ReadModel, report: &mut Report) {
     let known: Vec<&str> = model.shape.fields.iter().map(|field| &*field.name).collect();
     report
         .error(codes::KEY_FIELDS_UNKNOWN, at, format!("the read model has no column `{name}`"))
-        .help(super::report::did_you_mean(name, known.iter().copied()));
+        .help(super::report::alternatives(name, known.iter().copied()));
 }
 
 fn indexes(found: &Found, model: &ReadModel, report: &mut Report) -> Vec<Key> {

@@ -1,9 +1,12 @@
-//! Where problems are gathered, and the nearest known word to a mistyped one.
+//! Where problems are gathered, and how words are listed in what is said of them.
 
 use std::ops::Range;
 
 use super::codes;
-use crate::diagnostic::{Diagnostic, Label};
+use crate::{
+    diagnostic::{Diagnostic, Label},
+    suggest::suggest,
+};
 
 /// A place in the text, in bytes.
 pub(super) type Span = Range<usize>;
@@ -112,30 +115,12 @@ fn push<'r>(
     Entry(list.last_mut().expect("one was just pushed"))
 }
 
-/// The word among `known` that `word` was most likely meant to be.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let typed: Vec<char> = word.to_lowercase().chars().take(65).collect();
-    let allowed = (typed.len() / 3).clamp(1, 3);
-    known
-        .into_iter()
-        .filter_map(|candidate| {
-            let other: Vec<char> = candidate.to_lowercase().chars().collect();
-            if typed.len() > 64 || typed.len().abs_diff(other.len()) > allowed {
-                return None;
-            }
-            let far = distance(&typed, &other);
-            (far <= allowed && far < other.len().max(2)).then_some((far, candidate))
-        })
-        .min_by_key(|(far, _)| *far)
-        .map(|(_, candidate)| candidate)
-}
-
 /// "did you mean …", or else the words to choose from.
-pub(super) fn did_you_mean<'k>(
+pub(super) fn alternatives<'k>(
     word: &str,
     known: impl IntoIterator<Item = &'k str> + Clone,
 ) -> String {
-    match nearest(word, known.clone()) {
+    match suggest(word, known.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if known.clone().into_iter().next().is_none() => "there is none yet".into(),
         None => format!("there are {}", listed(known)),
@@ -162,37 +147,9 @@ pub(super) fn listed<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
     }
 }
 
-/// Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let cost = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + cost);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_typo_finds_its_word() {
-        let known = ["optional", "on_delete", "unique", "min", "max"];
-        assert_eq!(nearest("optoinal", known), Some("optional"));
-        assert_eq!(nearest("Unique", known), Some("unique"));
-        assert_eq!(nearest("mim", known), Some("min"));
-        assert_eq!(nearest("colour", known), None);
-        assert_eq!(nearest("", known), None);
-    }
 
     #[test]
     fn lists_read_like_prose() {

@@ -4,7 +4,7 @@ use super::{
     codes,
     embedder::Embedders,
     field::{Draft, spoken},
-    report::{Report, a, did_you_mean},
+    report::{Report, a, alternatives},
     tree::Data,
     walk::{Found, items, text},
 };
@@ -97,7 +97,7 @@ fn sources(draft: &Draft, found: &Found, fields: &[Draft], report: &mut Report) 
                     at,
                     format!("there is no field `{name}` to embed"),
                 )
-                .help(did_you_mean(name, texts.iter().copied()));
+                .help(alternatives(name, texts.iter().copied()));
             continue;
         };
         if let Some(kind) =

@@ -4,9 +4,10 @@
 use super::{
     codes, form,
     grammar::{Form, Key, Section, Variants, variant_noun},
-    report::{Report, Span, listed, nearest},
+    report::{Report, Span, listed},
     tree::{Data, Pair, Table, Value, Word},
 };
+use crate::suggest::suggest;
 
 /// What a table says, as far as it has the right form.
 #[derive(Debug)]
@@ -144,7 +145,7 @@ pub(super) fn walk<'t>(
         table
             .pairs()
             .iter()
-            .any(|pair| unknown(&pair.key.text) && nearest(&pair.key.text, [name]).is_some())
+            .any(|pair| unknown(&pair.key.text) && suggest(&pair.key.text, [name]).is_some())
     };
     let missing = |key: &&Key| {
         key.required
@@ -194,7 +195,7 @@ fn variant(
                     let mistyped = table
                         .pairs()
                         .iter()
-                        .any(|pair| nearest(&pair.key.text, known.iter().copied()).is_some());
+                        .any(|pair| suggest(&pair.key.text, known.iter().copied()).is_some());
                     if !mistyped {
                         report
                             .error(codes::FIELD_NO_TYPE, at, format!("{} must say what it holds", section.noun))
@@ -242,7 +243,7 @@ fn unknown(pair: &Pair, section: &Section, variant: Option<&str>, report: &mut R
             .map(|key| key.name)
     };
     let is_field = |data: &Data| matches!(data, Data::Table(table) if super::grammar::KINDS.iter().any(|kind| table.get(kind).is_some()));
-    let help = match nearest(word, known()) {
+    let help = match suggest(word, known()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if section.keys.iter().any(|key| key.name == "field")
             && is_field(&pair.value.data) =>

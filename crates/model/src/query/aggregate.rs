@@ -5,11 +5,11 @@ use super::{
     level::{Form, Level, Operand, Order, Output, SpreadColumn},
     lexer::shorten,
     outputs,
-    suggest::suggest,
 };
 use crate::{
     Code, Refusal,
     entity::{Kind, Scalar},
+    suggest::suggest,
 };
 
 /// Checks that values of a field can be aggregated so.

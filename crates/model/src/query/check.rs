@@ -14,11 +14,11 @@ use super::{
     outputs,
     parse::not_built,
     rank, relation, sealed,
-    suggest::suggest,
 };
 use crate::{
     Code, Model, Refusal,
     entity::{Entity, Kind, Scalar},
+    suggest::did_you_mean,
 };
 
 /// What the column `name` holds.
@@ -100,10 +100,10 @@ fn embed_not_selected(level: &Level, name: &str) -> Refusal {
         Code::EmbedNotSelected,
         format!("{} is not an embed of {} in this query", shorten(name), level.entity),
     );
-    match suggest(name, level.embeds.iter().map(|embed| &*embed.name)) {
-        Some(near) => refusal.hint(format!("did you mean {near}?")),
-        None => refusal.hint(format!("add {}() to select", shorten(name))),
-    }
+    let names = level.embeds.iter().map(|embed| &*embed.name);
+    refusal.hint(
+        did_you_mean(name, names).unwrap_or_else(|| format!("add {}() to select", shorten(name))),
+    )
 }
 
 struct Checker<'m> {

@@ -5,13 +5,12 @@ use super::{
     check::{embed_named, resolve},
     level::{Cond, Level, Operand, Part, Test},
     lexer::shorten,
-    rank, sealed,
-    suggest::suggest,
-    value,
+    rank, sealed, value,
 };
 use crate::{
     Code, Refusal,
     entity::{Entity, Kind, Scalar},
+    suggest::did_you_mean,
 };
 
 /// PostgreSQL's text search configurations, those that every supported version has.
@@ -296,10 +295,10 @@ fn search(
             format!("there is no search language `{}`", shorten(wanted)),
         )
         .detail(format!("a search of {}", subject.name));
-        return Err(refusal.hint(match suggest(wanted, LANGUAGES) {
-            Some(near) => format!("did you mean {near}?"),
-            None => format!("languages are {}", LANGUAGES.join(", ")),
-        }));
+        return Err(refusal.hint(
+            did_you_mean(wanted, LANGUAGES)
+                .unwrap_or_else(|| format!("languages are {}", LANGUAGES.join(", "))),
+        ));
     };
     let column = (declared == Some(*language)).then(|| format!("{}~search", subject.name));
     Ok((Test::Search { column, language, function, value }, part))

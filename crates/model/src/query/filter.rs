@@ -5,9 +5,8 @@ use super::{
     ast::{Each, Is, Op, Operand, Test, Tree},
     lexer::Cursor,
     parse::{operand, within},
-    suggest::suggest,
 };
-use crate::{Code, Refusal};
+use crate::{Code, Refusal, suggest::did_you_mean};
 
 const OPS: [(&str, Op); 13] = [
     ("eq", Op::Eq),
@@ -183,10 +182,11 @@ impl Reader<'_> {
     fn unknown(&self, name: &str) -> Refusal {
         let refusal =
             self.cursor.wrong(&format!("`{}` is not an operator", super::lexer::shorten(name)));
-        refusal.hint(match suggest(name, known()) {
-            Some(near) => format!("did you mean {near}?"),
-            None => format!("operators are {}", known().collect::<Vec<_>>().join(", ")),
-        })
+        refusal.hint(
+            did_you_mean(name, known()).unwrap_or_else(|| {
+                format!("operators are {}", known().collect::<Vec<_>>().join(", "))
+            }),
+        )
     }
 
     fn each(&self, op: Op, mods: Option<Vec<String>>) -> Result<Option<Each>, Refusal> {

@@ -7,11 +7,11 @@ use super::{
     level::{Form, Level, Made, Operand, Output, OutputColumn},
     lexer::shorten,
     sealed,
-    suggest::suggest,
 };
 use crate::{
     Code, Refusal,
     entity::{Entity, Kind, Scalar, VectorForm},
+    suggest::did_you_mean,
 };
 
 pub(crate) fn star(level: &mut Level, entity: &Entity) {
@@ -181,9 +181,7 @@ fn cast_type(name: &str) -> Result<&'static str, Refusal> {
     found.map(|(_, sql)| *sql).ok_or_else(|| {
         let refusal =
             Refusal::new(Code::Syntax, format!("values cannot be cast to {}", shorten(name)));
-        match suggest(name, TYPES.iter().map(|(written, _)| *written)) {
-            Some(near) => refusal.hint(format!("did you mean {near}?")),
-            None => refusal,
-        }
+        let hint = did_you_mean(name, TYPES.iter().map(|(written, _)| *written));
+        Refusal { hint, ..refusal }
     })
 }

@@ -6,9 +6,8 @@ use super::{
     conds,
     level::{By, Cond, Level, Part, Rank, Ranker},
     lexer::{Cursor, shorten},
-    suggest::suggest,
 };
-use crate::{Code, Refusal, entity::Entity};
+use crate::{Code, Refusal, entity::Entity, suggest::did_you_mean};
 
 /// The constant of reciprocal rank fusion, unless it is said.
 const C_DEFAULT: u64 = 60;
@@ -150,12 +149,9 @@ fn unknown(name: &str, rankers: &[Ranker]) -> Refusal {
     let refusal =
         Refusal::new(Code::Syntax, format!("rank names {}, which is no clause", shorten(name)));
     let names = rankers.iter().filter_map(|ranker| ranker.part.label.as_deref());
-    refusal.hint(match suggest(name, names) {
-        Some(near) => format!("did you mean {near}?"),
-        None => {
-            format!("give a clause the name: nearest(as:{0}).… or wfts(as:{0}).…", shorten(name))
-        }
-    })
+    refusal.hint(did_you_mean(name, names).unwrap_or_else(|| {
+        format!("give a clause the name: nearest(as:{0}).… or wfts(as:{0}).…", shorten(name))
+    }))
 }
 
 /// Takes conditions on the score, which hold of rows that are ranked already.

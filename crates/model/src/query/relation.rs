@@ -3,11 +3,11 @@
 use super::{
     cut::Cut,
     level::{Embed, Level},
-    suggest::suggest,
 };
 use crate::{
     Code, Model, Name, Refusal,
     entity::{Entity, Kind},
+    suggest::did_you_mean,
 };
 
 /// A relationship as seen from one of its ends.
@@ -172,8 +172,8 @@ fn none(
     let named = all.iter().filter(|relation| relation.via.as_ref().is_none_or(|via| via.tight));
     let names: Vec<&str> =
         named.flat_map(|relation| [&*relation.entity, &*relation.field]).collect();
-    match suggest(target, names) {
-        Some(near) if hint.is_none() => refusal.hint(format!("did you mean {near}?")),
+    match did_you_mean(target, names) {
+        Some(meant) if hint.is_none() => refusal.hint(meant),
         _ if all.is_empty() => refusal.hint(format!("{} has no relationships", from.name)),
         _ => {
             let own = all.iter().filter(|relation| relation.via.is_none());

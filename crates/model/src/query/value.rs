@@ -85,7 +85,7 @@ pub(crate) fn check_json(field: &str, kind: &Kind, value: &Value) -> Result<(), 
         (Kind::Scalar(scalar), Value::Number(number)) if takes_number(*scalar) => {
             check_scalar(field, *scalar, &number.to_string())
         }
-        (Kind::Scalar(scalar), _) => wrong(&format!("is not {}", article(*scalar))),
+        (Kind::Scalar(scalar), _) => wrong(&format!("is not {}", in_words(*scalar))),
         (Kind::Array(_), _) => wrong("is not an array"),
         (Kind::Ref(_), _) => wrong("is not an id"),
         (Kind::Blob(_), _) => wrong("is not the id of an upload"),
@@ -110,7 +110,7 @@ fn takes_number(scalar: Scalar) -> bool {
     )
 }
 
-fn article(scalar: Scalar) -> &'static str {
+fn in_words(scalar: Scalar) -> &'static str {
     match scalar {
         Scalar::Text => "a text",
         Scalar::SmallInt | Scalar::Integer | Scalar::BigInt => "a whole number",
@@ -180,7 +180,7 @@ fn check_scalar(field: &str, scalar: Scalar, text: &str) -> Result<(), Refusal> 
             }
             return Err(Refusal::new(
                 Code::InvalidTime,
-                format!("a value of {field} is not {}", article(scalar)),
+                format!("a value of {field} is not {}", in_words(scalar)),
             )
             .detail(shorten(text))
             .hint("write it as 2024-02-29 or 2024-02-29T12:00:00Z"));
@@ -192,7 +192,7 @@ fn check_scalar(field: &str, scalar: Scalar, text: &str) -> Result<(), Refusal> 
             None => true,
         },
     };
-    if fits { Ok(()) } else { Err(invalid(field, text, &format!("is not {}", article(scalar)))) }
+    if fits { Ok(()) } else { Err(invalid(field, text, &format!("is not {}", in_words(scalar)))) }
 }
 
 fn out_of_range(field: &str, text: &str) -> Refusal {

@@ -7,7 +7,7 @@ use sqlparser::ast::{
 
 use crate::{
     entity::{Kind as FieldKind, Scalar},
-    query::suggest::suggest,
+    suggest::suggest,
     view::{
         aggregate::is_aggregate,
         error::{Checked, Fault, Spot, Wrong},

@@ -10,7 +10,7 @@ use sqlparser::{
 use crate::{
     entity::{Bounds, Entity, Field, Key, Kind, Scalar},
     names::Name,
-    query::suggest::suggest,
+    suggest::suggest,
     view::{
         ReadModel, derive,
         error::{Checked, Fault, Spot, Wrong},

@@ -6,7 +6,7 @@ use sqlparser::ast::{self, Ident};
 
 use crate::{
     entity::{Entity, Kind, Scalar},
-    query::suggest::suggest,
+    suggest::suggest,
     view::{
         error::{Checked, Fault, Spot, Wrong},
         graph::{Equality, Region, RegionId},

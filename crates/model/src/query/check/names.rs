@@ -1,7 +1,7 @@
 //! What a name means, and what is said of one that means nothing.
 
-use super::{shorten, suggest};
-use crate::{Code, Model, Refusal, entity::Entity};
+use super::shorten;
+use crate::{Code, Model, Refusal, entity::Entity, suggest::did_you_mean};
 
 /// The entity called `name`, if its rows can be written.
 ///
@@ -42,10 +42,7 @@ pub(crate) fn entity<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Ref
 
 fn no_such_entity(model: &Model, name: &str) -> Refusal {
     let refusal = Refusal::new(Code::NoSuchEntity, format!("there is no entity {}", shorten(name)));
-    match suggest(name, model.relations().map(|relation| &*relation.name)) {
-        Some(near) => refusal.hint(format!("did you mean {near}?")),
-        None => refusal,
-    }
+    Refusal { hint: did_you_mean(name, model.relations().map(|known| &*known.name)), ..refusal }
 }
 
 /// That `entity` has no field `name`.
@@ -54,8 +51,5 @@ pub(crate) fn no_such_field(entity: &Entity, name: &str) -> Refusal {
         Refusal::new(Code::NoSuchField, format!("{} has no field {}", entity.name, shorten(name)));
     let id = entity.key.is_none().then_some("id");
     let known = entity.fields.iter().map(|field| &*field.name).chain(id);
-    match suggest(name, known) {
-        Some(near) => refusal.hint(format!("did you mean {near}?")),
-        None => refusal,
-    }
+    Refusal { hint: did_you_mean(name, known), ..refusal }
 }
