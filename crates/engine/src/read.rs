@@ -304,8 +304,7 @@ fn describe(
                 true => Path::Corrected,
                 false => Path::Exact,
             };
-            let more = itself
-                .then(|| count(row.int(5).or(row.int(4))) > query.offset() + count(row.int(1)));
+            let more = itself.then(|| count(row.int(5)) > query.offset() + count(row.int(1)));
             Search { path, scanned, complete: true, recall: 1.0, more }
         }
     })

@@ -222,7 +222,7 @@ impl Renderer {
     }
 
     /// `, scanned, found` of a search of the entity itself: how many rows were measured, and how many all pages have
-    /// together; the latter is null if it is the same.
+    /// together.
     pub(super) fn tally(&mut self, level: &Level) {
         if let Some(rank) = &level.rank {
             let counts: Vec<String> = (0..rank.rankers.len())
@@ -245,15 +245,8 @@ impl Renderer {
                 found.scanned, found.all
             ));
         } else if let Some(nearest) = level.only_nearest() {
-            self.sql.raw(", (select count(*) from \"~near0\") as scanned, ");
-            let k = nearest.part.k.filter(|_| nearest.capped);
-            if k.is_none() && nearest.min.is_none() && nearest.max.is_none() {
-                // All that were measured: not counted twice.
-                self.sql.raw("null::bigint as found");
-                return;
-            }
-            self.sql.raw("(select ");
-            match k {
+            self.sql.raw(", (select count(*) from \"~near0\") as scanned, (select ");
+            match nearest.part.k.filter(|_| nearest.capped) {
                 Some(k) => {
                     self.sql.raw("least(count(*), ").param(Some(k.to_string())).raw("::bigint)")
                 }
