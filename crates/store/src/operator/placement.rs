@@ -254,24 +254,22 @@ impl Operator {
         Ok(Place { tenant: word(0), state: word(1), step: word(2), suffix: word(3) })
     }
 
-    /// Workers name the tenant of whose rows of the entity they read, as servers do, or they would lock every tenant's partition. In
-    /// databases whose read models are older they may not yet.
-    async fn let_workers_name_tenants(
-        &mut self,
-        model: &Model,
-        entity: &Entity,
-    ) -> Result<(), Error> {
-        let captures = model.captures();
-        let Some(capture) = captures.iter().find(|capture| capture.entity == entity.name) else {
-            return Ok(());
-        };
-        let text = "select has_column_privilege('freehold_project', $1, 'tenant_id', 'select')";
-        let table = format!("app.\"{}\"", entity.name);
-        let rows = self.session.select(DOING, text, &[Some(&table)]).await?;
-        if rows.first().and_then(|row| row.bool(0)) == Some(true) {
+    /// Workers name the tenant whose rows they read, as servers do, or they would lock every tenant's partition: in all tables of a
+    /// statement, also those that nobody has a partition of. In databases whose read models are older they may not yet.
+    async fn let_workers_name_tenants(&mut self, model: &Model) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        for capture in model.captures() {
+            let text = "select has_column_privilege('freehold_project', $1, 'tenant_id', 'select')";
+            let table = format!("app.\"{}\"", capture.entity);
+            let rows = self.session.select(DOING, text, &[Some(&table)]).await?;
+            if rows.first().and_then(|row| row.bool(0)) != Some(true) {
+                missing.push(capture.name_tenants());
+            }
+        }
+        if missing.is_empty() {
             return Ok(());
         }
-        let mut statements = as_owner(vec![capture.name_tenants()]);
+        let mut statements = as_owner(missing);
         statements.extend(["reset role".to_owned(), CHANGED.to_owned()]);
         in_turn(&mut self.session, &statements).await
     }

@@ -36,11 +36,7 @@ impl Operator {
             return Ok(());
         }
         let (_, model) = self.read_model().await?;
-        for entity in model.entities() {
-            if rows.iter().any(|row| row.text(1) == Some(&*entity.name)) {
-                self.let_workers_name_tenants(&model, entity).await?;
-            }
-        }
+        self.let_workers_name_tenants(&model).await?;
         for row in &rows {
             let Some(entity) = row.text(1).and_then(|entity| model.entity(entity)) else {
                 continue;

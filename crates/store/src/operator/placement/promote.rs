@@ -84,7 +84,7 @@ impl Operator {
             }
         }
         tell("beginning", 0, 0, 0);
-        self.let_workers_name_tenants(&model, &entity).await?;
+        self.let_workers_name_tenants(&model).await?;
         if place.state == "shelf" {
             place.suffix = new_suffix();
             self.begin_move(&entity, &mut place).await?;
