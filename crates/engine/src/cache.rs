@@ -223,6 +223,13 @@ impl Engine {
         self
     }
 
+    /// The same engine, which keeps no answers.
+    #[must_use]
+    pub fn keeping_nothing(mut self) -> Self {
+        self.cache = None;
+        self
+    }
+
     /// What keeps this engine's answers, if anything does.
     #[must_use]
     pub fn cache(&self) -> Option<&Cache> {

@@ -120,7 +120,7 @@ impl Face {
         let shared = shared.as_ref().map(Shared::new).transpose()?;
         let engine = match config.cache.kept() {
             Some(kept) => engine.keeping(kept, shared),
-            None => engine,
+            None => engine.keeping_nothing(),
         };
         Ok(Self::of(engine, tokens.transpose()?.map(Arc::new), config))
     }

@@ -1,4 +1,5 @@
-//! `bench api`: requests per second over HTTP, against pgbench running the same statement as fast as it can.
+//! `bench api`: requests per second over HTTP, against pgbench running the same statement as fast as it can. Reads are measured
+//! twice: as a server answers them that keeps nothing, and as one does by default, which compares what it keeps.
 
 mod load;
 mod peer;
@@ -20,7 +21,7 @@ use super::{
     Ground,
     report::{Goal, Report, Row, quantile},
 };
-use crate::{http::Server, output::Failure};
+use crate::{config::server::ServerConfig, http::Server, output::Failure};
 
 const CLIENTS: [usize; 3] = [1, 8, 64];
 const ROWS: u32 = 5000;
@@ -63,15 +64,21 @@ pub(super) async fn run(
         }
         None => None,
     };
-    let server = Server::bind("127.0.0.1:0", ground.engine.clone()).await?;
-    let address = server.address()?;
-    let serving = async { server.run(std::future::pending()).await };
+    let config = ServerConfig::default();
+    let server = Server::of("127.0.0.1:0", ground.engine.clone(), config).await?;
+    let keeping = Server::bind("127.0.0.1:0", ground.engine.clone()).await?;
+    let (address, keeper) = (server.address()?, keeping.address()?);
+    let serving = async {
+        let stop = std::future::pending;
+        tokio::try_join!(server.run(stop()), keeping.run(stop())).map(drop)
+    };
     let seconds = if ground.quick { 2 } else { 4 };
     let rounds = if ground.quick { 1 } else { 7 };
     let measuring = async {
         let mut rows = Vec::new();
         for case in &cases {
             let load = Load::new(address, case.requests.clone());
+            let kept = (!case.changes).then(|| Load::new(keeper, case.requests.clone()));
             let beside = match &peer {
                 Some(peer) => Some(peer.load(&load, case.changes).await?),
                 None => None,
@@ -82,6 +89,7 @@ pub(super) async fn run(
                 let measured = Measured {
                     case,
                     ours: &load,
+                    kept: kept.as_ref(),
                     pgbench: &pgbench,
                     peer: beside.as_ref().zip(peer.as_ref()),
                 };
@@ -97,7 +105,8 @@ pub(super) async fn run(
     Ok(Report {
         bench: "api",
         about: "HTTP requests per second against pgbench with the same statement and as many clients, and how long requests \
-                take; an insert is compared with one into a table without wall, references or log. Beside a peer: its \
+                take; each read asks PostgreSQL, but where answers are kept and compared, as they are by default. \
+                An insert is compared with one into a table without wall, references or log. Beside a peer: its \
                 requests are the same, on tables of one tenant's rows that have no wall. Server, client and \
                 PostgreSQL share this machine"
             .into(),
@@ -171,6 +180,8 @@ fn cases(
 struct Measured<'a> {
     case: &'a Case,
     ours: &'a Load,
+    /// The server that keeps answers, for reads.
+    kept: Option<&'a Load>,
     pgbench: &'a Pgbench,
     peer: Option<(&'a Load, &'a Peer)>,
 }
@@ -195,16 +206,21 @@ impl Shown {
 
 impl Measured<'_> {
     async fn run(self, clients: usize, seconds: u64, rounds: usize) -> Result<Vec<Row>, Failure> {
-        let (mut ours, mut plain, mut beside) = (Shown::default(), Vec::new(), Shown::default());
+        let (mut ours, mut kept) = (Shown::default(), Shown::default());
+        let (mut plain, mut beside) = (Vec::new(), Shown::default());
         // The first round warms up.
         for round in 0..=rounds {
             ours.add(self.ours, clients, seconds).await?;
+            if let Some(load) = self.kept {
+                kept.add(load, clients, seconds).await?;
+            }
             plain.push(self.pgbench.rate(clients, seconds.max(PGBENCH_SECONDS)).await?);
             if let Some((load, _)) = self.peer {
                 beside.add(load, clients, seconds).await?;
             }
             if round == 0 {
-                (ours, plain, beside) = (Shown::default(), Vec::new(), Shown::default());
+                (ours, kept) = (Shown::default(), Shown::default());
+                (plain, beside) = (Vec::new(), Shown::default());
             }
         }
         let name = format!("{}, {clients} clients", self.case.name);
@@ -217,10 +233,14 @@ impl Measured<'_> {
             goal,
         };
         let mut rows = vec![
-            row(name.clone(), "requests/s", &ours.rates, plain, goal),
+            row(name.clone(), "requests/s", &ours.rates, plain.clone(), goal),
             row(format!("{name}: median"), "ms", &ours.halves, Vec::new(), Goal::Open),
             row(format!("{name}: 99 of 100 within"), "ms", &ours.tails, Vec::new(), Goal::Open),
         ];
+        if self.kept.is_some() {
+            let name = format!("{name}, kept and compared");
+            rows.push(row(name, "requests/s", &kept.rates, plain, Goal::Open));
+        }
         if let Some((_, peer)) = self.peer {
             let name = format!("{name}, beside {}", peer.name());
             rows.push(row(name.clone(), "requests/s", &ours.rates, beside.rates, Goal::Open));

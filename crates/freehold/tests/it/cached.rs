@@ -80,6 +80,21 @@ async fn calm(house: &House) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_to_keep_nothing_reads_each_time() {
+    let house = House::new().await;
+    house.write("freehold.server.toml", "[cache]\nmemory_mib = 0\n");
+    let server = house.serve_with(&["--config", "freehold.server.toml"]);
+    for tenant in ["a", "b"] {
+        let key = format!("apikey: {}", house.key(tenant));
+        for _ in 0..2 {
+            let read = server.ask(READ, &[&key], b"");
+            let status = read.header("cache-status");
+            assert_eq!((read.status, status), (200, Some("Freehold; fwd=bypass; detail=off")));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn status_says_what_servers_keep() {
     let house = House::new().await;
     let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
