@@ -119,7 +119,7 @@ fn ids_are_never_given_twice() {
 
 async fn all(mode: Mode, sabotage: &str) -> Vec<Outcome> {
     let model = declare::read(MODEL).unwrap().model;
-    let db = database(mode, &model).await;
+    let db = database(mode).await;
     let store = Store::connect(Config::new(db.url(), RootKey::new(ROOT))).await.unwrap();
     let mut operator = Operator::open(db.url(), "test").await.unwrap();
     let [a, b] = operator.make_canaries().await.unwrap();

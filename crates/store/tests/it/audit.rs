@@ -8,18 +8,15 @@ use std::{
     path::Path,
 };
 
-use freehold_model::{
-    Model, declare,
-    plan::{Target, plan},
-};
+use freehold_model::declare;
 use freehold_store::{
-    Apply, Mode, Operator, RootKey,
+    Mode, Operator, RootKey,
     audit::{Facts, OnManaged, Profile, Severity, checks},
 };
 use freehold_testkit::TestDb;
 use tokio_postgres::{Client, SimpleQueryMessage, Statement};
 
-use crate::fixture::ROOT;
+use crate::fixture::{ROOT, apply};
 use sabotages::{SABOTAGES, Sabotage};
 
 const MODEL: &str = include_str!("isolation/model.toml");
@@ -290,13 +287,9 @@ async fn database(mode: Mode) -> TestDb {
 }
 
 async fn furnish(operator: &mut Operator) {
-    let model = declare::read(MODEL).unwrap().model;
     for name in ["acme", "umbrella"] {
         operator.create_tenant(name).await.unwrap();
     }
-    let major = operator.check_server().await.unwrap().major;
-    let plan = plan(&Model::default(), &model, Target { major }).unwrap();
-    let wanted = Apply { plan: &plan, from_version: 0, model: &model, text: MODEL, allowed: &[] };
-    operator.apply(wanted, async |_| Ok(()), |_| {}).await.unwrap();
+    apply(operator, MODEL).await;
     operator.tend_slices(usize::MAX, |_, _| ()).await.unwrap();
 }

@@ -8,13 +8,13 @@ mod steps;
 
 use std::time::{Duration, Instant};
 
-use freehold_model::{Model, Name, Sql, ddl, declare, plan, view::Capture};
+use freehold_model::{Model, Name, Sql, ddl, declare, view::Capture};
 use freehold_store::{
-    Apply, Change, Config, Mode, Operator, Phase, Projection, RootKey, Seen, Step, Store, Tenant,
+    Change, Config, Mode, Operator, Phase, Projection, RootKey, Seen, Step, Store, Tenant,
 };
 use freehold_testkit::TestDb;
 
-use crate::fixture::{House, ROOT, sql};
+use crate::fixture::{House, ROOT, apply, sql};
 
 const MODEL: &str = r#"
 [model]
@@ -57,11 +57,7 @@ async fn house_with(mode: Mode, text: &str, captures: String, more: &str) -> Hou
     let build = async |url: &str| {
         let mut operator = Operator::open(url, "test").await.unwrap();
         operator.set_up_in(&RootKey::new(ROOT), Some(mode)).await.unwrap();
-        let model = declare::read(text).unwrap().model;
-        let major = operator.check_server().await.unwrap().major;
-        let plan = plan::plan(&Model::default(), &model, plan::Target { major }).unwrap();
-        let wanted = Apply { plan: &plan, from_version: 0, model: &model, text, allowed: &[] };
-        operator.apply(wanted, async |_| Ok(()), |_| {}).await.unwrap();
+        apply(&mut operator, text).await;
         let (client, connection) =
             tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
         let connection = tokio::spawn(connection);

@@ -1,7 +1,10 @@
 //! A database with the platform, two tenants and two walled tables.
 
-use freehold_model::{Code, Sql};
-use freehold_store::{Config, Error, Mode, Operator, RootKey, Store, Tenant};
+use freehold_model::{
+    Code, Model, Sql, declare,
+    plan::{Target, plan},
+};
+use freehold_store::{Apply, Config, Error, Mode, Operator, RootKey, Store, Tenant};
 use freehold_testkit::TestDb;
 use tokio_postgres::Client;
 
@@ -85,6 +88,15 @@ pub(crate) async fn database(mode: Mode) -> TestDb {
         connection.await.unwrap().unwrap();
     };
     TestDb::from_template(&format!("store {} {TABLES}", mode.as_str()), build).await
+}
+
+/// Applies the first model of a database.
+pub(crate) async fn apply(operator: &mut Operator, text: &str) {
+    let model = declare::read(text).unwrap().model;
+    let major = operator.check_server().await.unwrap().major;
+    let plan = plan(&Model::default(), &model, Target { major }).unwrap();
+    let wanted = Apply { plan: &plan, from_version: 0, model: &model, text, allowed: &[] };
+    operator.apply(wanted, async |_| Ok(()), |_| {}).await.unwrap();
 }
 
 impl House {

@@ -7,15 +7,12 @@ mod attempts;
 
 use std::{fmt::Write as _, path::Path, sync::LazyLock};
 
-use freehold_model::{
-    Model, declare,
-    plan::{Target, plan},
-};
-use freehold_store::{Apply, Config, Mode, Operator, RootKey, Store, Tenant};
+use freehold_model::{Model, declare};
+use freehold_store::{Config, Mode, Operator, RootKey, Store, Tenant};
 use freehold_testkit::TestDb;
 use tokio_postgres::Client;
 
-use crate::fixture::{Forge, House, ROOT, backend};
+use crate::fixture::{Forge, House, ROOT, apply, backend};
 use attempts::{Attempt, HELD, Reach, WAITING, attempts, of_read_model, platform};
 
 pub(crate) const MODEL: &str = include_str!("isolation/model.toml");
@@ -81,10 +78,9 @@ async fn the_wall_stands_wherever_it_is_tried() {
 
 #[tokio::test]
 async fn whatever_the_login_can_reach_is_in_the_matrix() {
-    let model = declare::read(MODEL).unwrap().model;
     let matrix = include_str!("isolation/matrix.txt");
     for mode in [Mode::Seal, Mode::Ticket] {
-        let db = database(mode, &model).await;
+        let db = database(mode).await;
         let admin = db.client().await;
         let reached = async |sql: &str| {
             let rows = admin.query(sql, &[]).await.unwrap();
@@ -133,7 +129,7 @@ struct Street {
 
 impl Street {
     async fn new(mode: Mode, model: &Model) -> Self {
-        let db = database(mode, model).await;
+        let db = database(mode).await;
         let store = Store::connect(Config::new(db.url(), RootKey::new(ROOT))).await.unwrap();
         let mut tenants = Vec::new();
         for name in TENANTS {
@@ -270,17 +266,14 @@ fn state(error: &tokio_postgres::Error) -> String {
     crate::fixture::state(error).to_owned()
 }
 
-pub(crate) async fn database(mode: Mode, model: &Model) -> TestDb {
+pub(crate) async fn database(mode: Mode) -> TestDb {
     let build = async |url: &str| {
         let mut operator = Operator::open(url, "test").await.unwrap();
         assert_eq!(operator.set_up_in(&RootKey::new(ROOT), Some(mode)).await.unwrap(), mode);
         for name in TENANTS {
             operator.create_tenant(name).await.unwrap();
         }
-        let major = operator.check_server().await.unwrap().major;
-        let plan = plan(&Model::default(), model, Target { major }).unwrap();
-        let wanted = Apply { plan: &plan, from_version: 0, model, text: MODEL, allowed: &[] };
-        operator.apply(wanted, async |_| Ok(()), |_| {}).await.unwrap();
+        apply(&mut operator, MODEL).await;
         operator.tend_slices(usize::MAX, |_, _| ()).await.unwrap();
     };
     TestDb::from_template(&format!("isolation {} {MODEL}", mode.as_str()), build).await

@@ -9,14 +9,14 @@ mod policy;
 use std::sync::Arc;
 
 use freehold_model::{
-    Code, Model, declare,
-    plan::{Target, plan, plan_with},
+    Code, declare,
+    plan::{Target, plan_with},
 };
 use freehold_store::{Apply, Config, Mode, Operator, RootKey, Store, Tenant};
 use freehold_testkit::TestDb;
 use tokio_postgres::Client;
 
-use crate::fixture::{ROOT, code, sql};
+use crate::fixture::{ROOT, apply, code, sql};
 
 const MODEL: &str = "
 [model]
@@ -52,14 +52,9 @@ pub(crate) struct Ground {
 impl Ground {
     async fn new(mode: Mode) -> Self {
         let build = async |url: &str| {
-            let model = declare::read(MODEL).unwrap().model;
             let mut operator = Operator::open(url, "test").await.unwrap();
             operator.set_up_in(&RootKey::new(ROOT), Some(mode)).await.unwrap();
-            let major = operator.check_server().await.unwrap().major;
-            let plan = plan(&Model::default(), &model, Target { major }).unwrap();
-            let apply =
-                Apply { plan: &plan, from_version: 0, model: &model, text: MODEL, allowed: &[] };
-            operator.apply(apply, async |_| Ok(()), |_| ()).await.unwrap();
+            apply(&mut operator, MODEL).await;
             operator.create_tenant("a").await.unwrap();
             operator.create_tenant("b").await.unwrap();
         };

@@ -6,17 +6,16 @@ use std::collections::BTreeMap;
 use freehold_model::{
     Model, Sql, blobs, declare, erase,
     mutate::{self, Copied, Filling, Made},
-    plan::{Target, plan},
     reseal, view,
 };
 use freehold_store::{
-    Apply, Column, Config, Mode, Operator, Phase, Projection, RootKey, Step, Store, Tenant,
+    Column, Config, Mode, Operator, Phase, Projection, RootKey, Step, Store, Tenant,
 };
 use freehold_testkit::TestDb;
 use tokio_postgres::Client;
 
 use super::many::apart;
-use crate::fixture::{ROOT, sql};
+use crate::fixture::{ROOT, apply, sql};
 
 const MODEL: &str = r#"
 [model]
@@ -83,14 +82,9 @@ struct House {
 
 async fn house() -> House {
     let build = async |url: &str| {
-        let model = declare::read(MODEL).unwrap().model;
         let mut operator = Operator::open(url, "test").await.unwrap();
         operator.set_up_in(&RootKey::new(ROOT), Some(Mode::Seal)).await.unwrap();
-        let major = operator.check_server().await.unwrap().major;
-        let plan = plan(&Model::default(), &model, Target { major }).unwrap();
-        let apply =
-            Apply { plan: &plan, from_version: 0, model: &model, text: MODEL, allowed: &[] };
-        operator.apply(apply, async |_| Ok(()), |_| ()).await.unwrap();
+        apply(&mut operator, MODEL).await;
         operator.create_tenant("a").await.unwrap();
         operator.create_tenant("b").await.unwrap();
     };
