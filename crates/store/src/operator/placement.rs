@@ -87,7 +87,7 @@ impl Operator {
     /// All placements that are not simply shelves, and those that were counted; of one tenant, or of all.
     ///
     /// # Errors
-    /// Faults only.
+    /// `NoSuchTenant`.
     pub async fn placed(&mut self, tenant: Option<&str>) -> Result<Vec<Placed>, Error> {
         let text = "select t.name, p.entity, p.state, p.step, p.pinned, p.rows, p.bytes, \
                     to_char(p.since, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), (p.rows * c.row_ns / 1e6)::text, \
@@ -98,6 +98,12 @@ impl Operator {
                     join freehold.tenant t on t.id = p.tenant_id left join freehold.placement_cost c on c.entity = p.entity \
                     where $1::text is null or t.name = $1 order by t.name, p.entity";
         let rows = self.as_gate(text, &[tenant]).await?;
+        if let (Some(name), true) = (tenant, rows.is_empty()) {
+            let known = "select from freehold.tenant where name = $1 and state <> 'deleting'";
+            if self.as_gate(known, &[Some(name)]).await?.is_empty() {
+                return Err(missing(name).into());
+            }
+        }
         let count = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let placed = rows.iter().map(|row| Placed {
@@ -257,19 +263,19 @@ impl Operator {
     /// Workers name the tenant whose rows they read, as servers do, or they would lock every tenant's partition: in all tables of a
     /// statement, also those that nobody has a partition of. In databases whose read models are older they may not yet.
     async fn let_workers_name_tenants(&mut self, model: &Model) -> Result<(), Error> {
-        let mut missing = Vec::new();
+        let mut grants = Vec::new();
         for capture in model.captures() {
             let text = "select has_column_privilege('freehold_project', $1, 'tenant_id', 'select')";
             let table = format!("app.\"{}\"", capture.entity);
             let rows = self.session.select(DOING, text, &[Some(&table)]).await?;
             if rows.first().and_then(|row| row.bool(0)) != Some(true) {
-                missing.push(capture.name_tenants());
+                grants.push(capture.name_tenants());
             }
         }
-        if missing.is_empty() {
+        if grants.is_empty() {
             return Ok(());
         }
-        let mut statements = as_owner(missing);
+        let mut statements = as_owner(grants);
         statements.extend(["reset role".to_owned(), CHANGED.to_owned()]);
         in_turn(&mut self.session, &statements).await
     }

@@ -1,9 +1,10 @@
 //! What makes workers move a tenant: what a search takes, between two marks; bounded; and said by somebody.
 
+use freehold_model::Code;
 use freehold_store::{Decision, Limit, Mode, Operator, Origin, RootKey};
 
 use super::Ground;
-use crate::fixture::ROOT;
+use crate::fixture::{ROOT, code};
 
 async fn decided(operator: &mut Operator, limit: Limit) -> Vec<(String, bool)> {
     operator.set_placement_limit(limit, Origin::Hand).await.unwrap();
@@ -88,6 +89,15 @@ async fn what_is_decided_by_hand_needs_no_measure() {
     assert_eq!(decided(&mut operator, Limit::Millis(1e-6)).await, [("b".to_owned(), true)]);
     let costs = admin.query_one("select count(*) from freehold.placement_cost", &[]).await.unwrap();
     assert_eq!(costs.get::<_, i64>(0), 0, "a hundred rows tell nothing");
+}
+
+/// Nobody's placement is not an empty one.
+#[tokio::test]
+async fn who_is_not_there_has_no_placement() {
+    let ground = Ground::new(Mode::Seal).await;
+    let mut operator = ground.operator().await;
+    assert!(operator.placed(Some("b")).await.unwrap().is_empty());
+    assert_eq!(code(operator.placed(Some("nobody")).await), Code::NoSuchTenant);
 }
 
 /// A database of the version before: numbers nobody chose become the new default, others stay as somebody's.
