@@ -84,6 +84,22 @@ impl Folder {
         })
     }
 
+    /// Whether the cluster was not shut down in order, and nothing works on it now.
+    pub(crate) fn crashed(&self, binaries: &Binaries, major: Major) -> Result<bool, Error> {
+        let program = binaries.program(major, "pg_controldata");
+        let mut command = self.account.command(&program);
+        let output = command.arg(self.cluster()).env("LC_ALL", "C").output().at("run", &program)?;
+        let in_order = String::from_utf8_lossy(&output.stdout).lines().any(|line| {
+            line.split_once("cluster state:").is_some_and(|(_, state)| state.trim() == "shut down")
+        });
+        Ok(!in_order && process::working_in(&self.cluster()).is_empty())
+    }
+
+    /// Removes the cluster and all that is in it.
+    pub(crate) fn clear(&self) -> Result<(), Error> {
+        fs::remove_dir_all(self.cluster()).at("remove", self.cluster())
+    }
+
     fn initdb(&self, binaries: &Binaries, options: &Options, cluster: &Path) -> Result<(), Error> {
         let fresh = self.path.join("pg.new");
         if fresh.exists() {

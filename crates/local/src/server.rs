@@ -33,7 +33,8 @@ pub struct Options {
     pub cache_dir: PathBuf,
     /// Which PostgreSQL. A data folder stays with the one that made it.
     pub major: Major,
-    /// Whether a commit survives a power failure. Only tests can do without.
+    /// Whether a commit survives a power failure. Only tests can do without: a data folder that is not durable and does not start
+    /// after a crash is filled anew.
     pub durable: bool,
     /// Settings of PostgreSQL beyond ours, by name and value. They count for whoever starts the server.
     pub settings: Vec<(String, String)>,
@@ -61,14 +62,22 @@ impl Server {
         let folder = Folder::open(&options.data_dir)?;
         let _turn = folder.turn(progress)?;
         folder.init(&binaries, options, progress)?;
-        let password = folder.password()?;
-        let (postmaster, child, attached) = match running(&folder, progress)? {
-            Some(postmaster) => (postmaster, None, true),
+        let (postmaster, child) = match running(&folder, progress)? {
+            Some(postmaster) => (postmaster, None),
             None => {
-                let (postmaster, child) = launch(&folder, &binaries, options, progress)?;
-                (postmaster, Some(child), false)
+                let launched = launch(&folder, &binaries, options, progress).or_else(|error| {
+                    if options.durable || !folder.crashed(&binaries, options.major)? {
+                        return Err(error);
+                    }
+                    folder.clear()?;
+                    folder.init(&binaries, options, progress)?;
+                    launch(&folder, &binaries, options, progress)
+                });
+                launched.map(|(postmaster, child)| (postmaster, Some(child)))?
             }
         };
+        let attached = child.is_none();
+        let password = folder.password()?;
         let using = folder.users()?;
         using.lock_shared().at("lock", &options.data_dir)?;
         progress(Event::Ready { attached });

@@ -162,6 +162,28 @@ fn a_failed_start_shows_the_end_of_the_log() {
 }
 
 #[test]
+fn what_a_crash_broke_is_made_anew_only_if_it_is_not_durable() {
+    for durable in [true, false] {
+        let place = place();
+        let options = Options { durable, ..options(&place.path().join("data")) };
+        let broken = |server: Server| {
+            server.crash().expect("it ends");
+            let control = options.data_dir.join("pg/global/pg_control");
+            fs::write(control, "nothing that PostgreSQL wrote").expect("written");
+            Server::start(&options, &mut |_| {})
+        };
+        let found = broken(start(&options));
+        if durable {
+            let error = found.expect_err("rows are not thrown away");
+            assert!(error.to_string().contains("did not start"), "{error}");
+            assert!(options.data_dir.join("pg/base").is_dir());
+        } else {
+            assert_eq!(ask(&found.expect("made anew"), "select 1").as_deref(), Ok("1"));
+        }
+    }
+}
+
+#[test]
 fn what_others_can_read_is_no_secret() {
     use std::os::unix::fs::PermissionsExt;
     let place = place();
