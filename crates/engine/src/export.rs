@@ -9,7 +9,7 @@ use freehold_model::{
 };
 use freehold_store::Tenant;
 use half::f16;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     Engine,
@@ -172,7 +172,7 @@ fn write_lines(
     for row in rows {
         let fields = titles.iter().filter_map(|title| Some((title, row.get(&**title)?)));
         let fields: Vec<String> =
-            fields.map(|(title, json)| format!("\"{title}\":{json}")).collect();
+            fields.map(|(title, json)| format!("{}:{json}", Value::from(title.as_str()))).collect();
         writeln!(output, "{{{}}}", fields.join(",")).map_err(|error| unwritable(&error))?;
     }
     Ok(())

@@ -22,7 +22,8 @@ use crate::{
     cli::{Bench, BenchName},
     command::Site,
     config::Config,
-    output::{self, Failure},
+    output::{self, Failure, STOPPED},
+    stop::Stop,
 };
 
 /// The model every benchmark works on.
@@ -36,9 +37,6 @@ const SEAL_MODEL: &str = include_str!("bench/seal.toml");
 
 /// The mode of the gate that every server allows.
 const TICKET: &str = "ticket";
-
-/// What a shell reports of a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
 
 /// Everything a benchmark needs.
 struct Ground<'a> {
@@ -75,12 +73,10 @@ async fn in_a_database(
     let database = format!("freehold_bench_{}", std::process::id());
     let url = Yardstick::create_database(site.database.url(), &database).await?;
     // Whatever ends the run, the database goes: also a failure, and Ctrl-C.
+    let stop = Stop::listen()?;
     let measured = tokio::select! {
         measured = measure(config, bench, site, url, tickets) => measured,
-        interrupted = tokio::signal::ctrl_c() => Err(match interrupted {
-            Ok(()) => Failure::Told(INTERRUPTED),
-            Err(error) => error.into(),
-        }),
+        () = stop.asked() => Err(Failure::Told(STOPPED)),
     };
     Yardstick::drop_database(site.database.url(), &database).await?;
     measured

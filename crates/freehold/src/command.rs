@@ -20,11 +20,12 @@ mod serve;
 mod sql;
 mod tenant;
 mod token;
+mod whole;
 
 pub(crate) use self::{
     apply::apply_text,
     project::caught_up,
-    serve::{Stop, bind, key_of, until_stopped},
+    serve::{bind, key_of, until_stopped},
 };
 
 use std::process::ExitCode;
@@ -34,17 +35,26 @@ use freehold_engine::{Engine, Operator, RootKey, Store, StoreConfig, keys::Repla
 use crate::{
     cli::{Check, Cli, Command},
     config::{Config, KeyAt},
-    output::{self, Failure},
+    output::{self, Failure, STOPPED},
     services::{self, Database},
+    stop,
 };
 
 /// Runs a command to its end; the exit code says how it ended.
 pub(crate) async fn run(cli: Cli) -> ExitCode {
     let config = Config::new(&cli.global);
-    let outcome = match cli.command {
-        Command::Demo(demo) => crate::demo::demo(&cli.global, &demo).await,
-        Command::Bench(bench) => crate::bench::bench(&config, &bench).await,
-        command => dispatch(command, &config).await,
+    // A prompt waits for a person and ends with the terminal; it hears Ctrl-C while a statement runs.
+    let is_prompt = matches!(cli.command, Command::Sql(_));
+    let work = async {
+        match cli.command {
+            Command::Demo(demo) => crate::demo::demo(&cli.global, &demo).await,
+            Command::Bench(bench) => crate::bench::bench(&config, &bench).await,
+            command => dispatch(command, &config).await,
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        () = stop::heard_by_nobody(), if !is_prompt => Err(Failure::Told(STOPPED)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -118,6 +128,7 @@ pub(crate) struct Site {
 impl Site {
     /// Finds the database, starting the local one if none is named.
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+        stop::hold();
         let database = services::database(config).await?;
         // On a server of its own nothing is lost by making a key; elsewhere one that is missing may be a wrong path.
         if let (Database::Local { .. }, Some(file)) = (&database, config.key.file()) {

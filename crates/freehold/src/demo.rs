@@ -10,9 +10,10 @@ use freehold_engine::{Code, Engine, Refusal};
 
 use crate::{
     cli::{Demo, Global},
-    command::{Site, Stop, apply_text, bind, key_of, until_stopped},
+    command::{Site, apply_text, bind, key_of, until_stopped},
     config::Config,
     output::{self, Failure},
+    stop::Stop,
 };
 
 const MODEL: &str = include_str!("demo/model.toml");

@@ -8,8 +8,9 @@ mod demo;
 mod http;
 mod output;
 mod services;
+mod stop;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 
@@ -19,6 +20,9 @@ use clap::Parser as _;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// How long threads may take that cannot be told to stop: one that starts PostgreSQL, or waits for standard input.
+const LEFT_OVER: Duration = Duration::from_secs(3);
+
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
@@ -26,7 +30,11 @@ fn main() -> ExitCode {
     };
     output::start_log(cli.global.verbose, cli.global.json);
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(command::run(cli)),
+        Ok(runtime) => {
+            let ended = runtime.block_on(command::run(cli));
+            runtime.shutdown_timeout(LEFT_OVER);
+            ended
+        }
         Err(error) => output::failure(&error.into(), false),
     }
 }

@@ -8,11 +8,12 @@ use freehold_engine::{
 use freehold_model::plan::Effect;
 use serde_json::json;
 
-use super::{Site, Stop, model};
+use super::{Site, model};
 use crate::{
     cli,
     config::Config,
     output::{self, Failure, STOPPED},
+    stop::Stop,
 };
 
 pub(super) async fn plan(config: &Config) -> Result<(), Failure> {

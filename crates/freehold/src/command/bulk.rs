@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use freehold_model::entity::Kind;
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::Site;
+use super::{Site, model::counted, whole::Whole};
 use crate::{
     cli::{Export, Format, Import},
     config::Config,
@@ -52,7 +52,7 @@ pub(super) async fn import(config: &Config, import: &Import) -> Result<(), Failu
         source: if from_stdin { None } else { Some(identity(&import.file)?) },
         restart: import.restart,
     };
-    let mut rejects = import.rejects.as_deref().map(create).transpose()?;
+    let mut rejects = import.rejects.as_deref().map(Rejects::open).transpose()?;
     let bar = if size > 0 {
         output::bar(size, &import.entity, true)
     } else {
@@ -68,25 +68,30 @@ pub(super) async fn import(config: &Config, import: &Import) -> Result<(), Failu
         .await;
     bar.finish_and_clear();
     rejected?;
-    tell(config, import, imported?)
+    let imported = imported?;
+    rejects.as_mut().map_or(Ok(()), Rejects::begin)?;
+    tell(config, import, imported)
 }
 
 fn show(
     heard: Heard,
     bar: &ProgressBar,
-    rejects: &mut Option<File>,
+    rejects: &mut Option<Rejects>,
     as_json: bool,
 ) -> std::io::Result<()> {
     match heard {
         Heard::Resumed(rows) => {
-            bar.suspend(|| output::note(format!("going on after {rows} rows loaded before")))
+            if let Some(rejects) = rejects {
+                rejects.keep();
+            }
+            let rows = counted(rows as usize, "row");
+            bar.suspend(|| output::note(format!("going on after {rows} loaded before")));
         }
         Heard::Loaded(_, bytes) => bar.inc(bytes),
         Heard::Bad(BadRow { line, refusal, text }) => {
-            if let Some(file) = rejects {
-                let reject =
-                    json!({ "line": line, "error": output::refusal_json(&refusal), "text": text });
-                writeln!(file, "{reject}")?;
+            if let Some(rejects) = rejects {
+                let error = output::refusal_json(&refusal);
+                rejects.add(&json!({ "line": line, "error": error, "text": text }))?;
             } else if as_json {
                 output::tell(json!({ "line": line, "error": output::refusal_json(&refusal) }));
             } else {
@@ -103,7 +108,8 @@ fn tell(config: &Config, import: &Import, imported: Imported) -> Result<(), Fail
         output::say(json!({ "rows": rows, "bad": bad, "resumed": resumed }));
     } else {
         let before = if resumed > 0 { format!(", {resumed} were there") } else { String::new() };
-        output::say(format!("{rows} rows into {}{before}, {bad} left out", import.entity));
+        let rows = counted(rows as usize, "row");
+        output::say(format!("{rows} into {}{before}, {bad} left out", import.entity));
     }
     if bad > 0 { Err(Failure::Told(INCOMPLETE)) } else { Ok(()) }
 }
@@ -113,22 +119,23 @@ pub(super) async fn export(config: &Config, export: &Export) -> Result<(), Failu
     let engine = site.engine(config).await?;
     let purpose = export.purpose.as_deref().map(|said| engine.purpose(said)).transpose()?;
     let tenant = engine.tenant(&export.tenant).await?;
-    let to_stdout = export.file == Path::new("-");
-    let mut output: Box<dyn Write + Send> = if to_stdout {
-        Box::new(Reader(std::io::stdout()))
-    } else {
-        Box::new(BufWriter::new(create(&export.file)?))
-    };
-    let mut raw = match export.vectors.as_deref().map(field_and_file).transpose()? {
-        Some((field, file)) => Some((field, Precision::of(&file)?, BufWriter::new(create(&file)?))),
+    let format = format(export.format, &export.file)?;
+    let vectors = match export.vectors.as_deref().map(field_and_file).transpose()? {
+        Some((field, file)) => Some((field, Precision::of(&file)?, file)),
         None => None,
     };
+    let mut output = Output::to(&export.file).await?;
+    let mut raw = match &vectors {
+        Some((_, _, file)) => Some(Output::to(file).await?),
+        None => None,
+    };
+    let vectors = vectors.as_ref().zip(raw.as_mut());
     let what = export::Export {
         entity: export.entity.clone(),
-        output: &mut *output,
-        format: format(export.format, &export.file)?,
-        vectors: raw.as_mut().map(|(field, precision, file)| {
-            (field.clone(), file as &mut (dyn Write + Send), *precision)
+        output: &mut output,
+        format,
+        vectors: vectors.map(|((field, precision, _), raw)| {
+            (field.clone(), raw as &mut (dyn Write + Send), *precision)
         }),
         purpose,
     };
@@ -139,12 +146,15 @@ pub(super) async fn export(config: &Config, export: &Export) -> Result<(), Failu
             written += rows;
             bar.set_message(format!("{written} rows"));
         })
-        .await?;
+        .await;
     bar.finish_and_clear();
+    let rows = rows?;
+    output.put()?;
+    raw.map_or(Ok(()), Output::put)?;
     output::tell(if config.json {
         json!({ "rows": rows }).to_string()
     } else {
-        format!("{rows} rows of {}", export.entity)
+        format!("{} of {}", counted(rows as usize, "row"), export.entity)
     });
     Ok(())
 }
@@ -203,16 +213,60 @@ fn identity(file: &Path) -> Result<String, Refusal> {
     Ok(path.to_string_lossy().into_owned())
 }
 
-/// Standard output, whose reader may go away when it has enough, as `head` does.
-struct Reader(std::io::Stdout);
+/// Where an export is written to.
+enum Output {
+    /// Standard output, whose reader may go away when it has enough, as `head` does.
+    Reader(std::io::Stdout),
+    /// What cannot be replaced: a pipe, a device.
+    Stream(File),
+    /// A file, which has what was there before until it is whole.
+    File(BufWriter<Whole>),
+}
 
-impl Write for Reader {
+impl Output {
+    async fn to(file: &Path) -> Result<Self, Failure> {
+        if file == Path::new("-") {
+            return Ok(Self::Reader(std::io::stdout()));
+        }
+        match file.metadata() {
+            Ok(found) if !found.is_file() => {
+                // A pipe opens when somebody reads it.
+                let path = file.to_owned();
+                let opening = move || File::options().write(true).open(path);
+                let opened = tokio::task::spawn_blocking(opening).await.map_err(io::Error::from);
+                let stream = opened.and_then(|opened| opened);
+                stream.map(Self::Stream).map_err(|error| output::at("written", file, &error))
+            }
+            _ => Ok(Self::File(BufWriter::new(Whole::over(file)?))),
+        }
+    }
+
+    /// All of it is written.
+    fn put(self) -> Result<(), Failure> {
+        match self {
+            Self::Reader(_) | Self::Stream(_) => Ok(()),
+            Self::File(writer) => {
+                writer.into_inner().map_err(std::io::IntoInnerError::into_error)?.put()
+            }
+        }
+    }
+}
+
+impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.write(bytes).or_else(|error| enough(error, bytes.len()))
+        match self {
+            Self::Reader(reader) => reader.write(bytes).or_else(|error| enough(error, bytes.len())),
+            Self::Stream(stream) => stream.write(bytes),
+            Self::File(file) => file.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush().or_else(|error| enough(error, ()))
+        match self {
+            Self::Reader(reader) => reader.flush().or_else(|error| enough(error, ())),
+            Self::Stream(stream) => stream.flush(),
+            Self::File(file) => file.flush(),
+        }
     }
 }
 
@@ -220,8 +274,37 @@ fn enough<T>(error: std::io::Error, value: T) -> std::io::Result<T> {
     if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(value) } else { Err(error) }
 }
 
-fn create(file: &Path) -> Result<File, Failure> {
-    File::create(file).map_err(|error| output::at("written", file, &error))
+/// Bad rows with their reasons, as JSON lines.
+struct Rejects {
+    file: File,
+    /// Whether it may have those of another import, which are not told apart from this one's any more.
+    stale: bool,
+}
+
+impl Rejects {
+    fn open(file: &Path) -> Result<Self, Failure> {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(file)
+            .map_err(|error| output::at("written", file, &error))?;
+        Ok(Self { file, stale: true })
+    }
+
+    /// The import goes on where it was, so what was left out before is of the same one.
+    fn keep(&mut self) {
+        self.stale = false;
+    }
+
+    /// Forgets what is of another import.
+    fn begin(&mut self) -> std::io::Result<()> {
+        if std::mem::take(&mut self.stale) { self.file.set_len(0) } else { Ok(()) }
+    }
+
+    fn add(&mut self, reject: &serde_json::Value) -> std::io::Result<()> {
+        self.begin()?;
+        writeln!(self.file, "{reject}")
+    }
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> Refusal {

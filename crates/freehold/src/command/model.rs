@@ -42,7 +42,8 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
             0 => String::new(),
             reads => format!(", {}", counted(reads, "read model")),
         };
-        format!("{file} is right: {entities} entities, {fields} fields{more}")
+        let entities = counted_as(entities, "entity", "entities");
+        format!("{file} is right: {entities}, {}{more}", counted(fields, "field"))
     });
     Ok(())
 }
@@ -84,9 +85,15 @@ fn text(file: &Path) -> Result<String, Refusal> {
     String::from_utf8(bytes).map_err(|error| {
         Refusal::new(Code::Model, format!("{} is not UTF-8 text", file.display()))
             .detail(format!("at byte {}", error.utf8_error().valid_up_to()))
+            .hint("save it as UTF-8")
     })
 }
 
+/// A number of things whose name takes an `s`.
 pub(crate) fn counted(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+    counted_as(number, what, &format!("{what}s"))
+}
+
+fn counted_as(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
 }

@@ -9,7 +9,8 @@ use super::Site;
 use crate::{
     cli::Prove,
     config::Config,
-    output::{self, Failure, REFUSED},
+    output::{self, Failure, REFUSED, STOPPED},
+    stop::Stop,
 };
 
 /// Characters of an attack's evidence that are shown to a person; a program gets all.
@@ -23,6 +24,7 @@ pub(super) async fn prove(config: &Config, wanted: &Prove) -> Result<(), Failure
     let root_key = site.root_key().await?;
     let mut operator = site.operator("prove").await?;
     let engine = site.engine(config).await?;
+    let stop = Stop::listen()?;
     let bar = output::bar(1, "attacking", false);
     let proving =
         Proving { url: site.database.url(), root_key: &root_key, http: wanted.url.as_deref() };
@@ -33,7 +35,7 @@ pub(super) async fn prove(config: &Config, wanted: &Prove) -> Result<(), Failure
     };
     let proof = tokio::select! {
         proof = engine.prove(&mut operator, &proving, &mut heard) => Some(proof),
-        _ = tokio::signal::ctrl_c() => None,
+        () = stop.asked() => None,
     };
     bar.finish_and_clear();
     let Some(proof) = proof else {
@@ -41,7 +43,7 @@ pub(super) async fn prove(config: &Config, wanted: &Prove) -> Result<(), Failure
         drop(operator);
         let removed = site.operator("prove, interrupted").await?.remove_canaries().await?;
         output::note(format!("stopped; {removed} canary tenants removed"));
-        return Err(Failure::Told(130));
+        return Err(Failure::Told(STOPPED));
     };
     let proof = proof?;
     let document = document(&proof, &root_key);

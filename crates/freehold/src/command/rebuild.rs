@@ -9,11 +9,12 @@ use freehold_engine::{
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::{Site, Stop, apply::shown, model::counted};
+use super::{Site, apply::shown, model::counted};
 use crate::{
     cli::Rebuild,
     config::Config,
     output::{self, Failure, STOPPED},
+    stop::Stop,
 };
 
 pub(super) async fn rebuild(config: &Config, what: &Rebuild) -> Result<(), Failure> {

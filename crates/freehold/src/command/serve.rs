@@ -1,7 +1,6 @@
 //! `serve`, `work`, `dev`: what runs until it is told to stop.
 
 use freehold_engine::Engine;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Site, apply, model};
 use crate::{
@@ -9,6 +8,7 @@ use crate::{
     config::{Config, server::ServerConfig},
     http::Server,
     output::{self, Failure},
+    stop::Stop,
 };
 
 pub(super) async fn serve(config: &Config, serve: &Serve) -> Result<(), Failure> {
@@ -118,28 +118,5 @@ pub(crate) async fn until_stopped(
         served = server.run(stop.asked()) => Ok(served?),
         () = workers => Ok(()),
         () = engine.keep_watch() => Ok(()),
-    }
-}
-
-/// Done when the process is asked to stop. It listens from the moment it is made, so it is made before anybody is told
-/// that the process is ready.
-pub(crate) struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    pub(crate) fn listen() -> Result<Self, Failure> {
-        let (terminate, interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(Self { terminate, interrupt })
-    }
-
-    pub(crate) async fn asked(mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-        output::note("stopping");
     }
 }

@@ -17,6 +17,7 @@ mod demo;
 mod described;
 mod digits;
 mod documents;
+mod files;
 mod handed;
 mod harness;
 mod http;

@@ -1,20 +1,16 @@
 //! What is one person's, in a file: encrypted to whom it is for, or in the open.
-//!
-//! It is written beside its place and takes it when it is whole, so that what was interrupted is not taken for it.
 
 use std::{
     io::{BufWriter, Write as _},
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use freehold_engine::{Engine, Files, Recipients, Tenant};
 use serde_json::json;
-use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 use crate::{
-    command::model::counted,
+    command::{model::counted, whole::Whole},
     config::Config,
     output::{self, Failure},
 };
@@ -52,16 +48,16 @@ pub(super) async fn encrypted(
     recipients: &Recipients,
     (file, with_files): (&Path, bool),
 ) -> Result<(), Failure> {
-    let mut part = beside(file)?;
+    let mut part = Whole::new(file)?;
     let bar = output::spinner("export");
-    let mut writer = BufWriter::new(part.as_file_mut());
+    let mut writer = BufWriter::new(&mut part);
     let exported = engine
         .export_person_for((tenant, entity, person), recipients, &mut writer, with_files)
         .await;
     bar.finish_and_clear();
     let exported = exported?;
     drop(writer);
-    put(part, file)?;
+    part.put()?;
     if config.json {
         output::say(json!({
             "rows": exported.rows, "file": file.display().to_string(), "encrypted": true,
@@ -93,19 +89,19 @@ pub(super) async fn in_the_open(
     file: &Path,
     with_files: bool,
 ) -> Result<(), Failure> {
-    let mut part = beside(file)?;
+    let mut part = Whole::new(file)?;
     let mut folder = file.as_os_str().to_owned();
     folder.push(".files");
     let folder = PathBuf::from(folder);
     let mut files = with_files.then(|| Files::in_folder(folder.clone()));
     let bar = output::spinner("export");
-    let mut writer = BufWriter::new(part.as_file_mut());
+    let mut writer = BufWriter::new(&mut part);
     let rows = engine.export_person(tenant, entity, person, &mut writer, files.as_mut()).await;
     bar.finish_and_clear();
     let rows = rows?;
     writer.flush().map_err(|error| output::at("written", file, &error))?;
     drop(writer);
-    put(part, file)?;
+    part.put()?;
     let (written, missing) = files.map_or((0, 0), |files| (files.written, files.lost));
     if config.json {
         output::say(json!({
@@ -121,30 +117,6 @@ pub(super) async fn in_the_open(
     lost(missing);
     nothing(rows);
     output::note("it is not encrypted, `--recipient` does it; only its owner can read it");
-    Ok(())
-}
-
-/// A file beside its place, for its owner alone, which goes if nothing comes of it.
-fn beside(file: &Path) -> Result<NamedTempFile, Failure> {
-    // Before anything is opened; what comes meanwhile is not overwritten, either.
-    if file.symlink_metadata().is_ok() {
-        let there = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-        return Err(output::at("made", file, &there));
-    }
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    tempfile::Builder::new()
-        .prefix(&format!(".{name}."))
-        .suffix(".part")
-        .permissions(std::fs::Permissions::from_mode(0o600))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(|error| output::at("made", file, &error))
-}
-
-/// It is whole: on the disk first, then in its place.
-fn put(part: NamedTempFile, file: &Path) -> Result<(), Failure> {
-    part.as_file().sync_all().map_err(|error| output::at("written", file, &error))?;
-    part.persist_noclobber(file).map_err(|error| output::at("made", file, &error.error))?;
     Ok(())
 }
 
