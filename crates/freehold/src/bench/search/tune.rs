@@ -74,7 +74,7 @@ pub(super) async fn plain(
         for (vector, truth) in asked {
             let begun = Instant::now();
             let found = yardstick.plain_nearest(tenant, tuned.scan, vector).await?;
-            seen.note(begun, &found, truth, usize::MAX);
+            seen.note(begun, &found, truth);
         }
         if seen.recall() >= Recall::DEFAULT {
             tuned.reaches = true;
