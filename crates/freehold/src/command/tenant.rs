@@ -107,6 +107,7 @@ pub(super) async fn key(config: &Config, what: Key) -> Result<(), Failure> {
             {
                 return Err(Refusal::new(Code::NoSuchTenant, "there is no such tenant")
                     .detail(name.as_str())
+                    .hint("`freehold tenant list` shows them")
                     .into());
             }
             let keys = operator.keys(tenant.as_deref()).await?;

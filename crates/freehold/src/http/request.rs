@@ -115,11 +115,19 @@ impl TypedBody {
     /// # Errors
     /// `Body` if it is not UTF-8.
     pub(super) fn text(&self) -> Result<&str, Refusal> {
-        std::str::from_utf8(&self.bytes).map_err(|error| {
-            Refusal::new(Code::Body, "the body is not UTF-8 text")
-                .detail(format!("at byte {}", error.valid_up_to()))
-        })
+        text(&self.bytes)
     }
+}
+
+/// A body as text.
+///
+/// # Errors
+/// `Body` if it is not UTF-8.
+pub(super) fn text(body: &[u8]) -> Result<&str, Refusal> {
+    std::str::from_utf8(body).map_err(|error| {
+        Refusal::new(Code::Body, "the body is not UTF-8 text")
+            .detail(format!("at byte {}", error.valid_up_to()))
+    })
 }
 
 impl<S: Send + Sync> FromRequest<S> for TypedBody {

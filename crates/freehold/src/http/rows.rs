@@ -20,7 +20,7 @@ use super::{
     error::{self, Answer},
     media::{self, Media},
     prefer::{Prefer, Return},
-    request::{Body, Entity, Form, TypedBody},
+    request::{Body, Entity, Form, TypedBody, text},
     validate,
 };
 
@@ -72,7 +72,7 @@ pub(super) async fn query(
         .hint("put all of it into the body")
         .into());
     }
-    let query = std::str::from_utf8(&body).map_err(|error| not_text(&error))?;
+    let query = text(&body)?;
     answer(&engine, &tenant, &turn, &entity, query.trim(), &headers).await
 }
 
@@ -349,10 +349,5 @@ fn json_text(body: &[u8]) -> Result<&str, Refusal> {
         return Err(Refusal::new(Code::Body, "the body is empty")
             .hint("send a JSON object, or an array of them"));
     }
-    std::str::from_utf8(body).map_err(|error| not_text(&error))
-}
-
-fn not_text(error: &std::str::Utf8Error) -> Refusal {
-    Refusal::new(Code::Body, "the body is not UTF-8 text")
-        .detail(format!("at byte {}", error.valid_up_to()))
+    text(body)
 }

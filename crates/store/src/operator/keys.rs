@@ -153,6 +153,7 @@ impl Operator {
             Some(_) => Ok(()),
             None => Err(Refusal::new(Code::Usage, "there is no API key of this prefix")
                 .detail(prefix)
+                .hint("`freehold key list` shows them")
                 .into()),
         }
     }

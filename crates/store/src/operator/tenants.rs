@@ -318,5 +318,7 @@ impl Operator {
 }
 
 pub(super) fn missing(name: &str) -> Refusal {
-    Refusal::new(Code::NoSuchTenant, "there is no such tenant").detail(name)
+    Refusal::new(Code::NoSuchTenant, "there is no such tenant")
+        .detail(name)
+        .hint("`freehold tenant list` shows them")
 }

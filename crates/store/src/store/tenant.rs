@@ -158,7 +158,8 @@ impl Store {
     pub async fn tenant_named(&self, name: &str) -> Result<Tenant, Error> {
         let text = "select id, name, state, null, null, null from freehold.tenant_named($1)";
         self.look_up("looking up a tenant", text, name).await?.ok_or_else(|| {
-            Refusal::new(Code::NoSuchTenant, "there is no such tenant").detail(name).into()
+            let refusal = Refusal::new(Code::NoSuchTenant, "there is no such tenant").detail(name);
+            refusal.hint("`freehold tenant list` shows them").into()
         })
     }
 

@@ -41,6 +41,10 @@ pub(crate) fn entity<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Ref
 }
 
 fn no_such_entity(model: &Model, name: &str) -> Refusal {
+    if name.is_empty() {
+        return Refusal::new(Code::NoSuchEntity, "the query names no entity")
+            .hint("it stands before the question mark: `ticket?limit=10`");
+    }
     let refusal = Refusal::new(Code::NoSuchEntity, format!("there is no entity {}", shorten(name)));
     Refusal { hint: did_you_mean(name, model.relations().map(|known| &*known.name)), ..refusal }
 }
