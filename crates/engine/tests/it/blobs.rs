@@ -1,5 +1,6 @@
 //! Blobs live and die with their rows, whatever fails in between.
 
+mod announced;
 mod before;
 pub(crate) mod flaky;
 mod folders;
