@@ -170,9 +170,15 @@ pub fn next(entity: &Entity, rule: &Expiry) -> Sql {
 }
 
 /// Carries a rule out on some rows, leaving out those of people who are `held` (their ids): the ids of a person's own row and of
-/// all references to data subjects.
+/// all references to data subjects. With them a note of how many is committed, for which it needs the tenant's `permit`.
 #[must_use]
-pub fn expire_some(entity: &Entity, rule: &Expiry, held: &[String], most: u32) -> Sql {
+pub fn expire_some(
+    entity: &Entity,
+    rule: &Expiry,
+    permit: &str,
+    held: &[String],
+    most: u32,
+) -> Sql {
     let mut sql = Sql::new();
     sql.raw("with done as (");
     match &rule.remains {
@@ -210,8 +216,18 @@ pub fn expire_some(entity: &Entity, rule: &Expiry, held: &[String], most: u32) -
     sql.target_ends("t").raw(&format!(" order by t.{}, t.id limit ", ident(&rule.since)));
     sql.param(Some(most.to_string())).raw(" for no key update skip locked))");
     sql.target_ends("x").writing().raw(" returning 1)");
-    sql.raw(" select '[]'::text as body, count(*) as rows from done");
+    sql.raw(" select '[]'::text as body, freehold.rows_removed(");
+    sql.param(Some(permit.to_owned())).raw("::uuid, ");
+    sql.param(Some(entity.name.to_string())).raw("::text, ");
+    sql.param(Some(rule.to_string())).raw("::text, ").raw(&cut_off(rule));
+    sql.raw(", (select count(*) from done)) as rows");
     sql
+}
+
+/// What is over now, or with `within` has to be gone by now, is of this time or before.
+fn cut_off(rule: &Expiry) -> String {
+    let lies = rule.within.map_or_else(String::new, |within| format!(" - interval '{within}'"));
+    format!("(now() at time zone 'UTC' - interval '{}'{lies}) at time zone 'UTC'", rule.span)
 }
 
 /// That a row is over, and the rule not carried out.
@@ -244,11 +260,7 @@ fn goes(entity: &Entity, rule: &Expiry, alias: &str) -> String {
     match rule.within {
         None => passed(entity, rule, alias),
         // Only rules of a time have one.
-        Some(within) => format!(
-            "{alias}.{} <= (now() at time zone 'UTC' - interval '{}' - interval '{within}') at time zone 'UTC'",
-            ident(&rule.since),
-            rule.span
-        ),
+        Some(_) => format!("{alias}.{} <= {}", ident(&rule.since), cut_off(rule)),
     }
 }
 

@@ -68,7 +68,22 @@ pub(super) fn attempts(model: &Model, entity: &Entity) -> Vec<Attempt> {
 pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
     let mut all = of_the_gate();
     all.extend(of_copies());
+    all.extend(of_expiry());
     all
+}
+
+/// What expiry calls with a permit that nobody else gets.
+fn of_expiry() -> Vec<(&'static str, Vec<Attempt>)> {
+    let count = |on: usize, tenants: &[Tenant]| {
+        format!(
+            "select freehold.rows_removed('{}', 'person', 'delete', now(), 1)",
+            tenants[on].id()
+        )
+    };
+    vec![(
+        "freehold.rows_removed(uuid,text,text,timestampwithtimezone,bigint)",
+        vec![attempt("removed rows without a permit", count)],
+    )]
 }
 
 /// What it may call of copies of vectors, which is about its own tenant's alone.
