@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use freehold_engine::Engine;
+use freehold_engine::{Engine, Mode};
 use serde_json::{Value, json};
 
 use super::{MODEL, filled};
-use crate::ground::{Ground, ground};
+use crate::ground::{Ground, ground, ground_in};
 
 /// What receipts say, in order; each is whole, signed, and names the one before.
 async fn receipts(engine: &Engine) -> Vec<Value> {
@@ -236,4 +236,113 @@ async fn many_at_once_count_each_row_once() {
     assert_eq!(rows, 2 * ROWS as u64);
     ground.another().await.receipt_expired(true).await.unwrap();
     assert_eq!(counts(&ground).await, (0, 0, rows));
+}
+
+/// A role may or may not write receipts.
+async fn may_write(ground: &Ground, may: bool) {
+    let words = if may { ("grant", "to") } else { ("revoke", "from") };
+    let sql = format!(
+        "{} execute on function freehold.rows_receipted(bigint[], uuid, bigint, text, text, text) {} freehold_control",
+        words.0, words.1
+    );
+    ground.db.client().await.batch_execute(&sql).await.unwrap();
+}
+
+#[tokio::test]
+async fn removing_goes_on_where_receipts_cannot_be_written() {
+    let ground = ground(MODEL).await;
+    let (engine, store) = (&ground.engine, ground.engine.store());
+    visits(&ground, 10).await;
+    engine.expire_due().await.unwrap();
+    ago(&ground, "1 day").await;
+    may_write(&ground, false).await;
+    assert!(engine.receipt_expired(false).await.is_err());
+    for owed in [30, 40] {
+        visits(&ground, 5).await;
+        ground.db.client().await.batch_execute("delete from freehold.expiry").await.unwrap();
+        let done = engine.expire_due().await.unwrap();
+        assert_eq!(done.iter().map(|one| one.rows).sum::<u64>(), 10);
+        assert_eq!(store.rows_without_receipt(true).await.unwrap(), owed);
+    }
+    assert_eq!(
+        store.rows_without_receipt(false).await.unwrap(),
+        20,
+        "those of the day that is over"
+    );
+    may_write(&ground, true).await;
+    engine.expire_due().await.unwrap();
+    assert_eq!(counts(&ground).await, (0, 20, 20));
+    assert_eq!(store.rows_without_receipt(false).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_hold_keeps_rows_and_not_the_receipts_of_what_went_before_it() {
+    let ground = ground(MODEL).await;
+    visits(&ground, 10).await;
+    ground.engine.expire(Some(&ground.a)).await.unwrap();
+    ground.engine.store().place_hold(&ground.a, None, "a case", None).await.unwrap();
+    visits(&ground, 5).await;
+    ground.engine.expire(None).await.unwrap();
+    assert_eq!(counts(&ground).await, (5, 25, 0), "those of a that are held");
+    assert_eq!(ground.engine.receipt_expired(true).await.unwrap(), 2);
+    assert_eq!(counts(&ground).await, (5, 0, 25));
+}
+
+const ALL_WAYS: &str = r#"
+[model]
+name = "ways"
+
+[entity.visit.field]
+n = { type = "integer" }
+at = { type = "timestamptz" }
+born = { type = "date", optional = true }
+note = { type = "text", optional = true }
+
+[[entity.visit.expire]]
+generalise = ["born to year"]
+after = "10 days after at"
+
+[[entity.visit.expire]]
+blank = ["note"]
+after = "1 month after at"
+
+[[entity.visit.expire]]
+delete = "1 year after at"
+"#;
+
+#[tokio::test]
+async fn what_is_emptied_or_says_less_is_counted_as_what_is_deleted() {
+    for mode in [Mode::Seal, Mode::Ticket] {
+        let ground = ground_in(ALL_WAYS, mode).await;
+        for (tenant, rows) in [(&ground.a, 2), (&ground.b, 1)] {
+            let row = |n: i32| json!({ "n": n, "at": "2999-01-01T00:00:00Z", "born": "1990-05-17", "note": "x" });
+            ground.insert(tenant, "visit", (0..3 * rows).map(row).collect()).await;
+        }
+        // A third each is over by the first, by two, by all; and one has nothing that could go.
+        let older = "update app.visit set at = now() - case n % 3 when 0 then interval '20 days' when 1 then interval '60 days' else interval '2 years' end; \
+                     insert into app.visit (tenant_id, n, at) select id, 9, now() - interval '60 days' from freehold.tenant";
+        ground.db.client().await.batch_execute(older).await.unwrap();
+        ground.engine.expire(None).await.unwrap();
+        // Nothing is left to do, so nothing is counted.
+        ground.engine.expire(None).await.unwrap();
+        ground.engine.receipt_expired(true).await.unwrap();
+        let mut told: Vec<(String, u64)> = receipts(&ground.engine)
+            .await
+            .iter()
+            .filter(|one| one["tenant"] == ground.a.id().to_string())
+            .map(|one| {
+                let of = &one["expired"];
+                (of["rule"].as_str().unwrap().to_owned(), of["rows"].as_u64().unwrap())
+            })
+            .collect();
+        told.sort();
+        let wanted = [
+            ("delete 1 year after at", 2),
+            ("empty note 1 month after at", 4),
+            ("generalise born to year 10 days after at", 6),
+        ];
+        let wanted = wanted.map(|(rule, rows)| (rule.to_owned(), rows));
+        assert_eq!(told, wanted, "{mode:?}");
+        assert_eq!(receipts(&ground.engine).await.len(), 6);
+    }
 }
