@@ -77,13 +77,25 @@ impl Duty {
         let mut sql = Sql::new();
         sql.raw("select '[]'::text as body, count(*) as rows from ").table(&self.entity);
         sql.raw(" t where ");
-        self.theirs(&mut sql, person);
+        self.theirs(&mut sql, "t", person);
         sql
     }
 
-    /// Does it for some rows; none if there is nothing to do with them.
+    /// What is done with the rows, in a word.
     #[must_use]
-    pub fn some(&self, person: &str, most: u32) -> Option<Sql> {
+    pub fn done(&self) -> &'static str {
+        match self.way {
+            OnErase::Delete => "deleted",
+            OnErase::Blank => "emptied",
+            OnErase::Unlink => "unlinked",
+            OnErase::Keep(_) => "kept",
+        }
+    }
+
+    /// Does it for some rows; none if there is nothing to do with them. With them a note of how many is committed for the
+    /// `erasure` of this id, for which it needs the tenant's `permit`.
+    #[must_use]
+    pub fn some(&self, person: &str, permit: &str, erasure: &str, most: u32) -> Option<Sql> {
         let mut sql = Sql::new();
         sql.raw("with done as (");
         match &self.way {
@@ -97,18 +109,24 @@ impl Duty {
             }
         }
         sql.raw(" where x.id = any (array(select t.id from ").table(&self.entity).raw(" t where ");
-        self.theirs(&mut sql, person);
-        sql.raw(" order by t.id limit ").param(Some(most.to_string())).raw("))");
+        self.theirs(&mut sql, "t", person);
+        sql.raw(" order by t.id limit ").param(Some(most.to_string())).raw(")) and ");
+        // Once more of the row itself: who waited for another that did it finds nothing to do.
+        self.theirs(&mut sql, "x", person);
         sql.target_ends("x").writing().raw(" returning 1)");
-        sql.raw(" select '[]'::text as body, count(*) as rows from done");
+        sql.raw(" select '[]'::text as body, freehold.rows_erased(");
+        sql.param(Some(permit.to_owned())).raw("::uuid, ");
+        sql.param(Some(erasure.to_owned())).raw("::uuid, ");
+        sql.param(Some(self.entity.to_string())).raw("::text, ");
+        sql.param(Some(self.done().to_owned())).raw("::text, (select count(*) from done)) as rows");
         Some(sql)
     }
 
-    fn theirs(&self, sql: &mut Sql, person: &str) {
-        sql.raw("t.").ident(self.reference.as_deref().unwrap_or("id")).raw(" = ");
+    fn theirs(&self, sql: &mut Sql, alias: &str, person: &str) {
+        sql.raw(alias).raw(".").ident(self.reference.as_deref().unwrap_or("id")).raw(" = ");
         sql.param(Some(person.to_owned())).raw("::uuid");
         if self.way == OnErase::Blank {
-            sql.raw(" and ").raw(&filled(&self.empties));
+            sql.raw(" and ").raw(&filled(&self.empties, alias));
         }
     }
 }
@@ -235,7 +253,9 @@ fn over(entity: &Entity, rule: &Expiry, alias: &str) -> String {
     let over = passed(entity, rule, alias);
     match &rule.remains {
         Remains::Nothing => over,
-        Remains::Without(fields) => format!("{over} and {}", filled(&columns(entity, fields))),
+        Remains::Without(fields) => {
+            format!("{over} and {}", filled(&columns(entity, fields), alias))
+        }
         Remains::Coarser(fields) => {
             let says_more = |coarser: &Coarser| {
                 let column = format!("{alias}.{}", ident(&coarser.field));
@@ -276,10 +296,11 @@ fn emptied(columns: &[String]) -> String {
     columns.iter().map(|name| format!("{} = null", ident(name))).collect::<Vec<_>>().join(", ")
 }
 
-fn filled(columns: &[String]) -> String {
+fn filled(columns: &[String], alias: &str) -> String {
     if columns.is_empty() {
         return "false".into();
     }
-    let columns: Vec<String> = columns.iter().map(|name| format!("t.{}", ident(name))).collect();
+    let columns: Vec<String> =
+        columns.iter().map(|name| format!("{alias}.{}", ident(name))).collect();
     format!("num_nonnulls({}) > 0", columns.join(", "))
 }

@@ -105,7 +105,7 @@ impl Store {
         Ok(rows.and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0))
     }
 
-    /// The word by which a statement of expiry may note what it removes of this tenant.
+    /// The word by which a statement of expiry or of an erasure may note what it removes of this tenant.
     ///
     /// # Errors
     /// Faults only.

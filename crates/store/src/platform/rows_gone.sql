@@ -3,8 +3,8 @@
 -- another; those of a tenant, a rule and a day become one receipt, which takes their place.
 set local role freehold_gate;
 
--- By this a statement says that it is one of expiry: freehold_app runs tenants' own SQL as well, which must not be able to add to what
--- is signed. Only servers get it.
+-- By this a statement says that it is one of expiry or of an erasure: freehold_app runs tenants' own SQL as well, which must not be able
+-- to add to what is signed. Only servers get it.
 create table if not exists freehold.removal_permit (
   tenant_id uuid primary key references freehold.tenant (id) on delete cascade,
   permit uuid not null default gen_random_uuid()
@@ -59,6 +59,21 @@ begin
   return rows;
 end $$;
 
+-- For a statement of an erasure, in the transaction that removes: so many rows of the open tenant; how many it says again.
+create or replace function freehold.rows_erased(permit uuid, erasure uuid, entity text, how text, rows bigint) returns bigint
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if not exists (select from freehold.removal_permit p where p.tenant_id = freehold.tenant() and p.permit = rows_erased.permit) then
+    raise exception 'only an erasure counts what it removes' using errcode = '42501';
+  end if;
+  if rows > 0 then
+    insert into freehold.erasure_rows (tenant_id, erasure_id, entity, how, rows)
+      select e.tenant_id, e.id, rows_erased.entity, rows_erased.how, rows_erased.rows from freehold.erasure e
+      where e.id = rows_erased.erasure and e.tenant_id = freehold.tenant() and e.state = 'blocked';
+  end if;
+  return rows;
+end $$;
+
 -- What is to be receipted, and the notes of it: of days that are over, by UTC, or with `today` of this one as well.
 create or replace function freehold.rows_unreceipted(today boolean, most bigint) returns table (notes text, tenant text, about text, rows bigint)
   language sql stable security definer
@@ -92,12 +107,13 @@ declare
   routine regprocedure;
 begin
   for routine in select oid from pg_proc where pronamespace = 'freehold'::regnamespace and proowner = 'freehold_gate'::regrole
-    and proname in ('removal_permit', 'rows_removed', 'rows_unreceipted', 'rows_receipted')
+    and proname in ('removal_permit', 'rows_removed', 'rows_erased', 'rows_unreceipted', 'rows_receipted')
   loop
     execute format('revoke all on routine %s from public', routine);
   end loop;
 end $$;
-grant execute on function freehold.rows_removed(uuid, text, text, timestamptz, bigint) to freehold_app;
+grant execute on function freehold.rows_removed(uuid, text, text, timestamptz, bigint), freehold.rows_erased(uuid, uuid, text, text, bigint)
+  to freehold_app;
 grant execute on function freehold.removal_permit(uuid), freehold.rows_unreceipted(boolean, bigint),
   freehold.rows_receipted(bigint[], uuid, bigint, text, text, text) to freehold_control;
 

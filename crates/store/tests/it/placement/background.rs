@@ -114,7 +114,8 @@ fn statements(model: &Model, author: &str, alone: &str, permit: &str) -> Vec<(St
         let person = if duty.reference.is_some() { author } else { alone };
         let of = format!("{} by {:?}", duty.entity, duty.reference);
         all.push((format!("what an erasure has left of {of}"), duty.left(person)));
-        all.extend(duty.some(person, 10).map(|some| (format!("an erasure of {of}"), some)));
+        let some = duty.some(person, permit, NOBODY, 10);
+        all.extend(some.map(|some| (format!("an erasure of {of}"), some)));
     }
     for (read, traces) in erase::traces(model, author) {
         all.push((format!("traces in {read}"), traces));
