@@ -1,6 +1,6 @@
 //! Erasing a person: a recorded run of steps that goes on wherever it was left, by whoever takes it up.
 //!
-//! held? → blocked at once → rows, some thousand at a time → nothing left? → keys destroyed → receipt. Each step commits by
+//! held? → blocked at once → rows, some thousand at a time and counted with the same commit → nothing left? → keys destroyed → receipt. Each step commits by
 //! itself and does nothing if it was done before, so a process may end anywhere in between.
 
 use std::collections::BTreeMap;
@@ -165,15 +165,12 @@ impl Engine {
     ) -> Result<(), Error> {
         let person = erasure.person.to_string();
         let duties = erase::duties(&snapshot.model, subject(&snapshot.model, &erasure.entity)?);
+        let (permit, id) = (self.store.removal_permit(tenant).await?, erasure.id.to_string());
         for duty in &duties {
-            while let Some(sql) = duty.some(&person, ROWS) {
+            while let Some(sql) = duty.some(&person, &permit, &id, ROWS) {
                 let run = self.store.run_one_placed(tenant, &sql, None).await;
                 let (row, _) = run.map_err(|error| snapshot.refine(error))?;
-                let rows = count(row.int(1));
-                if rows > 0 {
-                    self.store.count_erased(erasure.id, &duty.entity, how(&duty.way), rows).await?;
-                }
-                if rows < u64::from(ROWS) {
+                if count(row.int(1)) < u64::from(ROWS) {
                     break;
                 }
             }
@@ -322,15 +319,6 @@ pub(crate) fn subject<'m>(model: &'m Model, name: &str) -> Result<&'m Entity, Re
             .hint(format!("people are the rows of: {}", people.join(", ")))),
         None => Err(Refusal::new(Code::NoSuchEntity, format!("there is no entity {name}"))
             .hint(format!("people are the rows of: {}", people.join(", ")))),
-    }
-}
-
-fn how(way: &OnErase) -> &'static str {
-    match way {
-        OnErase::Delete => "deleted",
-        OnErase::Blank => "emptied",
-        OnErase::Unlink => "unlinked",
-        OnErase::Keep(_) => "kept",
     }
 }
 

@@ -1,14 +1,19 @@
 //! Expiry: what is over by the model's rules is shown to nobody from that moment, and removed here, some rows at a time.
 //!
-//! rule → rows that are over, but those a legal hold keeps → deleted or emptied → again, with a pause.
+//! rule → rows that are over, but those a legal hold keeps → deleted or emptied, and counted with the same commit → again, with a
+//! pause. What was counted of a rule, a tenant and a day becomes a receipt when the day is over.
 
 use std::time::{Duration, Instant};
 
-use freehold_model::{Name, entity::Remains, erase};
+use freehold_model::{Name, erase};
 pub use freehold_store::ExpiryLag;
 use freehold_store::Tenant;
 
-use crate::{Engine, Snapshot, error::Error, read::count};
+use crate::{
+    Engine, Snapshot,
+    error::{Error, without_values},
+    read::count,
+};
 
 /// Rows at first and at most in one transaction, and how long one should take.
 const ROWS: u32 = 1_000;
@@ -49,7 +54,7 @@ impl Engine {
                         all.push(Expired {
                             tenant: tenant.name().to_owned(),
                             entity: entity.name.clone(),
-                            rule: in_words(rule),
+                            rule: rule.to_string(),
                             rows,
                             late_s: late,
                         });
@@ -93,15 +98,25 @@ impl Engine {
         Ok(all)
     }
 
-    /// The same of those tenants that may have something, for the workers: when each is asked next is noted.
+    /// The same of those tenants that may have something, for the workers: when each is asked next is noted. Then the receipts
+    /// that are owed. Those that cannot be written are owed until the next time, and removing goes on as it would.
     ///
     /// # Errors
     /// The first of what kept rows of a tenant from being deleted, after the others were dealt with.
     pub async fn expire_due(&self) -> Result<Vec<Expired>, Error> {
+        let done = self.remove_due().await;
+        if let Err(error) = self.receipt_expired(false).await {
+            tracing::warn!(
+                error = without_values(&error),
+                "receipts of what expired could not be written; it is tried again"
+            );
+        }
+        done
+    }
+
+    async fn remove_due(&self) -> Result<Vec<Expired>, Error> {
         let snapshot = self.snapshot();
         let (mut all, mut failed) = (Vec::new(), None);
-        // Of slices that an operator has dropped.
-        self.receipt_slices().await?;
         if snapshot.model.entities().iter().all(|entity| entity.expires.is_empty()) {
             return Ok(all);
         }
@@ -119,6 +134,17 @@ impl Engine {
             }
         }
         failed.map_or(Ok(all), Err)
+    }
+
+    /// Writes the receipts of what expired: of slices that an operator has dropped, and of what rules removed row by row in days that
+    /// are over, with `today` also of what they did so far. Says how many. Workers do it with what expires.
+    ///
+    /// # Errors
+    /// Faults only; what could be written was.
+    pub async fn receipt_expired(&self, today: bool) -> Result<usize, Error> {
+        let slices = self.store.receipt_slices().await;
+        let rows = self.store.receipt_rows(today).await;
+        Ok(slices? + rows?)
     }
 
     /// In how many seconds the tenant's next row will be over; a day if there is none.
@@ -156,12 +182,13 @@ impl Engine {
             return Ok(done);
         }
         let held: Vec<String> = held.into_iter().flatten().collect();
+        let permit = self.store.removal_permit(tenant).await?;
         for entity in snapshot.model.entities() {
             for rule in &entity.expires {
                 let (mut rows, mut batch) = (0, ROWS);
                 loop {
                     let begun = Instant::now();
-                    let sql = erase::expire_some(entity, rule, &held, batch);
+                    let sql = erase::expire_some(entity, rule, &permit, &held, batch);
                     let run = self.store.run_one_placed(tenant, &sql, None).await;
                     let (row, _) = run.map_err(|error| snapshot.refine(error))?;
                     let some = count(row.int(1));
@@ -183,7 +210,7 @@ impl Engine {
                     done.push(Expired {
                         tenant: tenant.name().to_owned(),
                         entity: entity.name.clone(),
-                        rule: in_words(rule),
+                        rule: rule.to_string(),
                         rows,
                         late_s: 0,
                     });
@@ -197,21 +224,6 @@ impl Engine {
         match tenant {
             Some(tenant) => Ok(vec![tenant.clone()]),
             None => self.store.active_tenants().await,
-        }
-    }
-}
-
-fn in_words(rule: &freehold_model::entity::Expiry) -> String {
-    let when = format!("{} after {}", rule.span, rule.since);
-    match &rule.remains {
-        Remains::Nothing => format!("delete {when}"),
-        Remains::Without(fields) => {
-            let fields: Vec<&str> = fields.iter().map(|name| &**name).collect();
-            format!("empty {} {when}", fields.join(", "))
-        }
-        Remains::Coarser(fields) => {
-            let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
-            format!("generalise {} {when}", fields.join(", "))
         }
     }
 }

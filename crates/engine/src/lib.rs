@@ -44,10 +44,10 @@ pub mod write;
 pub use error::{Code, Error, Fault, Refusal};
 pub use freehold_store::seal::SealYardstick;
 pub use freehold_store::{
-    Access, Bounds, Complaint, Config as StoreConfig, Done, Graph, Limit, Load, Login, Operator,
-    Origin, Placement, PlainSearcher, Policy, Role, RootKey, Scan, Scope, Size, Store, Table,
-    Target, Tenant, Transaction, Typed, TypedError, WantedKey, Watch, Way, Work, Writer, Yardstick,
-    script,
+    Access, Bounds, Complaint, Config as StoreConfig, Done, Graph, Limit, Load, Login, Mode,
+    Operator, Origin, Placement, PlainSearcher, Policy, Role, RootKey, Scan, Scope, Size, Store,
+    Table, Target, Tenant, Transaction, Typed, TypedError, WantedKey, Watch, Way, Work, Writer,
+    Yardstick, script,
 };
 pub use freehold_store::{Swept as DeletedRows, TenantState};
 pub use personal::{StatedPurpose, Uncopied};

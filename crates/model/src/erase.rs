@@ -77,13 +77,25 @@ impl Duty {
         let mut sql = Sql::new();
         sql.raw("select '[]'::text as body, count(*) as rows from ").table(&self.entity);
         sql.raw(" t where ");
-        self.theirs(&mut sql, person);
+        self.theirs(&mut sql, "t", person);
         sql
     }
 
-    /// Does it for some rows; none if there is nothing to do with them.
+    /// What is done with the rows, in a word.
     #[must_use]
-    pub fn some(&self, person: &str, most: u32) -> Option<Sql> {
+    pub fn done(&self) -> &'static str {
+        match self.way {
+            OnErase::Delete => "deleted",
+            OnErase::Blank => "emptied",
+            OnErase::Unlink => "unlinked",
+            OnErase::Keep(_) => "kept",
+        }
+    }
+
+    /// Does it for some rows; none if there is nothing to do with them. With them a note of how many is committed for the
+    /// `erasure` of this id, for which it needs the tenant's `permit`.
+    #[must_use]
+    pub fn some(&self, person: &str, permit: &str, erasure: &str, most: u32) -> Option<Sql> {
         let mut sql = Sql::new();
         sql.raw("with done as (");
         match &self.way {
@@ -97,18 +109,24 @@ impl Duty {
             }
         }
         sql.raw(" where x.id = any (array(select t.id from ").table(&self.entity).raw(" t where ");
-        self.theirs(&mut sql, person);
-        sql.raw(" order by t.id limit ").param(Some(most.to_string())).raw("))");
+        self.theirs(&mut sql, "t", person);
+        sql.raw(" order by t.id limit ").param(Some(most.to_string())).raw(")) and ");
+        // Once more of the row itself: who waited for another that did it finds nothing to do.
+        self.theirs(&mut sql, "x", person);
         sql.target_ends("x").writing().raw(" returning 1)");
-        sql.raw(" select '[]'::text as body, count(*) as rows from done");
+        sql.raw(" select '[]'::text as body, freehold.rows_erased(");
+        sql.param(Some(permit.to_owned())).raw("::uuid, ");
+        sql.param(Some(erasure.to_owned())).raw("::uuid, ");
+        sql.param(Some(self.entity.to_string())).raw("::text, ");
+        sql.param(Some(self.done().to_owned())).raw("::text, (select count(*) from done)) as rows");
         Some(sql)
     }
 
-    fn theirs(&self, sql: &mut Sql, person: &str) {
-        sql.raw("t.").ident(self.reference.as_deref().unwrap_or("id")).raw(" = ");
+    fn theirs(&self, sql: &mut Sql, alias: &str, person: &str) {
+        sql.raw(alias).raw(".").ident(self.reference.as_deref().unwrap_or("id")).raw(" = ");
         sql.param(Some(person.to_owned())).raw("::uuid");
         if self.way == OnErase::Blank {
-            sql.raw(" and ").raw(&filled(&self.empties));
+            sql.raw(" and ").raw(&filled(&self.empties, alias));
         }
     }
 }
@@ -170,9 +188,15 @@ pub fn next(entity: &Entity, rule: &Expiry) -> Sql {
 }
 
 /// Carries a rule out on some rows, leaving out those of people who are `held` (their ids): the ids of a person's own row and of
-/// all references to data subjects.
+/// all references to data subjects. With them a note of how many is committed, for which it needs the tenant's `permit`.
 #[must_use]
-pub fn expire_some(entity: &Entity, rule: &Expiry, held: &[String], most: u32) -> Sql {
+pub fn expire_some(
+    entity: &Entity,
+    rule: &Expiry,
+    permit: &str,
+    held: &[String],
+    most: u32,
+) -> Sql {
     let mut sql = Sql::new();
     sql.raw("with done as (");
     match &rule.remains {
@@ -210,8 +234,18 @@ pub fn expire_some(entity: &Entity, rule: &Expiry, held: &[String], most: u32) -
     sql.target_ends("t").raw(&format!(" order by t.{}, t.id limit ", ident(&rule.since)));
     sql.param(Some(most.to_string())).raw(" for no key update skip locked))");
     sql.target_ends("x").writing().raw(" returning 1)");
-    sql.raw(" select '[]'::text as body, count(*) as rows from done");
+    sql.raw(" select '[]'::text as body, freehold.rows_removed(");
+    sql.param(Some(permit.to_owned())).raw("::uuid, ");
+    sql.param(Some(entity.name.to_string())).raw("::text, ");
+    sql.param(Some(rule.to_string())).raw("::text, ").raw(&cut_off(rule));
+    sql.raw(", (select count(*) from done)) as rows");
     sql
+}
+
+/// What is over now, or with `within` has to be gone by now, is of this time or before.
+fn cut_off(rule: &Expiry) -> String {
+    let lies = rule.within.map_or_else(String::new, |within| format!(" - interval '{within}'"));
+    format!("(now() at time zone 'UTC' - interval '{}'{lies}) at time zone 'UTC'", rule.span)
 }
 
 /// That a row is over, and the rule not carried out.
@@ -219,7 +253,9 @@ fn over(entity: &Entity, rule: &Expiry, alias: &str) -> String {
     let over = passed(entity, rule, alias);
     match &rule.remains {
         Remains::Nothing => over,
-        Remains::Without(fields) => format!("{over} and {}", filled(&columns(entity, fields))),
+        Remains::Without(fields) => {
+            format!("{over} and {}", filled(&columns(entity, fields), alias))
+        }
         Remains::Coarser(fields) => {
             let says_more = |coarser: &Coarser| {
                 let column = format!("{alias}.{}", ident(&coarser.field));
@@ -244,11 +280,7 @@ fn goes(entity: &Entity, rule: &Expiry, alias: &str) -> String {
     match rule.within {
         None => passed(entity, rule, alias),
         // Only rules of a time have one.
-        Some(within) => format!(
-            "{alias}.{} <= (now() at time zone 'UTC' - interval '{}' - interval '{within}') at time zone 'UTC'",
-            ident(&rule.since),
-            rule.span
-        ),
+        Some(_) => format!("{alias}.{} <= {}", ident(&rule.since), cut_off(rule)),
     }
 }
 
@@ -264,10 +296,11 @@ fn emptied(columns: &[String]) -> String {
     columns.iter().map(|name| format!("{} = null", ident(name))).collect::<Vec<_>>().join(", ")
 }
 
-fn filled(columns: &[String]) -> String {
+fn filled(columns: &[String], alias: &str) -> String {
     if columns.is_empty() {
         return "false".into();
     }
-    let columns: Vec<String> = columns.iter().map(|name| format!("t.{}", ident(name))).collect();
+    let columns: Vec<String> =
+        columns.iter().map(|name| format!("{alias}.{}", ident(name))).collect();
     format!("num_nonnulls({}) > 0", columns.join(", "))
 }

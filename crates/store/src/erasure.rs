@@ -194,22 +194,6 @@ impl Store {
         Ok(rows.iter().map(one).collect())
     }
 
-    /// Notes that so many rows were dealt with: of `entity`, `deleted` or `emptied`.
-    ///
-    /// # Errors
-    /// Faults only.
-    pub async fn count_erased(
-        &self,
-        id: Uuid,
-        entity: &str,
-        how: &str,
-        rows: u64,
-    ) -> Result<(), Error> {
-        let text = "select freehold.erasure_count($1::text::uuid, $2, $3, $4::text::bigint)";
-        let params = [Some(&*id.to_string()), Some(entity), Some(how), Some(&*rows.to_string())];
-        self.ask("noting an erasure", text, &params).await.map(drop)
-    }
-
     /// Nothing is left but `kept`, a JSON object of numbers of rows.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ pub(crate) const CONTROL: &str = "freehold_control";
 pub(crate) const PROJECT: &str = "freehold_project";
 
 /// Raised with every change of the SQL in `platform/`.
-pub(crate) const VERSION: i64 = 9;
+pub(crate) const VERSION: i64 = 10;
 
 /// Serialises operators of one database.
 pub(crate) const LOCK: i64 = 0x6672_6565_686f_6c64;

@@ -125,6 +125,18 @@ impl OwnServer {
         assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
     }
 
+    /// Writes a dump of its database `postgres` into a file, as `pg_dump` does with these options.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub async fn dump(&self, file: &std::path::Path, options: &[&str]) {
+        let server = self.server.as_ref().expect("it runs");
+        let mut command = tokio::process::Command::new(server.program("pg_dump"));
+        command.args(options).arg("--dbname").arg(self.url()).arg("--file").arg(file);
+        let made = command.output().await.expect("it can be run");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+
     /// Puts a base backup in the place of what it has, as it was then, and starts it again.
     ///
     /// # Panics

@@ -4,18 +4,19 @@
 
 mod lost;
 mod residue;
+mod ticket;
 
 use std::io::Cursor;
 
 use freehold_engine::{
-    Code, Error, Tenant,
+    Code, Error, Mode, Tenant,
     export::Export,
     import::{Format, Import, OnBad},
     write::Verb,
 };
 use serde_json::{Value, json};
 
-use crate::ground::{Ground, ground, operation, read};
+use crate::ground::{Ground, ground_in, operation, read};
 
 const MODEL: &str = r#"
 [model]
@@ -50,7 +51,11 @@ delete = "1 day after at"
 "#;
 
 async fn filled() -> (Ground, Value) {
-    let ground = ground(MODEL).await;
+    filled_in(Mode::Seal).await
+}
+
+async fn filled_in(mode: Mode) -> (Ground, Value) {
+    let ground = ground_in(MODEL, mode).await;
     let mut ada = Value::Null;
     for tenant in [&ground.b, &ground.a] {
         let people = json!([
@@ -136,7 +141,10 @@ async fn check(ground: &Ground, tenant: &Tenant, way: &str) -> usize {
 
 #[tokio::test]
 async fn copies_follow_their_rows_on_every_way() {
-    let (ground, ada) = filled().await;
+    follow(filled().await).await;
+}
+
+async fn follow((ground, ada): (Ground, Value)) {
     let a = &ground.a;
     assert_eq!(check(&ground, a, "inserted").await, 2);
     ground.update(a, "note?n=eq.1", json!({ "text": "a yellow field" })).await;
@@ -188,7 +196,10 @@ async fn copies_follow_their_rows_on_every_way() {
 
 #[tokio::test]
 async fn copies_go_through_files() {
-    let (ground, ada) = filled().await;
+    through_files(filled().await).await;
+}
+
+async fn through_files((ground, ada): (Ground, Value)) {
     for format in [Format::JsonLines, Format::Csv] {
         let mut output = Vec::new();
         let export = Export {
@@ -227,7 +238,10 @@ async fn load(ground: &Ground, text: String, format: Format, upsert: Option<Vec<
 
 #[tokio::test]
 async fn copies_are_erased_with_their_person() {
-    let (ground, ada) = filled().await;
+    erased(filled().await).await;
+}
+
+async fn erased((ground, ada): (Ground, Value)) {
     let id = ada.as_str().unwrap().parse().unwrap();
     ground.engine.erase(&ground.a, "person", id).await.unwrap();
     let theirs = format!(
@@ -244,7 +258,10 @@ async fn copies_are_erased_with_their_person() {
 
 #[tokio::test]
 async fn copies_expire_with_their_row() {
-    let (ground, ada) = filled().await;
+    expired(filled().await).await;
+}
+
+async fn expired((ground, ada): (Ground, Value)) {
     let old = json!({ "n": 9, "of": ada, "text": "an old thing", "at": "2020-01-01T00:00:00Z" });
     ground.insert(&ground.a, "note?select=id", old).await;
     let near = "note?near=nearest(k:9).text:an%20old%20thing&select=n";

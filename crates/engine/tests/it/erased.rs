@@ -2,6 +2,7 @@
 //! interrupted.
 
 mod at_once;
+mod counted;
 
 use freehold_engine::{
     Code, Error, Tenant,

@@ -1,5 +1,7 @@
 //! Expiry: shown to nobody from the moment on, removed by and by, and never what is held.
 
+mod receipts;
+
 use freehold_engine::write::Verb;
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use freehold_engine::{
-    Code, Engine, Error, Operator, RootKey, Store, StoreConfig, Tenant,
+    Code, Engine, Error, Mode, Operator, RootKey, Store, StoreConfig, Tenant,
     apply::{self, Progress},
     read::Read,
     write::{Operation, Resolution, Verb, Written},
@@ -23,14 +23,19 @@ pub(crate) struct Ground {
 
 /// The template is made once for each model.
 pub(crate) async fn ground(model: &str) -> Ground {
+    ground_in(model, Mode::Seal).await
+}
+
+/// The same, where the tenant of a transaction is kept in this way.
+pub(crate) async fn ground_in(model: &str, mode: Mode) -> Ground {
     let build = async |url: &str| {
         let mut operator = Operator::open(url, "test").await.unwrap();
-        operator.set_up(&RootKey::new(ROOT)).await.unwrap();
+        operator.set_up_in(&RootKey::new(ROOT), Some(mode)).await.unwrap();
         operator.create_tenant("a").await.unwrap();
         operator.create_tenant("b").await.unwrap();
         change(&mut operator, &store(url).await, model, &[]).await.unwrap();
     };
-    let db = TestDb::from_template(&format!("engine {model}"), build).await;
+    let db = TestDb::from_template(&format!("engine {} {model}", mode.as_str()), build).await;
     let engine = Engine::open(store(db.url()).await, "/".into()).await.unwrap();
     let (a, b) = (engine.tenant("a").await.unwrap(), engine.tenant("b").await.unwrap());
     Ground { engine, a, b, db }

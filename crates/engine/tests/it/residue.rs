@@ -112,6 +112,17 @@ async fn nothing_on_any_disk_says_what_is_sealed() {
     backup.check("a base backup");
     assert!(backup.open("base")[0] > 0 && backup.open("base")[2] > 0);
 
+    for (name, options) in [("whole", &[][..]), ("logged", &["--no-unlogged-table-data"][..])] {
+        let dump = folder.path().join(name);
+        fs::create_dir(&dump).unwrap();
+        server.dump(&dump.join("dump.sql"), options).await;
+        // Numbers of vectors are texts there, which the last mark in the open is.
+        let dump = Scan::of(&dump);
+        dump.check_sealed(&format!("a {name} dump"));
+        let open = dump.open("");
+        assert!(open[0] > 0 && open[1] > 0 && open[3] > 0, "the controls in a dump: {open:?}");
+    }
+
     in_redis(&redis).await;
     let blobs = Scan::of(&folder.path().join("blobs"));
     assert!(!blobs.files.is_empty(), "there are blobs");

@@ -27,7 +27,7 @@ pub(crate) struct Erase {
 pub(crate) enum EraseList {
     /// Erasures, and how far each is
     List,
-    /// Receipts, each a line of JSON; and whether their signatures and their chain are whole
+    /// Receipts of what was erased and what expired, each a line of JSON; and whether their signatures and their chain are whole
     Receipts,
 }
 
@@ -42,6 +42,9 @@ pub(crate) struct Expire {
     /// Remove what is over now, and end; workers do it every five minutes
     #[arg(long, conflicts_with = "dry_run", required_unless_present = "dry_run")]
     pub(crate) once: bool,
+    /// Write the receipts of what was removed row by row today, too, of all tenants; else they come when the day is over, by UTC
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) receipts: bool,
 }
 
 #[derive(Debug, Subcommand)]

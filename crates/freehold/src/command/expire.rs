@@ -7,7 +7,7 @@ use freehold_engine::{
 };
 use serde_json::{Value, json};
 
-use super::Site;
+use super::{Site, model::counted};
 use crate::{
     cli,
     config::Config,
@@ -31,15 +31,27 @@ pub(super) async fn expire(config: &Config, what: &cli::Expire) -> Result<(), Fa
             slices = planned(&mut operator, held).await?;
         } else {
             slices = tended(&mut operator, false).await?;
-            engine.receipt_slices().await?;
         }
     }
     let expired = match what.dry_run {
         true => engine.expired(tenant.as_ref()).await?,
         false => engine.expire(tenant.as_ref()).await?,
     };
-    show(config, what.dry_run, &slices, expired);
-    Ok(())
+    // What was removed is told also when its receipts cannot be written.
+    let receipts = match what.dry_run {
+        true => Ok(None),
+        false => receipted(&engine, what.receipts).await.map(Some),
+    };
+    let told = receipts.as_ref().ok().and_then(Option::as_ref);
+    show(config, what.dry_run, &slices, expired, told);
+    Ok(receipts.map(drop)?)
+}
+
+async fn receipted(engine: &Engine, today: bool) -> Result<Receipts, Error> {
+    Ok(Receipts {
+        written: engine.receipt_expired(today).await?,
+        rows_without: engine.store().rows_without_receipt(true).await?,
+    })
 }
 
 /// Makes and drops slices, and says what was done.
@@ -64,6 +76,12 @@ pub(super) async fn forever(site: &Site) -> Result<(), Failure> {
 
 fn sliced(engine: &Engine) -> bool {
     engine.snapshot().model.entities().iter().any(|entity| entity.slices.is_some())
+}
+
+/// What was receipted after an expiry.
+struct Receipts {
+    written: usize,
+    rows_without: u64,
 }
 
 /// What is, or would be, done with a slice: its stable word.
@@ -141,13 +159,20 @@ pub(super) async fn after_apply(operator: &mut Operator) {
     }
 }
 
-fn show(config: &Config, dry_run: bool, slices: &[Told], expired: Vec<Expired>) {
+fn show(
+    config: &Config,
+    dry_run: bool,
+    slices: &[Told],
+    expired: Vec<Expired>,
+    receipts: Option<&Receipts>,
+) {
     if config.json {
         let shown = |one: &Expired| json!({ "tenant": one.tenant, "entity": one.entity.as_str(), "rule": one.rule, "rows": one.rows, "late_s": one.late_s });
         return output::say(json!({
             "dry_run": dry_run,
             "slices": slices.iter().map(as_json).collect::<Vec<_>>(),
             "expired": expired.iter().map(shown).collect::<Vec<_>>(),
+            "receipts": receipts.map(|receipts| json!({ "written": receipts.written, "rows_without": receipts.rows_without })),
         }));
     }
     if !slices.is_empty() {
@@ -165,6 +190,25 @@ fn show(config: &Config, dry_run: bool, slices: &[Told], expired: Vec<Expired>) 
     } else if slices.is_empty() {
         output::say("nothing is over that is not removed");
     }
+    if let Some(&Receipts { written, rows_without }) = receipts {
+        if written > 0 {
+            output::note(format!(
+                "{} written; `freehold erase receipts` shows them",
+                counted(written, "receipt")
+            ));
+        }
+        if rows_without > 0 {
+            output::note(without_receipt(rows_without));
+        }
+    }
+}
+
+/// What is said of rows that were removed and not receipted yet.
+pub(super) fn without_receipt(rows: u64) -> String {
+    let rows = counted(usize::try_from(rows).unwrap_or(usize::MAX), "expired row");
+    format!(
+        "no receipt yet of {rows}; it comes when the day is over, by UTC, and now by `freehold expire --once --receipts`"
+    )
 }
 
 fn table(slices: &[Told]) {

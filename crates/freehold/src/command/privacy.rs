@@ -139,6 +139,10 @@ async fn receipts(config: &Config, engine: &freehold_engine::Engine) -> Result<(
     }
     if !config.json {
         output::note("all signatures hold, and none is missing in between");
+        let rows = store.rows_without_receipt(true).await?;
+        if rows > 0 {
+            output::note(super::expire::without_receipt(rows));
+        }
     }
     Ok(())
 }

@@ -35,6 +35,8 @@ pub(super) async fn status(
     let parked = engine.parked(limit).await?;
     let jobs = engine.jobs().await?;
     let expiry = engine.expiry_lag().await?;
+    let rows_without = engine.store().rows_without_receipt(true).await?;
+    let overdue = engine.store().rows_without_receipt(false).await?;
     let uncopied = engine.uncopied().await?;
     let told = kept::told(metrics).await?;
     let version = engine.snapshot().version;
@@ -48,6 +50,7 @@ pub(super) async fn status(
             "jobs": jobs.iter().map(jobs::shown).collect::<Vec<_>>(),
             "copies": uncopied.iter().take(limit).map(copies::shown).collect::<Vec<_>>(),
             "expiry": { "lag_ms": expiry.lag_ms, "tenants": expiry.tenants },
+            "receipts": { "rows_without": rows_without, "rows_overdue": overdue },
         });
         if let Some(told) = &told {
             status["cache"] = kept::shown(told);
@@ -63,6 +66,11 @@ pub(super) async fn status(
             let tenants = counted(usize::try_from(expiry.tenants).unwrap_or(usize::MAX), "tenant");
             let late = seconds(expiry.lag_ms);
             output::say(format!("\nexpiry: {tenants} to be looked at, the first for {late}"));
+        }
+        if overdue > 0 {
+            output::say(format!(
+                "\nreceipts: {overdue} rows that expired on days that are over have none; workers write them, or `freehold expire --once`"
+            ));
         }
         if let Some(told) = &told {
             kept::show(told, limit);

@@ -89,7 +89,8 @@ pub(crate) async fn bind(engine: &Engine, serve: &Serve) -> Result<Server, Failu
         ))
     };
     let behaviour = ServerConfig::read(serve.config.as_deref())?;
-    let server = Server::bind(&serve.listen, engine.clone())
+    let engine = engine.clone().with_sealed_max(behaviour.limits.sealed_max);
+    let server = Server::bind(&serve.listen, engine)
         .await
         .map_err(|error| taken(&serve.listen, "--listen", &error))?
         .configured(behaviour)?;

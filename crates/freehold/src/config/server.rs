@@ -118,6 +118,8 @@ pub(crate) struct Limits {
     pub(crate) wait_seconds: u64,
     /// How long a stopping server waits for requests that are running.
     pub(crate) drain_seconds: u64,
+    /// Rows that a search over sealed vectors opens and measures at most.
+    pub(crate) sealed_max: u64,
 }
 
 /// What one tenant, or one key, may take of the server.
@@ -162,6 +164,7 @@ impl Default for Limits {
             running: 16,
             wait_seconds: 10,
             drain_seconds: 10,
+            sealed_max: freehold_model::query::Limits::default().sealed_max,
         }
     }
 }
@@ -241,6 +244,9 @@ impl ServerConfig {
         if limits.connections == 0 || limits.running == 0 || limits.header_seconds == 0 {
             return Err("limits.connections, running and header_seconds are at least 1");
         }
+        if !(1..=10_000_000).contains(&limits.sealed_max) {
+            return Err("limits.sealed_max is from 1 to 10000000");
+        }
         if limits.body_bytes > crate::http::BODY_BYTES_MAX {
             return Err("limits.body_bytes is at most 33554432");
         }
@@ -285,6 +291,7 @@ mod tests {
             ("[auth.jwt]\ntenant_claim = \"t\"\ndefault_role = \"root\"\n", "line 3, column 16"),
             ("[auth.jwt]\nissuer = \"x\"\n", "tenant_claim"),
             ("[limits]\nrunning = 0\n", "at least 1"),
+            ("[limits]\nsealed_max = 0\n", "from 1 to"),
             ("[tenants]\nstatement_seconds = 0\n", "from 0.001"),
             ("[keys]\nrows_max = 0\n", "at least 1"),
             ("[auth.anonymous.hosts]\n\"Acme.example\" = \"acme\"\n", "small letters"),

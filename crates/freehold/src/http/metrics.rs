@@ -87,6 +87,10 @@ async fn show(State(face): State<Arc<Face>>) -> Response {
         Ok(lag) => all += &of_expiry(&lag),
         Err(error) => tracing::warn!(%error, "how far expiry is behind is not known"),
     }
+    match face.engine.store().rows_without_receipt(false).await {
+        Ok(rows) => all += &of_receipts(rows),
+        Err(error) => tracing::warn!(%error, "what has no receipt is not known"),
+    }
     match face.engine.slices_ahead().await {
         Ok(ahead) => all += &of_slices(&ahead),
         Err(error) => tracing::warn!(%error, "how far ahead slices are is not known"),
@@ -109,6 +113,13 @@ fn of_expiry(lag: &ExpiryLag) -> String {
          # TYPE freehold_expiry_tenants gauge\nfreehold_expiry_tenants {}\n",
         seconds(lag.lag_ms),
         lag.tenants
+    )
+}
+
+fn of_receipts(rows: u64) -> String {
+    format!(
+        "# HELP freehold_expiry_rows_without_receipt Rows that expired on days that are over, and that no receipt tells of.\n\
+         # TYPE freehold_expiry_rows_without_receipt gauge\nfreehold_expiry_rows_without_receipt {rows}\n"
     )
 }
 

@@ -22,6 +22,7 @@ mod handed;
 mod harness;
 mod http;
 mod keys;
+mod opened;
 mod overdue;
 mod prove;
 mod purposes;

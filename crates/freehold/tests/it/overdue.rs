@@ -90,6 +90,57 @@ async fn status_and_metrics_tell_how_far_expiry_is_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn status_and_metrics_tell_of_what_has_no_receipt() {
+    let house = house().await;
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let _server = house.serve_with(&["--no-workers", "--metrics", &port.to_string()]);
+    let gauge = || {
+        let mut stream = TcpStream::connect(port).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let name = "freehold_expiry_rows_without_receipt ";
+        let text = answer(&mut stream).body;
+        text.lines().find_map(|line| line.strip_prefix(name)).expect("it is there").to_owned()
+    };
+    let status = || -> Value {
+        serde_json::from_str::<Value>(&house.fine(&["status", "--json"])).unwrap()["receipts"]
+            .clone()
+    };
+    let told: Value = serde_json::from_str(&house.fine(&["expire", "--once", "--json"])).unwrap();
+    assert_eq!(told["receipts"], json!({ "written": 0, "rows_without": 2 }));
+    assert_eq!(status(), json!({ "rows_without": 2, "rows_overdue": 0 }));
+    assert_eq!(gauge(), "0");
+    assert!(house.run(&["erase", "receipts"]).err.contains("no receipt yet of 2 expired rows"));
+
+    let yesterday = "update freehold.rows_gone set at = at - interval '1 day'";
+    house.db.client().await.batch_execute(yesterday).await.unwrap();
+    assert_eq!(status(), json!({ "rows_without": 2, "rows_overdue": 2 }));
+    assert!(
+        house.fine(&["status"]).contains("receipts: 2 rows that expired on days that are over")
+    );
+    assert_eq!(gauge(), "2");
+    // What was removed is told, and what cannot be receipted is an error.
+    let may = |words: [&str; 2]| {
+        format!(
+            "{} execute on function freehold.rows_receipted(bigint[], uuid, bigint, text, text, text) {} freehold_control",
+            words[0], words[1]
+        )
+    };
+    house.db.client().await.batch_execute(&may(["revoke", "from"])).await.unwrap();
+    let row = json!({ "at": "2020-01-01T00:00:00Z" });
+    house.fine(&["insert", "visit", &row.to_string(), "--tenant", "a"]);
+    let failed = house.run(&["expire", "--once"]);
+    assert!(failed.code != Some(0) && failed.out.contains("delete 1 day after at"), "{failed:?}");
+    house.db.client().await.batch_execute(&may(["grant", "to"])).await.unwrap();
+
+    let told: Value =
+        serde_json::from_str(&house.fine(&["expire", "--once", "--receipts", "--json"])).unwrap();
+    assert_eq!(told["receipts"], json!({ "written": 3, "rows_without": 0 }));
+    assert_eq!(status(), json!({ "rows_without": 0, "rows_overdue": 0 }));
+    assert_eq!(gauge(), "0");
+    assert_eq!(house.fine(&["erase", "receipts"]).lines().count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_servers_log_says_nothing_of_anybody() {
     let mut house = house().await;
     house.environment.push(("FREEHOLD_LOG", "trace".into()));

@@ -19,6 +19,21 @@ pub struct Expiry {
     pub within: Option<Span>,
 }
 
+impl fmt::Display for Expiry {
+    /// What it does and when, as receipts say it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.remains {
+            Remains::Nothing => f.write_str("delete")?,
+            Remains::Without(fields) => write!(f, "empty {}", fields.join(", "))?,
+            Remains::Coarser(fields) => {
+                let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
+                write!(f, "generalise {}", fields.join(", "))?;
+            }
+        }
+        write!(f, " {} after {}", self.span, self.since)
+    }
+}
+
 /// What remains of an expired row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remains {

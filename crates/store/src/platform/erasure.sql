@@ -46,25 +46,32 @@ begin atomic
     from freehold.erasure e left join freehold.tenant t on t.id = e.tenant_id order by e.requested_at desc limit most;
 end;
 
--- So many more rows were dealt with.
-create or replace function freehold.erasure_count(wanted uuid, what text, how text, rows bigint) returns void
-  language sql volatile security definer
-begin atomic
-  update freehold.erasure e set counts = jsonb_set(
-      case when e.counts ? what then e.counts else jsonb_set(e.counts, array[what], '{}') end, array[what, how],
-      to_jsonb(coalesce((e.counts #>> array[what, how])::bigint, 0) + rows))
-    where e.id = wanted and e.state = 'blocked';
-end;
+drop function if exists freehold.erasure_count(uuid, text, text, bigint);
 
--- Nothing of theirs is left where it should not be.
+-- Nothing of theirs is left where it should not be: its counts are whole.
 create or replace function freehold.erasure_cleaned(wanted uuid, kept jsonb) returns boolean
-  language sql volatile security definer
-begin atomic
-  with done as (update freehold.erasure e set state = 'cleaned', cleaned_at = now(), error = null,
-      counts = case when kept = '{}' then e.counts else e.counts || jsonb_build_object('kept', kept) end
-    where e.id = wanted and e.state = 'blocked' returning 1)
-  select exists (select from done);
-end;
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  done jsonb;
+  noted record;
+begin
+  select e.counts into done from freehold.erasure e where e.id = wanted and e.state = 'blocked' for update;
+  if not found then
+    return false;
+  end if;
+  -- Added to what an older version of the platform has counted.
+  for noted in
+    with gone as (delete from freehold.erasure_rows r where r.erasure_id = wanted returning r.entity, r.how, r.rows)
+    select g.entity, g.how, sum(g.rows)::bigint as rows from gone g group by g.entity, g.how
+  loop
+    done := done || jsonb_build_object(noted.entity, coalesce(done -> noted.entity, '{}')
+      || jsonb_build_object(noted.how, coalesce((done #>> array[noted.entity, noted.how])::bigint, 0) + noted.rows));
+  end loop;
+  update freehold.erasure e set state = 'cleaned', cleaned_at = now(), error = null,
+      counts = done || case when kept = '{}' then kept else jsonb_build_object('kept', kept) end
+    where e.id = wanted;
+  return true;
+end $$;
 
 create or replace function freehold.erasure_failed(wanted uuid, why text) returns void
   language sql volatile security definer

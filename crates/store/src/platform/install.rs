@@ -97,6 +97,7 @@ async fn install_once(
         include_str!("copies.sql"),
         include_str!("slices.sql"),
         include_str!("exported.sql"),
+        include_str!("rows_gone.sql"),
         include_str!("rotation.sql"),
         include_str!("versions.sql"),
     ] {

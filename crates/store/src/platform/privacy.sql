@@ -68,6 +68,18 @@ alter table freehold.erasure
   -- When those were destroyed, too.
   add column if not exists unreadable_at timestamptz;
 
+-- Rows that an erasure has dealt with, noted by the transactions that did, until its counts have them. Notes are only added, so that
+-- nobody waits for another.
+create table if not exists freehold.erasure_rows (
+  tenant_id uuid not null,
+  -- A restore may give an erasure the id that the ledger has for it.
+  erasure_id uuid not null references freehold.erasure (id) on update cascade on delete cascade,
+  entity text not null,
+  how text not null,
+  rows bigint not null check (rows > 0)
+);
+create index if not exists erasure_rows_idx on freehold.erasure_rows (erasure_id);
+
 -- What was destroyed, without saying whose it was: each names the one before by its hash.
 create table if not exists freehold.receipt (
   seq bigint primary key,
@@ -93,7 +105,7 @@ do $$
 declare
   walled text;
 begin
-  foreach walled in array array['subject_key', 'legal_hold', 'erasure', 'receipt', 'opened'] loop
+  foreach walled in array array['subject_key', 'legal_hold', 'erasure', 'erasure_rows', 'receipt', 'opened'] loop
     execute format('alter table freehold.%I enable row level security', walled);
     execute format('drop policy if exists wall on freehold.%I', walled);
     execute format('create policy wall on freehold.%I as restrictive for all to public

@@ -188,13 +188,16 @@ begin
   return false;
 end $$;
 
--- A receipt that was given out and that this database does not have. False if it has another of this number.
+-- A receipt that was given out and that this database does not have. False if it has another of this number. What a backup has noted
+-- for it is not receipted again.
 create or replace function freehold.receipt_restore(number bigint, body text, hash text, signature text) returns boolean
   language sql volatile security definer
 begin atomic
-  insert into freehold.receipt (seq, tenant_id, body, hash, signature)
+  with made as (insert into freehold.receipt (seq, tenant_id, body, hash, signature)
     values (number, coalesce((receipt_restore.body::jsonb ->> 'tenant')::uuid, '00000000-0000-0000-0000-000000000000'), receipt_restore.body,
-      decode(receipt_restore.hash, 'hex'), receipt_restore.signature) on conflict do nothing;
+      decode(receipt_restore.hash, 'hex'), receipt_restore.signature) on conflict do nothing returning tenant_id, receipt_restore.body::jsonb -> 'expired' as about)
+  delete from freehold.rows_gone g using made m where g.tenant_id = m.tenant_id and g.entity = m.about ->> 'entity' and g.rule = m.about ->> 'rule'
+    and g.at between (m.about ->> 'first')::timestamptz and (m.about ->> 'last')::timestamptz;
   select exists (select from freehold.receipt r where r.seq = number and r.body = receipt_restore.body);
 end;
 

@@ -17,5 +17,6 @@ mod requests;
 mod server;
 mod soak;
 mod stamps;
+mod upgraded;
 mod wall;
 mod watch;

@@ -1,5 +1,5 @@
 //! What is searched in a copy is in no WAL, no base backup and no dump that leaves unlogged tables out; where vectors in the
-//! open, which are the control, all are.
+//! open, which are the control, all are. A dump that leaves nothing out has it.
 
 use std::path::Path;
 
@@ -117,6 +117,7 @@ async fn copies_are_in_no_wal_and_no_backup() {
     let (in_backup, control) = found(&scan(&backup), "");
     assert!(control >= MOST, "the control: {control}");
     assert_eq!(in_backup, 0);
+    in_dumps(&server, folder.path()).await;
     // And they would be seen: somebody makes the copy a logged table.
     for shelf in 0..8 {
         let logged =
@@ -135,6 +136,16 @@ async fn copies_are_in_no_wal_and_no_backup() {
     assert_eq!(crate::ground::code(read(&engine, &tenant, &near).await), Code::CopyNotWhole);
     while engine.copy_step().await.unwrap() > 0 {}
     assert_eq!(read(&engine, &tenant, &near).await.unwrap()[0]["n"], ROWS + 3);
+}
+
+async fn in_dumps(server: &OwnServer, folder: &Path) {
+    for (options, wanted) in [(&["--no-unlogged-table-data"][..], 0), (&[][..], 2 * ROWS)] {
+        let dump = folder.join(format!("dump-{wanted}"));
+        std::fs::create_dir(&dump).unwrap();
+        server.dump(&dump.join("dump.sql"), options).await;
+        let (in_dump, control) = found(&scan(&dump), "");
+        assert_eq!((in_dump, control), (wanted, 2 * ROWS), "{options:?}");
+    }
 }
 
 async fn house(server: &OwnServer) -> Engine {

@@ -167,7 +167,7 @@ async fn note(session: &mut Session, entity: &Entity, slice: &SliceInfo) -> Resu
                 from unnest(array['', '/*']) part on conflict do nothing returning 1::bigint";
     session.select(DOING, note, &[Some(&slice.entity)]).await?;
     let Some((_, rule)) = entity.sliced() else { return Ok(()) };
-    let rule = format!("delete {} after {}", rule.span, rule.since);
+    let rule = rule.to_string();
     let gone = "insert into freehold.slice_gone (about) select jsonb_build_object('entity', $1::text, 'from', $2::text, 'to', $3::text, 'rule', $4::text, \
                 'about_rows', $5::text::bigint, 'bytes', $6::text::bigint, 'dropped', to_json(now() at time zone 'UTC') #>> '{}' || 'Z') returning 1::bigint";
     let (rows, bytes) = (slice.rows.to_string(), slice.bytes.to_string());

@@ -116,6 +116,13 @@ pub(super) const ATTACKS: &[Attack] = &[
             "select freehold.hold_release('{x}')",
             "select freehold.refuse_held('{b}', '{x}')",
             "select freehold.field_sealed('x', 'y')",
+            "select * from freehold.removal_permit",
+            "select freehold.removal_permit('{a}')",
+            "select * from freehold.rows_gone",
+            "insert into freehold.rows_gone (tenant_id, entity, rule, rows, cut_off) values ('{a}', 'x', 'y', 1, now())",
+            "select freehold.rows_removed('{x}', 'x', 'y', now(), 1)",
+            "select * from freehold.erasure_rows",
+            "select freehold.rows_erased('{x}', '{x}', 'x', 'deleted', 1)",
             "select * from freehold.blob_usage",
             "update freehold.blob_usage set bytes_max = null",
             "insert into freehold.blob (tenant_id, id, entity, field, type, size, object, key) values ('{a}', '{x}', 'x', 'y', 'a/b', 1, 'o', '')",
@@ -160,7 +167,7 @@ const CLASS: Class = Class::Platform;
 
 const FUNCTIONS: &str = "select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p join pg_namespace n on n.oid = p.pronamespace \
     where n.nspname not in ('pg_catalog', 'information_schema', 'freehold_ext') and has_schema_privilege('freehold_app', n.oid, 'usage') \
-      and has_function_privilege('freehold_app', p.oid, 'execute') and not (n.nspname = 'freehold' and p.proname in ('open', 'tenant', 'uuidv7', 'position', 'stamp', 'copy_is_whole', 'copy_lacks', 'copy_refused'))";
+      and has_function_privilege('freehold_app', p.oid, 'execute') and not (n.nspname = 'freehold' and p.proname in ('open', 'tenant', 'uuidv7', 'position', 'stamp', 'copy_is_whole', 'copy_lacks', 'copy_refused', 'rows_removed', 'rows_erased'))";
 
 async fn notes(arena: &Arena) -> Result<Found, Error> {
     own_tables(

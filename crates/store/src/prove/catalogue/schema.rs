@@ -128,7 +128,7 @@ const POLICIES: &str = "select string_agg(c.oid::regclass::text, ', ') from pg_c
 const FUNCTIONS: &str = "select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p join pg_namespace n on n.oid = p.pronamespace \
     where n.nspname not in ('pg_catalog', 'information_schema') and has_function_privilege('freehold_app', p.oid, 'execute') \
       and has_schema_privilege('freehold_app', n.oid, 'usage') \
-      and (p.prosecdef and not (n.nspname = 'freehold' and p.proname in ('open', 'tenant', 'position', 'stamp', 'copy_is_whole', 'copy_lacks', 'copy_refused') and p.proowner = 'freehold_gate'::regrole) or p.proleakproof)";
+      and (p.prosecdef and not (n.nspname = 'freehold' and p.proname in ('open', 'tenant', 'position', 'stamp', 'copy_is_whole', 'copy_lacks', 'copy_refused', 'rows_removed', 'rows_erased') and p.proowner = 'freehold_gate'::regrole) or p.proleakproof)";
 const IMMUTABLE: &str = "select string_agg(oid::regprocedure::text, ', ') from pg_proc \
     where pronamespace = 'freehold'::regnamespace and proname = 'tenant' and provolatile <> 's'";
 const ROLES: &str = "select string_agg(r.rolname::text, ', ') from pg_roles r \

@@ -68,7 +68,32 @@ pub(super) fn attempts(model: &Model, entity: &Entity) -> Vec<Attempt> {
 pub(super) fn platform() -> Vec<(&'static str, Vec<Attempt>)> {
     let mut all = of_the_gate();
     all.extend(of_copies());
+    all.extend(of_removal());
     all
+}
+
+/// What expiry and erasures call with a permit that nobody else gets.
+fn of_removal() -> Vec<(&'static str, Vec<Attempt>)> {
+    let count = |on: usize, tenants: &[Tenant]| {
+        format!(
+            "select freehold.rows_removed('{}', 'person', 'delete', now(), 1)",
+            tenants[on].id()
+        )
+    };
+    let erased = |on: usize, tenants: &[Tenant]| {
+        let id = tenants[on].id();
+        format!("select freehold.rows_erased('{id}', '{id}', 'person', 'deleted', 1)")
+    };
+    vec![
+        (
+            "freehold.rows_removed(uuid,text,text,timestampwithtimezone,bigint)",
+            vec![attempt("removed rows without a permit", count)],
+        ),
+        (
+            "freehold.rows_erased(uuid,uuid,text,text,bigint)",
+            vec![attempt("erased rows without a permit", erased)],
+        ),
+    ]
 }
 
 /// What it may call of copies of vectors, which is about its own tenant's alone.

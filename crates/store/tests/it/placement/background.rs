@@ -106,7 +106,7 @@ async fn house() -> House {
 }
 
 /// All statements of the model that are run for a tenant and that nobody asked it for.
-fn statements(model: &Model, author: &str, alone: &str) -> Vec<(String, Sql)> {
+fn statements(model: &Model, author: &str, alone: &str, permit: &str) -> Vec<(String, Sql)> {
     let (subject, doc) = (model.entity("person").unwrap(), model.entity("doc").unwrap());
     let mut all: Vec<(String, Sql)> = Vec::new();
     for duty in erase::duties(model, subject) {
@@ -114,7 +114,8 @@ fn statements(model: &Model, author: &str, alone: &str) -> Vec<(String, Sql)> {
         let person = if duty.reference.is_some() { author } else { alone };
         let of = format!("{} by {:?}", duty.entity, duty.reference);
         all.push((format!("what an erasure has left of {of}"), duty.left(person)));
-        all.extend(duty.some(person, 10).map(|some| (format!("an erasure of {of}"), some)));
+        let some = duty.some(person, permit, NOBODY, 10);
+        all.extend(some.map(|some| (format!("an erasure of {of}"), some)));
     }
     for (read, traces) in erase::traces(model, author) {
         all.push((format!("traces in {read}"), traces));
@@ -123,7 +124,7 @@ fn statements(model: &Model, author: &str, alone: &str) -> Vec<(String, Sql)> {
         all.push((format!("what has expired by {at}"), erase::expired(doc, rule)));
         all.push((format!("what expires next by {at}"), erase::next(doc, rule)));
         let held = [NOBODY.to_owned()];
-        all.push((format!("an expiry by {at}"), erase::expire_some(doc, rule, &held, 10)));
+        all.push((format!("an expiry by {at}"), erase::expire_some(doc, rule, permit, &held, 10)));
     }
     for theirs in reseal::theirs(model, subject) {
         let of = &theirs.entity.name;
@@ -174,7 +175,8 @@ async fn locked(house: &House, admin: &Client, tenant: &Tenant) -> BTreeMap<Stri
     let text = "select (select id from app.person where handle = 'person 1')::text, (select id from app.person where handle = 'alone')::text";
     let people = house.store.run(tenant, &sql(text, &[])).await.unwrap();
     let (author, alone) = (people.text(0).unwrap(), people.text(1).unwrap());
-    for (name, statement) in statements(&house.model, author, alone) {
+    let permit = house.store.removal_permit(tenant).await.unwrap();
+    for (name, statement) in statements(&house.model, author, alone, &permit) {
         for _ in 0..2 {
             let mut tx = house.store.begin(tenant).await.unwrap();
             tx.query(&statement).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
