@@ -74,12 +74,9 @@ impl Engine {
     /// # Errors
     /// Faults only.
     pub async fn want_standing(&self) -> Result<(), Error> {
-        let wanted = Wanted { kind: TEND_LOG, key: Some(""), wait: TEND, ..Wanted::default() };
-        self.store.enqueue(&wanted).await?;
-        let wait = Duration::from_secs(10);
+        self.stand(TEND_LOG, TEND).await?;
         for kind in [EXPIRE, EPOCH] {
-            let wanted = Wanted { kind, key: Some(""), wait, ..Wanted::default() };
-            self.store.enqueue(&wanted).await?;
+            self.stand(kind, Duration::from_secs(10)).await?;
         }
         Ok(())
     }
@@ -98,7 +95,7 @@ impl Engine {
             }
         };
         match done {
-            Ok(every) => self.store.job_done(&job, every).await?,
+            Ok(()) => self.store.job_done(&job, every(&job.kind)).await?,
             Err(error) => {
                 let why = without_values(&error);
                 tracing::warn!(
@@ -108,7 +105,12 @@ impl Engine {
                     error = why,
                     "a job failed"
                 );
-                self.store.job_failed(&job, &why).await?
+                let ended = self.store.job_failed(&job, &why).await?;
+                // It comes again as often as ever: what keeps one tenant's share from being done keeps nobody else's.
+                if let Some(wait) = every(&job.kind) {
+                    self.stand(&job.kind, wait).await?;
+                }
+                ended
             }
         };
         Ok(true)
@@ -130,20 +132,25 @@ impl Engine {
         self.store.replay_jobs(kind).await
     }
 
-    // Says after how long it comes again, if it does.
-    async fn run(&self, job: &Job) -> Result<Option<Duration>, Error> {
+    // What is done again and again is done by then, if not before.
+    async fn stand(&self, kind: &str, wait: Duration) -> Result<(), Error> {
+        let wanted = Wanted { kind, key: Some(""), wait, ..Wanted::default() };
+        self.store.enqueue(&wanted).await.map(drop)
+    }
+
+    async fn run(&self, job: &Job) -> Result<(), Error> {
         match job.kind.as_str() {
-            TEND_LOG => self.store.tend_log(None).await.map(|_| Some(TEND)),
+            TEND_LOG => self.store.tend_log(None).await.map(drop),
             ERASE => match job.key.as_deref().and_then(|id| id.parse().ok()) {
-                Some(id) => self.resume_erasure(id).await.map(|()| None),
-                None => Ok(None),
+                Some(id) => self.resume_erasure(id).await,
+                None => Ok(()),
             },
             ERASE_KEPT => match job.key.as_deref().and_then(|id| id.parse().ok()) {
-                Some(id) => self.store.shred_kept(id).await.map(|_| None),
-                None => Ok(None),
+                Some(id) => self.store.shred_kept(id).await.map(drop),
+                None => Ok(()),
             },
-            EXPIRE => self.expire_due().await.map(|_| Some(EXPIRE_EVERY)),
-            EPOCH => self.tend_epoch().await.map(|()| Some(EPOCH_EVERY)),
+            EXPIRE => self.expire_due().await.map(drop),
+            EPOCH => self.tend_epoch().await,
             kind => unreachable!("nobody asked for {kind}"),
         }
     }
@@ -156,5 +163,15 @@ impl Engine {
                 return Ok(());
             }
         }
+    }
+}
+
+/// After how long what is done again and again comes again.
+fn every(kind: &str) -> Option<Duration> {
+    match kind {
+        TEND_LOG => Some(TEND),
+        EXPIRE => Some(EXPIRE_EVERY),
+        EPOCH => Some(EPOCH_EVERY),
+        _ => None,
     }
 }

@@ -114,6 +114,42 @@ async fn what_is_held_stays_and_is_shown_to_nobody_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_tenant_whose_rows_cannot_be_removed_holds_nobody_up() {
+    let ground = filled().await;
+    let client = ground.db.client().await;
+    let broken = format!(
+        "create function public.no() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$; \
+         create trigger no before delete on app.visit for each row when (old.tenant_id = '{}') execute function public.no()",
+        ground.a.id()
+    );
+    client.batch_execute(&broken).await.unwrap();
+    let left = "select t.name, count(*) as n from app.visit v join freehold.tenant t on t.id = v.tenant_id group by t.name order by t.name";
+    ground.engine.want_standing().await.unwrap();
+    // So often that pauses which double each time would be longer than an hour.
+    for _ in 0..14 {
+        client
+            .batch_execute("update freehold.job set run_after = now() where kind = 'expire'")
+            .await
+            .unwrap();
+        while ground.engine.job_once().await.unwrap() {}
+        let (a, b) = (json!({ "name": "a", "n": 3 }), json!({ "name": "b", "n": 2 }));
+        assert_eq!(ground.truth(left).await, json!([a, b]));
+    }
+    let soon = "select run_after < now() + interval '6 minutes' as soon, error <> '' as told, parked_at is null as wanted \
+                from freehold.job where kind = 'expire'";
+    let told = ground.truth(soon).await;
+    assert_eq!(told, json!([{ "soon": true, "told": true, "wanted": true }]));
+    // What is over of others meanwhile goes when it is looked for next, and theirs as soon as it can be removed.
+    ground.insert(&ground.b, "visit", json!([{ "n": 9, "at": "2020-01-01T00:00:00Z" }])).await;
+    let mended = "drop trigger no on app.visit; update freehold.expiry set next_at = now(); \
+                  update freehold.job set run_after = now() where kind = 'expire'";
+    client.batch_execute(mended).await.unwrap();
+    while ground.engine.job_once().await.unwrap() {}
+    let (a, b) = (json!({ "name": "a", "n": 2 }), json!({ "name": "b", "n": 2 }));
+    assert_eq!(ground.truth(left).await, json!([a, b]));
+}
+
+#[tokio::test]
 async fn workers_ask_those_who_may_have_something() {
     let ground = ground(MODEL).await;
     let store = ground.engine.store();
