@@ -1,6 +1,9 @@
 //! A database with a model applied and two tenants.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use freehold_engine::{
     Code, Engine, Error, Mode, Operator, RootKey, Store, StoreConfig, Tenant,
@@ -97,12 +100,36 @@ impl Ground {
         read(&self.engine, tenant, target).await.unwrap()
     }
 
+    /// Kills the backend that waits for a lock, once one does.
+    pub(crate) async fn kill_who_waits(&self) {
+        let killer = self.db.client().await;
+        let waits = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while killer.query(waits, &[]).await.unwrap().is_empty() {
+            assert!(Instant::now() < deadline, "it never waited");
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// What a superuser sees, as one value of JSON.
     pub(crate) async fn truth(&self, sql: &str) -> Value {
         let text = format!("select coalesce(json_agg(r), '[]')::text from ({sql}) r");
         let row = self.db.client().await.query_one(&text, &[]).await.unwrap();
         serde_json::from_str(row.get(0)).unwrap()
     }
+}
+
+/// What receipts say, in order; each is whole, signed, and names the one before.
+pub(crate) async fn receipts(store: &Store) -> Vec<Value> {
+    let key = store.sign_receipt("").public_key;
+    let mut before = String::new();
+    let mut all = Vec::new();
+    for receipt in store.receipts(0, 1000).await.unwrap() {
+        assert!(receipt.holds(&key, &before), "{receipt:?}");
+        all.push(serde_json::from_str(&receipt.body).unwrap());
+        before = receipt.hash;
+    }
+    all
 }
 
 pub(crate) async fn read(engine: &Engine, tenant: &Tenant, target: &str) -> Result<Value, Error> {

@@ -8,25 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use freehold_engine::{Engine, Mode};
+use freehold_engine::Mode;
 use serde_json::{Value, json};
 
 use super::{MODEL, filled};
-use crate::ground::{Ground, ground, ground_in};
-
-/// What receipts say, in order; each is whole, signed, and names the one before.
-async fn receipts(engine: &Engine) -> Vec<Value> {
-    let store = engine.store();
-    let key = store.sign_receipt("").public_key;
-    let mut before = String::new();
-    let mut all = Vec::new();
-    for receipt in store.receipts(0, 1000).await.unwrap() {
-        assert!(receipt.holds(&key, &before), "{receipt:?}");
-        all.push(serde_json::from_str(&receipt.body).unwrap());
-        before = receipt.hash;
-    }
-    all
-}
+use crate::ground::{Ground, ground, ground_in, receipts};
 
 /// All that was noted was noted so long ago.
 async fn ago(ground: &Ground, interval: &str) {
@@ -62,7 +48,7 @@ async fn each_rule_has_one_receipt_a_day_of_each_tenant() {
     let (one, other) = tokio::join!(engine.expire_due(), another.receipt_expired(false));
     one.unwrap();
     other.unwrap();
-    let all = receipts(engine).await;
+    let all = receipts(&engine.store()).await;
     let mut told: Vec<Value> = all
         .iter()
         .map(|one| json!([one["tenant"], one["expired"]["rule"], one["expired"]["rows"]]))
@@ -85,7 +71,7 @@ async fn each_rule_has_one_receipt_a_day_of_each_tenant() {
     }
     assert_eq!(store.rows_without_receipt(true).await.unwrap(), 10, "those of today");
     assert_eq!(engine.receipt_expired(true).await.unwrap(), 2, "if somebody wants them now");
-    assert_eq!(receipts(engine).await[5]["expired"]["rows"], 5);
+    assert_eq!(receipts(&engine.store()).await[5]["expired"]["rows"], 5);
     assert_eq!(engine.receipt_expired(true).await.unwrap(), 0);
 }
 
@@ -95,7 +81,7 @@ async fn what_was_removed_of_a_tenant_that_is_gone_is_receipted() {
     ground.engine.expire(None).await.unwrap();
     ground.operator().await.delete_tenant("a", |_| {}).await.unwrap();
     assert_eq!(ground.engine.receipt_expired(true).await.unwrap(), 4);
-    let of_a = receipts(&ground.engine).await.into_iter();
+    let of_a = receipts(&ground.engine.store()).await.into_iter();
     assert_eq!(of_a.filter(|one| one["tenant"] == ground.a.id().to_string()).count(), 2);
 }
 
@@ -152,7 +138,7 @@ async fn counts(ground: &Ground) -> (u64, u64, u64) {
     }
     let there = ground.truth("select count(*) as n from app.visit").await[0]["n"].as_u64();
     let noted = ground.engine.store().rows_without_receipt(true).await.unwrap();
-    let receipted = receipts(&ground.engine).await.into_iter();
+    let receipted = receipts(&ground.engine.store()).await.into_iter();
     let receipted = receipted.map(|one| one["expired"]["rows"].as_u64().unwrap()).sum();
     (there.unwrap(), noted, receipted)
 }
@@ -190,7 +176,7 @@ async fn wherever_it_ends_all_that_is_gone_is_counted_once() {
             break;
         }
     }
-    assert_eq!(receipts(&ground.engine).await.len(), 2);
+    assert_eq!(receipts(&ground.engine.store()).await.len(), 2);
 }
 
 #[tokio::test]
@@ -198,17 +184,10 @@ async fn a_kill_between_a_removal_and_its_note_undoes_both() {
     let ground = ground(MODEL).await;
     visits(&ground, 10).await;
     // Nobody can leave a note, so that it waits with its rows deleted.
-    let (keeper, killer) = (ground.db.client().await, ground.db.client().await);
+    let keeper = ground.db.client().await;
     keeper.batch_execute("begin; lock table freehold.rows_gone in share mode").await.unwrap();
-    let kill = async {
-        let waits = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while killer.query(waits, &[]).await.unwrap().is_empty() {
-            assert!(Instant::now() < deadline, "it never waited");
-            tokio::task::yield_now().await;
-        }
-    };
-    let (expired, ()) = tokio::join!(ground.engine.expire(Some(&ground.a)), kill);
+    let (expired, ()) =
+        tokio::join!(ground.engine.expire(Some(&ground.a)), ground.kill_who_waits());
     assert!(expired.is_err());
     keeper.batch_execute("commit").await.unwrap();
     assert_eq!(counts(&ground).await, (20, 0, 0));
@@ -326,7 +305,7 @@ async fn what_is_emptied_or_says_less_is_counted_as_what_is_deleted() {
         // Nothing is left to do, so nothing is counted.
         ground.engine.expire(None).await.unwrap();
         ground.engine.receipt_expired(true).await.unwrap();
-        let mut told: Vec<(String, u64)> = receipts(&ground.engine)
+        let mut told: Vec<(String, u64)> = receipts(&ground.engine.store())
             .await
             .iter()
             .filter(|one| one["tenant"] == ground.a.id().to_string())
@@ -343,6 +322,6 @@ async fn what_is_emptied_or_says_less_is_counted_as_what_is_deleted() {
         ];
         let wanted = wanted.map(|(rule, rows)| (rule.to_owned(), rows));
         assert_eq!(told, wanted, "{mode:?}");
-        assert_eq!(receipts(&ground.engine).await.len(), 6);
+        assert_eq!(receipts(&ground.engine.store()).await.len(), 6);
     }
 }

@@ -6,21 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{ALL, DAY, event, filled, rows, tend, there};
-use crate::ground::Ground;
-
-/// What receipts say, in order; each is whole, signed, and names the one before.
-async fn receipts(ground: &Ground) -> Vec<Value> {
-    let store = ground.engine.store();
-    let key = store.sign_receipt("").public_key;
-    let mut before = String::new();
-    let mut all = Vec::new();
-    for receipt in store.receipts(0, 1000).await.unwrap() {
-        assert!(receipt.holds(&key, &before), "{receipt:?}");
-        all.push(serde_json::from_str(&receipt.body).unwrap());
-        before = receipt.hash;
-    }
-    all
-}
+use crate::ground::{Ground, receipts};
 
 #[tokio::test]
 async fn each_slice_that_was_dropped_has_a_receipt() {
@@ -35,7 +21,7 @@ async fn each_slice_that_was_dropped_has_a_receipt() {
     let (one, other) = tokio::join!(ground.engine.expire_due(), another.receipt_slices());
     one.unwrap();
     other.unwrap();
-    let all = receipts(&ground).await;
+    let all = receipts(&ground.engine.store()).await;
     let told: Vec<Value> =
         all.iter().map(|one| json!([one["slice"]["from"], one["slice"]["to"]])).collect();
     assert_eq!(told, over);
@@ -64,7 +50,7 @@ async fn what_went_row_by_row_before_its_slice_is_counted_as_rows_alone() {
     let dropped = tend(&mut ground.operator().await).await["dropped"];
     assert_eq!(ground.engine.expire(None).await.unwrap(), []);
     assert_eq!(ground.engine.receipt_expired(true).await.unwrap(), dropped + 1);
-    let rows = receipts(&ground).await.into_iter();
+    let rows = receipts(&ground.engine.store()).await.into_iter();
     let rows: Vec<Value> = rows.filter(|one| one["slice"].is_null()).collect();
     assert_eq!((rows.len(), &rows[0]["expired"]["rows"]), (1, &json!(2)), "{rows:?}");
     assert_eq!(rows[0]["expired"]["rule"], "delete 10 days after at");

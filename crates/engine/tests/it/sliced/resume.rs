@@ -53,17 +53,8 @@ async fn a_kill_in_the_middle_of_a_step_undoes_it() {
     // Somebody reads the oldest slice, so that dropping it waits, and is killed there.
     let reader = ground.db.client().await;
     reader.batch_execute("begin; select count(*) from app.event").await.unwrap();
-    let killer = ground.db.client().await;
     let mut operator = ground.operator().await;
-    let kill = async {
-        let waits = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        while killer.query(waits, &[]).await.unwrap().is_empty() {
-            assert!(std::time::Instant::now() < deadline, "it never waited");
-            tokio::task::yield_now().await;
-        }
-    };
-    let (tended, ()) = tokio::join!(slice::tend(&mut operator, |_, _| ()), kill);
+    let (tended, ()) = tokio::join!(slice::tend(&mut operator, |_, _| ()), ground.kill_who_waits());
     assert!(tended.is_err());
     assert_eq!(state(&ground).await, before);
     reader.batch_execute("commit").await.unwrap();
