@@ -13,7 +13,7 @@ mod role;
 mod search;
 mod token;
 
-use std::path::PathBuf;
+use std::{io::IsTerminal as _, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -315,6 +315,14 @@ pub(crate) struct Sql {
     /// Answer in comma-separated values
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,
+}
+
+impl Sql {
+    /// Whether a person types the statements.
+    pub(crate) fn is_prompt(&self) -> bool {
+        let is_given = self.text.is_some() || self.command.is_some() || self.file.is_some();
+        !is_given && std::io::stdin().is_terminal()
+    }
 }
 
 #[derive(Debug, Clone, Args)]

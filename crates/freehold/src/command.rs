@@ -44,7 +44,7 @@ use crate::{
 pub(crate) async fn run(cli: Cli) -> ExitCode {
     let config = Config::new(&cli.global);
     // A prompt waits for a person and ends with the terminal; it hears Ctrl-C while a statement runs.
-    let is_prompt = matches!(cli.command, Command::Sql(_));
+    let is_prompt = matches!(&cli.command, Command::Sql(sql) if sql.is_prompt());
     let work = async {
         match cli.command {
             Command::Demo(demo) => crate::demo::demo(&cli.global, &demo).await,

@@ -5,7 +5,7 @@ mod print;
 mod prompt;
 
 use std::{
-    io::{IsTerminal as _, Read as _},
+    io::Read as _,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -18,6 +18,7 @@ use crate::{
     cli::Sql,
     config::Config,
     output::{self, Failure},
+    stop::Stop,
 };
 
 /// The words that statements about transactions begin with.
@@ -30,9 +31,19 @@ struct Shell {
     typed: Typed,
     form: Form,
     timing: bool,
+    is_prompt: bool,
+}
+
+/// What is to be run.
+enum Input {
+    Text(String),
+    Script(String, Option<PathBuf>),
+    Prompt,
 }
 
 pub(super) async fn sql(config: &Config, what: Sql) -> Result<(), Failure> {
+    // Before anything is held that a stop would have to give back.
+    let input = input(&what)?;
     let site = Site::open(config).await?;
     let engine = site.engine(config).await?;
     let tenant = engine.tenant(&what.tenant).await?.limited_to(what.role.role());
@@ -42,16 +53,37 @@ pub(super) async fn sql(config: &Config, what: Sql) -> Result<(), Failure> {
         (_, true) => Form::Csv,
         _ => Form::Aligned { cut: false },
     };
-    let mut shell = Shell { engine, tenant, typed, form, timing: false };
-    match (what.text.or(what.command), what.file) {
-        (Some(text), _) if text.starts_with('\\') => {
+    let is_prompt = matches!(input, Input::Prompt);
+    let mut shell = Shell { engine, tenant, typed, form, timing: false, is_prompt };
+    match input {
+        Input::Text(text) if text.starts_with('\\') => {
             shell.meta(&text);
             Ok(())
         }
-        (Some(text), _) => shell.whole(&text).await,
-        (None, Some(file)) => shell.script(&read(&file)?, file.to_str()).await,
-        (None, None) if std::io::stdin().is_terminal() => prompt::run(&mut shell, config).await,
-        (None, None) => shell.script(&read(Path::new("-"))?, None).await,
+        Input::Text(text) => shell.whole(&text).await,
+        Input::Script(text, file) => {
+            shell.script(&text, file.as_deref().and_then(Path::to_str)).await
+        }
+        Input::Prompt => prompt::run(&mut shell, config).await,
+    }
+}
+
+fn input(what: &Sql) -> Result<Input, Failure> {
+    if what.is_prompt() {
+        return Ok(Input::Prompt);
+    }
+    Ok(match (what.text.as_ref().or(what.command.as_ref()), &what.file) {
+        (Some(text), _) => Input::Text(text.clone()),
+        (None, Some(file)) => Input::Script(read(file)?, Some(file.clone())),
+        (None, None) => Input::Script(read(Path::new("-"))?, None),
+    })
+}
+
+/// Done when somebody at the prompt wants the statement to stop.
+async fn interrupted() {
+    // Without signals nothing stops it.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
     }
 }
 
@@ -99,13 +131,11 @@ impl Shell {
     /// Runs a statement and shows what comes of it.
     async fn run(&mut self, statement: &str, place: Place<'_>) -> Result<(), Failure> {
         let begun = Instant::now();
-        let stop = async {
-            // Without signals nothing stops it.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
+        let done = if self.is_prompt {
+            self.typed.run(statement, interrupted()).await
+        } else {
+            self.typed.run(statement, Stop::listen()?.asked()).await
         };
-        let done = self.typed.run(statement, stop).await;
         let time = begun.elapsed();
         match done {
             Ok(done) => {
@@ -117,10 +147,11 @@ impl Shell {
                 }
             }
             Err(TypedError::Other(error)) => return Err(error.into()),
-            Err(TypedError::Stopped) => {
+            Err(TypedError::Stopped) if self.is_prompt => {
                 output::note("stopped");
                 return Err(Failure::Told(output::REFUSED));
             }
+            Err(TypedError::Stopped) => return Err(Failure::Told(output::STOPPED)),
             Err(TypedError::Said(complaint)) => {
                 print::complaint(statement, &complaint, place, self.form);
                 return Err(Failure::Told(output::REFUSED));

@@ -44,12 +44,15 @@ impl Whole {
     ) -> Result<Self, Failure> {
         let name = place.file_name().unwrap_or_default().to_string_lossy();
         let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        folder.metadata().map_err(|error| output::at("made", file, &error))?;
         let part = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
             .suffix(".part")
             .permissions(mode)
-            .tempfile_in(folder.unwrap_or(Path::new(".")))
-            .map_err(|error| output::at("made", file, &error))?;
+            .tempfile_in(folder)
+            // The library's own words name the part, which nobody asked for.
+            .map_err(|error| output::at("made", file, &error.kind().into()))?;
         Ok(Self { part, place, replaces })
     }
 

@@ -34,6 +34,9 @@ async fn an_export_that_is_refused_leaves_what_was_there() {
         assert_eq!(made(&house), ["notes.jsonl"], "{arguments:?}");
         assert_eq!(std::fs::read_to_string(house.path("notes.jsonl")).unwrap(), "before");
     }
+    let nowhere = house.run(&["export", "note", "nowhere/notes.jsonl", "--tenant", "a"]);
+    assert!(nowhere.err.contains("nowhere/notes.jsonl cannot be made"), "{nowhere:?}");
+    assert!(!nowhere.err.contains(".part"), "{nowhere:?}");
     let told = house.run(&["export", "note", "notes.jsonl", "--tenant", "a"]);
     assert_eq!((told.code, told.err.trim()), (Some(0), "1 row of note"), "{told:?}");
     assert_eq!(made(&house), ["notes.jsonl"]);

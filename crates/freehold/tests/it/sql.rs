@@ -1,8 +1,11 @@
 //! `freehold sql` over pipes and files, and the commands for drivers.
 
-use std::{io::Write as _, process::Stdio};
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
 
-use crate::harness::{Ended, House, ended};
+use crate::harness::{Ended, House, ended, until};
 
 fn typed(house: &House, arguments: &[&str], input: &str) -> Ended {
     let mut command = house.command(arguments);
@@ -37,6 +40,33 @@ async fn a_text_is_one_transaction_and_a_script_is_many() {
     assert_eq!((chained.code, people().await), (Some(0), 6), "{chained:?}");
     let other = house.fine(&["sql", "--tenant", "b", "--csv", "select handle from person"]);
     assert_eq!(other, "handle\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_to_stop_stops_and_leaves_nothing_running() {
+    let house = House::new().await;
+    let long = "insert into person (handle) values ('one'); select count(*) from generate_series(1, 3000000000)";
+    house.write("long.sql", format!("{long};"));
+    let running = "select count(*) from pg_stat_activity where state = 'active' and query like '%3000000000%' and pid <> pg_backend_pid() \
+         and datname = current_database()";
+    for (signal, what) in
+        [("-INT", &[long][..]), ("-TERM", &[long]), ("-TERM", &["-f", "long.sql"])]
+    {
+        let arguments = [&["sql", "--tenant", "a"], what].concat();
+        let child = house.command(&arguments).spawn().unwrap();
+        until("it runs", async || house.number(running).await == 1).await;
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let ended = ended(child);
+        assert_eq!(
+            (ended.code, ended.err.lines().last()),
+            (Some(130), Some("stopping")),
+            "{ended:?}"
+        );
+        until("it runs no more", async || house.number(running).await == 0).await;
+    }
+    // The texts were one transaction each, the script many.
+    assert_eq!(house.number("select count(*) from app.person").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
